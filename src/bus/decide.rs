@@ -1,0 +1,107 @@
+//! Deciding one command: who asks, whether it is a repeat, and what is kept of its answer.
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
+
+use super::{Answer, Command, KeySpec, Tx, internal};
+use crate::chat::Fact;
+use crate::http::Problem;
+use crate::log::{Audience, KeptAnswer, UserId};
+
+/// Decides a command; what it records is in `tx` afterwards.
+pub(super) fn decide(tx: &mut Tx<'_>, command: &Command) -> Result<Answer, Problem> {
+    let Some((user, client)) = command.by else {
+        return (command.decide)(tx);
+    };
+    // Its client may have ended while the request waited.
+    if tx.world().chat.client(client).is_none() {
+        return Err(crate::server::unauthorized());
+    }
+    let Some(key) = &command.key else {
+        return (command.decide)(tx);
+    };
+    if let Some(answer) = replay(tx, user, key)? {
+        return Ok(answer);
+    }
+    let answer = (command.decide)(tx)?;
+    let fact = Fact::Keyed {
+        user,
+        key: key.key.clone(),
+        digest: key.digest.clone(),
+        answer: keep(&answer),
+    };
+    tx.core(&fact, Audience::Nobody)?;
+    Ok(answer)
+}
+
+/// The answer that was given before under this key.
+fn replay(tx: &Tx<'_>, user: UserId, key: &KeySpec) -> Result<Option<Answer>, Problem> {
+    let kept = tx
+        .key(user, &key.key)
+        .map_err(|error| internal("an idempotency key", &error))?;
+    let Some((digest, kept)) = kept else {
+        return Ok(None);
+    };
+    if digest != key.digest {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key_reused",
+            "this Idempotency-Key was used for another request",
+        ));
+    }
+    let mut body = kept.body;
+    if let Some(id) = kept.made {
+        let text = tx
+            .text(id)
+            .map_err(|error| internal("an idempotency key", &error))?;
+        let Some(text) = text else {
+            return Err(Problem::new(
+                StatusCode::GONE,
+                "gone",
+                "this request succeeded, but what it made is gone meanwhile",
+            ));
+        };
+        if let Some(place) = body.as_mut().and_then(|body| body.get_mut("text")) {
+            *place = text.map_or(Value::Null, Value::String);
+        }
+    }
+    let mut answer = Answer {
+        status: StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK),
+        headers: Default::default(),
+        body,
+        made: kept.made,
+    };
+    for (name, value) in &kept.headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) {
+            answer.headers.append(name, value);
+        }
+    }
+    Ok(Some(answer.header(
+        "idempotency-replayed",
+        HeaderValue::from_static("true"),
+    )))
+}
+
+/// What is kept of an answer: all but its text, which lies beside its message.
+fn keep(answer: &Answer) -> KeptAnswer {
+    let mut body = answer.body.clone();
+    if answer.made.is_some()
+        && let Some(text) = body.as_mut().and_then(|body| body.get_mut("text"))
+    {
+        *text = Value::Null;
+    }
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+    KeptAnswer {
+        status: answer.status.as_u16(),
+        headers: answer
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
+            .collect(),
+        body,
+        made: answer.made,
+    }
+}

@@ -1,0 +1,319 @@
+//! Fans what is durable out to the streams it is for, beside requests and never in their way.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{Event, Frame, Frames, Mailbox, View, World};
+use crate::chat::Fact;
+use crate::log::{Audience, CORE, ChatId, ClientId, Pos, Record, UserId};
+use crate::time::Clock;
+
+/// How often a stream hears that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long somebody who polls counts as online between two polls.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// A durable record on its way to the streams, with its text.
+pub(crate) type Sent = (Record, Option<String>);
+
+/// The streams, and who is online.
+pub(crate) struct Hub {
+    streams: Mutex<Streams>,
+    frames: Frames,
+    world: Arc<RwLock<World>>,
+    clock: Clock,
+    gap: AtomicBool,
+    rearm: Notify,
+    /// The most streams at once.
+    limit: usize,
+    /// The most frames that wait for one stream.
+    queue: usize,
+}
+
+#[derive(Default)]
+struct Streams {
+    /// The last position that was fanned out.
+    published: Pos,
+    by_user: HashMap<UserId, Vec<Arc<Mailbox>>>,
+    count: usize,
+    lingering: HashMap<UserId, Instant>,
+    stopped: bool,
+}
+
+/// A stream's place in the hub, left when this is dropped.
+pub(crate) struct Registered {
+    hub: Arc<Hub>,
+    mailbox: Arc<Mailbox>,
+    /// Whether its user stays online a while afterwards.
+    lingers: bool,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        frames: Frames,
+        world: Arc<RwLock<World>>,
+        clock: Clock,
+        published: Pos,
+        limit: usize,
+        queue: usize,
+    ) -> Self {
+        let streams = Streams {
+            published,
+            ..Streams::default()
+        };
+        Self {
+            streams: Mutex::new(streams),
+            frames,
+            world,
+            clock,
+            gap: AtomicBool::new(false),
+            rearm: Notify::new(),
+            limit,
+            queue,
+        }
+    }
+
+    /// Takes batches until the writer is gone.
+    pub(crate) async fn run(self: Arc<Self>, mut batches: mpsc::Receiver<Vec<Sent>>) {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.tick().await;
+        loop {
+            let lingering = self.lock().lingering.values().min().copied();
+            tokio::select! {
+                biased;
+                batch = batches.recv() => match batch {
+                    Some(batch) => self.publish(&batch),
+                    None => return,
+                },
+                () = expiry(lingering) => self.expire(),
+                () = self.rearm.notified() => {}
+                _ = heartbeat.tick() => self.beat(),
+            }
+        }
+    }
+
+    /// The writer could not hand a batch over: every stream goes back to the log.
+    pub(crate) fn missed(&self) {
+        self.gap.store(true, Ordering::Release);
+    }
+
+    /// Gives a stream its place; none when there are too many or the server is stopping.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        user: UserId,
+        client: ClientId,
+        lingers: bool,
+    ) -> Option<Registered> {
+        let mut streams = self.lock();
+        if streams.count >= self.limit || streams.stopped {
+            return None;
+        }
+        let was_online = streams.is_online(user);
+        streams.lingering.remove(&user);
+        if !was_online {
+            self.tell_presence(&streams, user, true);
+        }
+        let mailbox = Arc::new(Mailbox::new(user, client, self.queue));
+        streams.count += 1;
+        streams
+            .by_user
+            .entry(user)
+            .or_default()
+            .push(Arc::clone(&mailbox));
+        drop(streams);
+        Some(Registered {
+            hub: Arc::clone(self),
+            mailbox,
+            lingers,
+        })
+    }
+
+    /// Ends every stream, for good.
+    pub(crate) fn stop(&self) {
+        let mut streams = self.lock();
+        streams.stopped = true;
+        streams.all().for_each(|mailbox| mailbox.close());
+    }
+
+    /// Everyone online.
+    pub(crate) fn online(&self) -> BTreeSet<UserId> {
+        let streams = self.lock();
+        streams
+            .by_user
+            .keys()
+            .chain(streams.lingering.keys())
+            .copied()
+            .collect()
+    }
+
+    /// What makes frames.
+    pub(crate) fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
+    fn publish(&self, batch: &[Sent]) {
+        let Some((last, _)) = batch.last() else {
+            return;
+        };
+        let frames = if self.lock().count == 0 {
+            Vec::new()
+        } else {
+            self.render(batch)
+        };
+        let mut streams = self.lock();
+        streams.published = last.pos;
+        if self.gap.swap(false, Ordering::AcqRel) {
+            // Also those that registered after the look above are behind, and read the log.
+            streams.all().for_each(|mailbox| mailbox.fall_behind());
+            let world = self.world();
+            let gone = |mailbox: &&Arc<Mailbox>| world.chat.client(mailbox.client).is_none();
+            streams
+                .all()
+                .filter(gone)
+                .for_each(|mailbox| mailbox.close());
+            return;
+        }
+        for (frame, users) in &frames {
+            match users {
+                None => streams.all().for_each(|mailbox| mailbox.push(frame)),
+                Some(users) => users
+                    .iter()
+                    .filter_map(|user| streams.by_user.get(user))
+                    .flatten()
+                    .for_each(|mailbox| mailbox.push(frame)),
+            }
+        }
+        for client in batch.iter().filter_map(|(record, _)| ended_client(record)) {
+            streams
+                .all()
+                .filter(|mailbox| mailbox.client == client)
+                .for_each(|mailbox| mailbox.close());
+        }
+    }
+
+    /// Each fact's one frame and whom it is for; none for everyone.
+    fn render(&self, batch: &[Sent]) -> Vec<(Arc<Frame>, Option<Vec<UserId>>)> {
+        let world = self.world();
+        let view = View::new(&world, self.clock.now());
+        let mut frames = Vec::with_capacity(batch.len());
+        for (record, text) in batch {
+            let users = match &record.audience {
+                Audience::Nobody => continue,
+                Audience::Chat(ChatId::COMMON) => None,
+                Audience::Chat(chat) => Some(world.chat.members(*chat)),
+                Audience::Users(users) => Some(users.clone()),
+            };
+            if let Some(frame) = self.frames.frame(&view, record, text.as_deref()) {
+                frames.push((Arc::new(frame), users));
+            }
+        }
+        frames
+    }
+
+    fn beat(&self) {
+        let frame = Arc::new(Frame::comment());
+        self.lock().all().for_each(|mailbox| mailbox.push(&frame));
+    }
+
+    fn expire(&self) {
+        let mut streams = self.lock();
+        let now = Instant::now();
+        let over: Vec<_> = streams
+            .lingering
+            .iter()
+            .filter(|(_, until)| **until <= now)
+            .map(|(user, _)| *user)
+            .collect();
+        for user in over {
+            streams.lingering.remove(&user);
+            self.tell_presence(&streams, user, false);
+        }
+    }
+
+    fn tell_presence(&self, streams: &Streams, user: UserId, online: bool) {
+        let name = self.world().chat.user(user).map(|user| user.name.clone());
+        let event = Event::new("user", json!({"name": name, "online": online}));
+        let frame = Arc::new(Frame::live(&event));
+        streams.all().for_each(|mailbox| mailbox.push(&frame));
+    }
+
+    fn world(&self) -> std::sync::RwLockReadGuard<'_, World> {
+        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registered {
+    /// The stream's mailbox.
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Follows the hub from `pos` on, if the hub has not passed it yet.
+    pub(crate) fn go_live(&self, pos: Pos) -> bool {
+        let streams = self.hub.lock();
+        let live = streams.published <= pos;
+        if live {
+            self.mailbox.go_live(pos);
+        }
+        live
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let user = self.mailbox.user;
+        let mut streams = self.hub.lock();
+        streams.count -= 1;
+        if let Some(mailboxes) = streams.by_user.get_mut(&user) {
+            mailboxes.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
+            if mailboxes.is_empty() {
+                streams.by_user.remove(&user);
+                if self.lingers && !streams.stopped {
+                    streams.lingering.insert(user, Instant::now() + LINGER);
+                    self.hub.rearm.notify_one();
+                } else {
+                    self.hub.tell_presence(&streams, user, false);
+                }
+            }
+        }
+    }
+}
+
+impl Streams {
+    fn all(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        self.by_user.values().flatten()
+    }
+
+    fn is_online(&self, user: UserId) -> bool {
+        self.by_user.contains_key(&user) || self.lingering.contains_key(&user)
+    }
+}
+
+async fn expiry(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ended_client(record: &Record) -> Option<ClientId> {
+    if record.owner != CORE || !record.fact.get().starts_with("{\"disconnected\"") {
+        return None;
+    }
+    match serde_json::from_str(record.fact.get()) {
+        Ok(Fact::Disconnected { client, .. }) => Some(client),
+        _ => None,
+    }
+}

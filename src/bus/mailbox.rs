@@ -1,0 +1,204 @@
+//! What waits for one stream. It holds a bounded queue; a stream that does not read is put back
+//! on the log from where it is, so that it costs nothing and misses nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::Frame;
+use crate::log::{ClientId, Pos, UserId};
+
+/// The queue between the hub and one stream.
+pub(crate) struct Mailbox {
+    /// Whose stream it is.
+    pub(crate) user: UserId,
+    /// Of which client.
+    pub(crate) client: ClientId,
+    limit: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: VecDeque<Arc<Frame>>,
+    /// Not following the hub: the stream reads the log.
+    behind: bool,
+    /// What the stream had from the log already.
+    from: Pos,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+/// What a stream finds in its mailbox.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The frames were moved out.
+    Frames,
+    /// It must read the log first.
+    Behind,
+    /// The client or the server is leaving.
+    Closed,
+}
+
+impl Mailbox {
+    /// A mailbox of a stream that starts behind.
+    pub(crate) fn new(user: UserId, client: ClientId, limit: usize) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            behind: true,
+            from: 0,
+            closed: false,
+            waker: None,
+        };
+        Self {
+            user,
+            client,
+            limit,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Puts a frame in; one too many puts the stream behind.
+    pub(crate) fn push(&self, frame: &Arc<Frame>) {
+        let mut state = self.lock();
+        if state.behind || state.closed || (frame.pos != 0 && frame.pos <= state.from) {
+            return;
+        }
+        if state.queue.len() >= self.limit {
+            if frame.pos != 0 {
+                state.queue = VecDeque::new();
+                state.behind = true;
+            }
+        } else {
+            state.queue.push_back(Arc::clone(frame));
+        }
+        state.wake();
+    }
+
+    /// Follows the hub from `pos` on.
+    pub(crate) fn go_live(&self, pos: Pos) {
+        let mut state = self.lock();
+        state.behind = false;
+        state.from = pos;
+    }
+
+    /// Puts the stream back on the log.
+    pub(crate) fn fall_behind(&self) {
+        let mut state = self.lock();
+        state.queue = VecDeque::new();
+        state.behind = true;
+        state.wake();
+    }
+
+    /// Ends the stream.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.wake();
+    }
+
+    /// Takes all that waits, or waits.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, out: &mut Vec<Arc<Frame>>) -> Poll<Taken> {
+        let mut state = self.lock();
+        if !state.queue.is_empty() {
+            out.extend(state.queue.drain(..));
+            // An idle stream gives its memory back.
+            state.queue = VecDeque::new();
+            return Poll::Ready(Taken::Frames);
+        }
+        if state.closed {
+            return Poll::Ready(Taken::Closed);
+        }
+        if state.behind {
+            return Poll::Ready(Taken::Behind);
+        }
+        if !state
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            state.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bus::Event;
+
+    fn frame(pos: Pos) -> Arc<Frame> {
+        let event = Event::new("test", json!({}));
+        Arc::new(if pos == 0 {
+            Frame::live(&event)
+        } else {
+            Frame::new(pos, "c", &event)
+        })
+    }
+
+    fn take(mailbox: &Mailbox) -> (Poll<Taken>, Vec<Pos>) {
+        let mut out = Vec::new();
+        let taken = mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut out);
+        (taken, out.iter().map(|frame| frame.pos).collect())
+    }
+
+    fn mailbox() -> Mailbox {
+        Mailbox::new(UserId(1), ClientId::nil(), 2)
+    }
+
+    #[test]
+    fn a_stream_starts_on_the_log_and_skips_what_it_had_from_there() {
+        let mailbox = mailbox();
+        mailbox.push(&frame(4));
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Behind), vec![]));
+        mailbox.go_live(5);
+        mailbox.push(&frame(5));
+        mailbox.push(&frame(6));
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Frames), vec![6]));
+        assert_eq!(take(&mailbox), (Poll::Pending, vec![]));
+    }
+
+    #[test]
+    fn one_frame_too_many_puts_the_stream_back_on_the_log() {
+        let mailbox = mailbox();
+        mailbox.go_live(0);
+        for pos in 1..=3 {
+            mailbox.push(&frame(pos));
+        }
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Behind), vec![]));
+    }
+
+    #[test]
+    fn a_full_queue_drops_what_only_those_present_see() {
+        let mailbox = mailbox();
+        mailbox.go_live(0);
+        for pos in [1, 2, 0] {
+            mailbox.push(&frame(pos));
+        }
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Frames), vec![1, 2]));
+    }
+
+    #[test]
+    fn a_closed_stream_still_gets_what_waited() {
+        let mailbox = mailbox();
+        mailbox.go_live(0);
+        mailbox.push(&frame(1));
+        mailbox.close();
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Frames), vec![1]));
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Closed), vec![]));
+    }
+}

@@ -1,0 +1,35 @@
+//! The message bus: one writer decides, facts are appended, everything else follows.
+//!
+//! - [`tx`](self): what a decision sees and records ([`Tx`], [`View`], [`Draft`]).
+//! - `world.rs`: the fold of all facts.
+//! - `writer.rs`: takes waiting commands in batches, decides one after another, appends once,
+//!   answers; wakes what is due.
+//! - `shared.rs`: what others see of it: reads that wait until what they have seen is durable.
+//! - `hub.rs`, `mailbox.rs`: one frame a fact, fanned out to every stream it is for.
+//! - `snapshot.rs`: saves the world off the writer and trims the log behind it.
+
+mod decide;
+mod draft;
+mod frame;
+mod hub;
+mod mailbox;
+mod shared;
+mod show;
+mod snapshot;
+mod tx;
+mod world;
+mod writer;
+
+pub(crate) use draft::Passed;
+pub use draft::{Address, Draft, Purpose};
+pub(crate) use frame::{Frame, Frames};
+pub(crate) use hub::{Hub, Registered, Sent};
+pub(crate) use mailbox::{Mailbox, Taken};
+pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
+pub use show::{Event, Fields, Shown, Subject, Telling};
+pub(crate) use snapshot::Snapshotter;
+pub use tx::{Answer, Entry, PassedDraft, Stamp, Tx, View};
+pub(crate) use tx::{causes, internal};
+pub use world::World;
+pub(crate) use world::WorldError;
+pub(crate) use writer::{Writer, WriterOptions};

@@ -1,0 +1,289 @@
+//! What the rest of the server holds of the bus: a way to ask the writer, and reads that show
+//! only what is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use http::StatusCode;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::{Answer, Tx, View, World};
+use crate::http::Problem;
+use crate::log::{AppendError, ClientId, Id, Log, Pos, UserId};
+use crate::time::{Clock, Time};
+
+/// A decision: what a request asks, to be run on the writer. It may be run again.
+pub(crate) type Decide = Box<dyn Fn(&mut Tx<'_>) -> Result<Answer, Problem> + Send>;
+
+/// A request waiting for the writer.
+pub(crate) struct Command {
+    /// Whose request it is; its client must still be alive when it is decided.
+    pub(crate) by: Option<(UserId, ClientId)>,
+    pub(crate) key: Option<KeySpec>,
+    pub(crate) decide: Decide,
+    pub(crate) reply: oneshot::Sender<Result<Answer, Problem>>,
+}
+
+/// An idempotency key with a digest of its request.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySpec {
+    pub(crate) key: String,
+    pub(crate) digest: String,
+}
+
+/// Work on the log itself, done between two batches.
+pub(crate) type Upkeep = Box<dyn FnOnce(&mut dyn Log) -> Result<(), AppendError> + Send>;
+
+/// What the writer is asked for.
+pub(crate) enum Task {
+    Decide(Command),
+    Maintain(Upkeep, oneshot::Sender<Result<(), AppendError>>),
+    Stop,
+}
+
+/// How far the log is durable. Each rebuild of the world starts another generation: what was seen
+/// of the one before may never have happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Durable {
+    pub(crate) generation: u64,
+    pub(crate) pos: Pos,
+}
+
+/// Whether writes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Health {
+    /// They are.
+    Ok = 0,
+    /// The storage is full; they will be when there is room.
+    Full = 1,
+    /// The storage failed; not before a restart.
+    Failed = 2,
+}
+
+impl Health {
+    /// The refusal of a write.
+    pub(crate) fn problem(self) -> Option<Problem> {
+        let refuse = |code: &'static str, detail: &str| {
+            Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail))
+        };
+        match self {
+            Self::Ok => None,
+            Self::Full => refuse(
+                "storage_full",
+                "the server's storage is full; nothing was kept",
+            )
+            .map(|problem| problem.retry_after(1)),
+            Self::Failed => refuse(
+                "storage_failed",
+                "the server's storage failed; it takes no writes until it is restarted",
+            ),
+        }
+    }
+}
+
+/// What others tell the writer in passing, without waiting for it.
+#[derive(Default)]
+pub(crate) struct Notices {
+    pub(crate) delivered: Mutex<BTreeSet<Id>>,
+    pub(crate) seen: Mutex<BTreeMap<ClientId, Time>>,
+    pub(crate) changed: Notify,
+}
+
+/// The state shared by the writer and those who read.
+pub(crate) struct Shared {
+    pub(crate) world: Arc<RwLock<World>>,
+    pub(crate) generation: AtomicU64,
+    pub(crate) health: AtomicU8,
+    pub(crate) notices: Notices,
+    pub(crate) clock: Clock,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World, clock: Clock) -> Self {
+        Self {
+            world: Arc::new(RwLock::new(world)),
+            generation: AtomicU64::new(0),
+            health: AtomicU8::new(Health::Ok as u8),
+            notices: Notices::default(),
+            clock,
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.health.load(Ordering::Acquire) {
+            0 => Health::Ok,
+            1 => Health::Full,
+            _ => Health::Failed,
+        }
+    }
+}
+
+/// The bus as the rest of the server holds it.
+#[derive(Clone)]
+pub(crate) struct Bus {
+    shared: Arc<Shared>,
+    tasks: mpsc::Sender<Task>,
+    durable: watch::Receiver<Durable>,
+}
+
+impl Bus {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        tasks: mpsc::Sender<Task>,
+        durable: watch::Receiver<Durable>,
+    ) -> Self {
+        Self {
+            shared,
+            tasks,
+            durable,
+        }
+    }
+
+    /// Has the writer decide, and answers once that is durable. 503 `overloaded` when too many
+    /// wait already.
+    pub(crate) async fn submit(
+        &self,
+        by: Option<(UserId, ClientId)>,
+        key: Option<KeySpec>,
+        decide: Decide,
+    ) -> Result<Answer, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let task = Task::Decide(Command {
+            by,
+            key,
+            decide,
+            reply,
+        });
+        self.tasks.try_send(task).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "too many requests wait to be written",
+            )
+            .retry_after(1),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Works on the log between two batches.
+    pub(crate) async fn maintain(&self, upkeep: Upkeep) -> Result<(), AppendError> {
+        let (reply, done) = oneshot::channel();
+        if self
+            .tasks
+            .send(Task::Maintain(upkeep, reply))
+            .await
+            .is_err()
+        {
+            return Ok(());
+        }
+        done.await.unwrap_or(Ok(()))
+    }
+
+    /// Reads the world, and answers once what was seen is durable.
+    pub(crate) async fn read<T>(&self, look: impl Fn(&View<'_>) -> T) -> Result<T, Problem> {
+        let mut durable = self.durable.clone();
+        loop {
+            let (value, seen) = self.glance(&look);
+            let reached = |now: &Durable| now.generation != seen.generation || now.pos >= seen.pos;
+            let now = *durable.wait_for(reached).await.map_err(|_| stopping())?;
+            if now.generation == seen.generation {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// Reads the world as it is decided by now, durable or not.
+    pub(crate) fn peek<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let world = self
+            .shared
+            .world
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        look(&View::new(&world, self.shared.clock.now()))
+    }
+
+    fn glance<T>(&self, look: impl Fn(&View<'_>) -> T) -> (T, Durable) {
+        let world = self
+            .shared
+            .world
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let value = look(&View::new(&world, self.shared.clock.now()));
+        (
+            value,
+            Durable {
+                generation,
+                pos: world.pos,
+            },
+        )
+    }
+
+    /// Whether writes are taken.
+    pub(crate) fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Time {
+        self.shared.clock.now()
+    }
+
+    /// How far the log is durable.
+    pub(crate) fn durable_pos(&self) -> Pos {
+        self.durable.borrow().pos
+    }
+
+    /// Notes that messages were handed to the one they are addressed to.
+    pub(crate) fn delivered(&self, ids: impl IntoIterator<Item = Id>) {
+        let notices = &self.shared.notices;
+        let mut delivered = notices
+            .delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = delivered.len();
+        delivered.extend(ids);
+        if delivered.len() > before {
+            notices.changed.notify_one();
+        }
+    }
+
+    /// Notes that a client was there.
+    pub(crate) fn seen(&self, client: ClientId) {
+        let notices = &self.shared.notices;
+        let mut seen = notices.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = seen.is_empty();
+        seen.insert(client, self.shared.clock.now());
+        if first {
+            notices.changed.notify_one();
+        }
+    }
+
+    /// When clients were there that the log does not say yet.
+    pub(crate) fn seen_lately(&self) -> BTreeMap<ClientId, Time> {
+        self.shared
+            .notices
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Has the writer finish what waits, and end.
+    pub(crate) async fn stop(&self) {
+        // The writer may have ended already.
+        let _ = self.tasks.send(Task::Stop).await;
+    }
+}
+
+fn stopping() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopping",
+        "the server is stopping",
+    )
+    .retry_after(1)
+}

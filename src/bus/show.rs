@@ -1,0 +1,118 @@
+//! What features add to answers and events.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::View;
+use crate::feature::{Feature, Named};
+use crate::log::{ChatId, Id, MessageRow, Riders, UserId};
+use crate::time::Time;
+
+/// An event: its kind and its JSON, the same for everyone who gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its kind, the `event:` line of the stream.
+    pub kind: &'static str,
+    /// Its data.
+    pub data: Value,
+}
+
+impl Event {
+    /// An event of `kind` with `data`.
+    pub fn new(kind: &'static str, data: Value) -> Self {
+        Self { kind, data }
+    }
+}
+
+/// What surrounds a fact that is being told as an event.
+pub struct Telling<'a> {
+    /// The fact's position, the id of what it made.
+    pub id: Id,
+    /// When it was decided.
+    pub at: Time,
+    /// Whose request it came from.
+    pub by: Option<UserId>,
+    /// The message that it lies beside.
+    pub message: Option<Id>,
+    /// The text that lies beside it.
+    pub text: Option<&'a str>,
+    /// Names and chats.
+    pub view: &'a View<'a>,
+}
+
+impl Telling<'_> {
+    /// The name of the user whose request it came from.
+    pub fn author(&self) -> Option<&str> {
+        self.by.and_then(|user| self.view.name(user))
+    }
+}
+
+/// What is being shown.
+pub enum Subject<'a> {
+    /// A message.
+    Message(Shown<'a>),
+    /// A chat, as one of its members sees it.
+    Chat {
+        /// The chat.
+        chat: ChatId,
+        /// Who sees it.
+        to: UserId,
+    },
+    /// A user, as they see themselves.
+    User(UserId),
+}
+
+/// A message that is being shown.
+pub struct Shown<'a> {
+    /// Its id.
+    pub id: Id,
+    /// Who wrote it.
+    pub author: UserId,
+    /// When it was posted.
+    pub at: Time,
+    /// When it ends, once that is known.
+    pub ends: Option<Time>,
+    pub(crate) riders: &'a Riders,
+    pub(crate) counts: &'a std::collections::BTreeMap<String, u64>,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn of(row: &'a MessageRow) -> Self {
+        Self {
+            id: row.id,
+            author: row.author,
+            at: row.at,
+            // While it waits for its delivery, its end is not known.
+            ends: if row.fuse.is_none() { row.ends } else { None },
+            riders: &row.riders,
+            counts: &row.counts,
+        }
+    }
+
+    /// What the feature's own check added to it.
+    pub fn rider<F: Feature>(&self) -> Option<F::Fact> {
+        parse(self.riders.get(<F as Named>::NAME)?.get())
+    }
+
+    /// How many rows the feature has beside it.
+    pub fn count<F: Feature>(&self) -> u64 {
+        self.counts.get(<F as Named>::NAME).copied().unwrap_or(0)
+    }
+}
+
+fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+/// Fields being added to a JSON object.
+#[derive(Debug, Default)]
+pub struct Fields(pub(crate) Map<String, Value>);
+
+impl Fields {
+    /// Sets a field. The core's own fields come first and cannot be set again.
+    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
+        if !self.0.contains_key(name) {
+            self.0.insert(name.to_owned(), value.into());
+        }
+    }
+}

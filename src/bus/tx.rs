@@ -1,0 +1,505 @@
+//! What a decision sees and records.
+
+use std::error::Error;
+use std::ops::Deref;
+
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+
+use super::draft::Judgement;
+use super::{Address, Draft, Passed, World};
+use crate::chat::{self, Chat, Fact};
+use crate::feature::{Feature, Features};
+use crate::http::Problem;
+use crate::log::{
+    Audience, Beside, CORE, ChatId, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record, Row,
+    UserId,
+};
+use crate::time::Time;
+
+/// Where and when a fact happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Its position.
+    pub pos: Pos,
+    /// When its batch was decided.
+    pub at: Time,
+    /// Whose request it came from.
+    pub by: Option<UserId>,
+    /// The message that it lies beside.
+    pub message: Option<Id>,
+}
+
+/// The world as it is read: users, chats and who sees what.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    world: &'a World,
+    now: Time,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(world: &'a World, now: Time) -> Self {
+        Self { world, now }
+    }
+
+    /// The time of this decision or answer.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// A user's name, as they spelt it first.
+    pub fn name(&self, user: UserId) -> Option<&'a str> {
+        self.world.chat.user(user).map(|user| user.name.as_str())
+    }
+
+    /// A user by name, in any case.
+    pub fn find_user(&self, name: &str) -> Option<UserId> {
+        self.world.chat.find(name)
+    }
+
+    /// A chat.
+    pub fn chat(&self, chat: ChatId) -> Option<Chat> {
+        self.world.chat.chat(chat)
+    }
+
+    /// Whether a user is in a chat.
+    pub fn is_member(&self, chat: ChatId, user: UserId) -> bool {
+        self.world.chat.is_member(chat, user)
+    }
+
+    /// Whom an `address` names for `user`: 404 `unknown_chat` where it is nothing that they see,
+    /// 422 where it is no address.
+    pub fn address(&self, address: &str, user: UserId) -> Result<Address, Problem> {
+        chat::resolve(&self.world.chat, address, user)
+    }
+
+    /// A message's or chat's address as everyone in it reads it.
+    pub fn spell(&self, chat: ChatId, addressee: Option<UserId>) -> String {
+        chat::spell(&self.world.chat, chat, addressee)
+    }
+
+    /// The feature's own state.
+    pub fn state<F: Feature>(&self) -> &'a F::State {
+        self.world.state::<F>()
+    }
+
+    pub(crate) fn world(&self) -> &'a World {
+        self.world
+    }
+}
+
+/// A decision under way. Reading it is free; what it records is appended only if the whole
+/// decision succeeds. It may be run again, so it must change nothing else.
+pub struct Tx<'a> {
+    view: View<'a>,
+    log: &'a dyn Log,
+    features: &'a Features,
+    text_limit: usize,
+    by: Option<UserId>,
+    records: Vec<(Record, Option<String>)>,
+    next: Pos,
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = View<'a>;
+
+    fn deref(&self) -> &View<'a> {
+        &self.view
+    }
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(
+        world: &'a World,
+        now: Time,
+        log: &'a dyn Log,
+        features: &'a Features,
+        text_limit: usize,
+        by: Option<UserId>,
+    ) -> Self {
+        let next = world.pos + 1;
+        Self {
+            view: View::new(world, now),
+            log,
+            features,
+            text_limit,
+            by,
+            records: Vec::new(),
+            next,
+        }
+    }
+
+    /// A message that `user` may see; 404 otherwise, as if it did not exist.
+    pub fn message(&self, id: Id, user: UserId) -> Result<MessageRow, Problem> {
+        let row = self
+            .log
+            .message(id)
+            .map_err(|error| internal("a look-up", &error))?;
+        row.filter(|row| chat::sees(&self.view.world.chat, user, row))
+            .ok_or_else(chat::no_message)
+    }
+
+    /// Where somebody writes who adds to a message's chat.
+    pub fn address_of(&self, message: &MessageRow, user: UserId) -> Address {
+        match self.chat(message.chat).and_then(|chat| chat.pair) {
+            None => Address::Chat(message.chat),
+            Some([one, other]) => Address::User(if one == user { other } else { one }),
+        }
+    }
+
+    /// One of the feature's own rows.
+    pub fn row<F: Feature>(&self, id: Id) -> Result<Option<Row>, Problem> {
+        let row = self
+            .log
+            .row(id)
+            .map_err(|error| internal(F::NAME, &error))?;
+        Ok(row.filter(|row| row.owner == F::NAME))
+    }
+
+    /// When the next message ends.
+    pub fn next_end(&self) -> Option<Time> {
+        self.log.next_end().unwrap_or_else(|error| {
+            tracing::error!(%error, "looking for the next message that ends");
+            None
+        })
+    }
+
+    /// Has every feature judge a draft. What the checks add must go with the draft's fact:
+    /// [`Entry::passed`].
+    pub fn check(&self, draft: &Draft<'_>) -> Result<PassedDraft, Problem> {
+        let mut judgement = Judgement::default();
+        if let Err(refusal) = chat::check_text(draft.text, self.text_limit) {
+            judgement.refuse(refusal);
+        }
+        for feature in self.features.iter() {
+            judgement.add(feature.name(), feature.check(draft, self));
+        }
+        judgement.close().map(PassedDraft)
+    }
+
+    /// Posts a message, if every check lets it pass: 201 with the message.
+    pub fn post(&mut self, draft: &Draft<'_>) -> Result<Answer, Problem> {
+        let PassedDraft(passed) = self.check(draft)?;
+        let (chat, addressee) = match draft.to {
+            Address::Chat(chat) => (chat, None),
+            Address::User(peer) => (self.open(draft.from, peer), Some(peer)),
+        };
+        let fact = Fact::Posted {
+            chat,
+            to: addressee,
+            ends: passed.ends,
+            fuse: passed.fuse,
+        };
+        let mut record = self.core_record(&fact, Audience::Chat(chat))?;
+        record.by = Some(draft.from);
+        record.riders = passed.riders;
+        record.text = true;
+        let row = MessageRow {
+            id: record.pos,
+            chat,
+            author: draft.from,
+            addressee,
+            at: record.at,
+            ends: passed.ends,
+            fuse: passed.fuse,
+            riders: record.riders.clone(),
+            counts: Default::default(),
+            text: draft.text.to_owned(),
+        };
+        let body = chat::message_json(&self.view, self.features, &row);
+        self.records.push((record, Some(row.text)));
+        Ok(Answer::created(body)
+            .made(row.id)
+            .location(&format!("/messages/{}", row.id))
+            .headers(passed.headers))
+    }
+
+    /// Takes messages away for good, with all that lies beside them.
+    pub fn remove(&mut self, rows: &[MessageRow]) -> Result<(), Problem> {
+        let mut groups: std::collections::BTreeMap<_, Vec<Id>> = Default::default();
+        for row in rows {
+            groups
+                .entry((row.chat, row.addressee))
+                .or_default()
+                .push(row.id);
+        }
+        for ((chat, to), ids) in groups {
+            self.core(&Fact::Removed { chat, to, ids }, Audience::Chat(chat))?;
+        }
+        Ok(())
+    }
+
+    /// Takes away up to `limit` messages whose end has come.
+    pub fn remove_ended(&mut self, limit: usize) -> Result<(), Problem> {
+        let rows = self
+            .log
+            .ended(self.now(), limit)
+            .map_err(|error| internal("looking for messages that ended", &error))?;
+        self.remove(&rows)
+    }
+
+    /// Records a fact of the feature's own and gives its position, the id of what it makes.
+    pub fn record<F: Feature>(&mut self, entry: Entry<F>) -> Result<Id, Problem> {
+        let fact = to_raw_value(&entry.fact).map_err(|error| internal(F::NAME, &error))?;
+        let record = Record {
+            pos: self.next_pos(),
+            at: self.now(),
+            owner: F::NAME.to_owned(),
+            fact,
+            by: self.by,
+            audience: entry.audience,
+            riders: entry.passed.riders,
+            row: entry.row,
+            text: entry.text.is_some(),
+        };
+        let id = record.pos;
+        self.records.push((record, entry.text));
+        Ok(id)
+    }
+
+    /// Erases rows of the feature's own.
+    pub fn erase<F: Feature>(&mut self, ids: Vec<Id>) -> Result<(), Problem> {
+        for id in &ids {
+            if self.row::<F>(*id)?.is_none() {
+                return Err(internal(F::NAME, &format!("row {id} is not its own")));
+            }
+        }
+        self.core(&Fact::Erased { ids }, Audience::Nobody)
+            .map(|_| ())
+    }
+
+    pub(crate) fn core(&mut self, fact: &Fact, audience: Audience) -> Result<Pos, Problem> {
+        let record = self.core_record(fact, audience)?;
+        let pos = record.pos;
+        self.records.push((record, None));
+        Ok(pos)
+    }
+
+    pub(crate) fn key(
+        &self,
+        user: UserId,
+        key: &str,
+    ) -> Result<Option<(String, KeptAnswer)>, LogError> {
+        self.log
+            .key(user, key, self.now().minus(crate::log::sqlite::KEY_LIFE))
+    }
+
+    /// The text of a message or a row, if it is still there.
+    pub(crate) fn text(&self, id: Id) -> Result<Option<Option<String>>, LogError> {
+        if let Some(message) = self.log.message(id)? {
+            return Ok(Some(Some(message.text)));
+        }
+        Ok(self.log.row(id)?.map(|row| row.text))
+    }
+
+    pub(crate) fn message_row(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
+        self.log.message(id)
+    }
+
+    pub(crate) fn features(&self) -> &'a Features {
+        self.features
+    }
+
+    pub(crate) fn into_records(self) -> Vec<(Record, Option<String>)> {
+        self.records
+    }
+
+    /// The private chat of two users, opened now if need be.
+    fn open(&mut self, one: UserId, other: UserId) -> ChatId {
+        if let Some(chat) = self.view.world.chat.private(one, other) {
+            return chat;
+        }
+        let pair = [one.min(other), one.max(other)];
+        match self.core(&Fact::Opened { pair }, Audience::Nobody) {
+            Ok(pos) => ChatId(pos),
+            // Only a fact that JSON can't hold fails, and this one is two numbers.
+            Err(_) => ChatId::COMMON,
+        }
+    }
+
+    fn core_record(&self, fact: &Fact, audience: Audience) -> Result<Record, Problem> {
+        Ok(Record {
+            pos: self.next_pos(),
+            at: self.now(),
+            owner: CORE.to_owned(),
+            fact: to_raw_value(fact).map_err(|error| internal(CORE, &error))?,
+            by: self.by,
+            audience,
+            riders: Default::default(),
+            row: None,
+            text: false,
+        })
+    }
+
+    fn next_pos(&self) -> Pos {
+        self.next + self.records.len() as Pos
+    }
+}
+
+/// A draft that passed: the token which lets a feature record what was judged.
+pub struct PassedDraft(Passed);
+
+/// A fact of a feature's own, about to be recorded.
+pub struct Entry<F: Feature> {
+    fact: F::Fact,
+    audience: Audience,
+    row: Option<Beside>,
+    text: Option<String>,
+    passed: Passed,
+}
+
+impl<F: Feature> Entry<F> {
+    /// A fact that nobody is told of.
+    pub fn new(fact: F::Fact) -> Self {
+        Self {
+            fact,
+            audience: Audience::Nobody,
+            row: None,
+            text: None,
+            passed: Passed::default(),
+        }
+    }
+
+    /// Tells it to whoever is in a chat, as [`Feature::event`] says it.
+    #[must_use]
+    pub fn tell_chat(mut self, chat: ChatId) -> Self {
+        self.audience = Audience::Chat(chat);
+        self
+    }
+
+    /// Tells it to some users.
+    #[must_use]
+    pub fn tell(mut self, users: Vec<UserId>) -> Self {
+        self.audience = Audience::Users(users);
+        self
+    }
+
+    /// Keeps it as a row beside a message, which goes with the message.
+    #[must_use]
+    pub fn beside(mut self, message: Id) -> Self {
+        self.row = Some(Beside::Message(message));
+        self
+    }
+
+    /// Keeps it as a row by itself, until [`Tx::erase`].
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.row = Some(Beside::None);
+        self
+    }
+
+    /// Puts a text into its row: it can be erased, the fact can't.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        self.text = Some(text.to_owned());
+        self
+    }
+
+    /// Takes what the checks added along. The headers are for the answer: [`Answer::headers`].
+    #[must_use]
+    pub fn passed(mut self, passed: &mut PassedDraft) -> Self {
+        self.passed.riders = std::mem::take(&mut passed.0.riders);
+        self
+    }
+}
+
+impl PassedDraft {
+    /// The headers that the checks gave the answer.
+    pub fn headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.0.headers)
+    }
+}
+
+/// A decision's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Value>,
+    pub(crate) made: Option<Id>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, body: Option<Value>) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body,
+            made: None,
+        }
+    }
+
+    /// 200 with a body.
+    pub fn ok(body: impl Into<Value>) -> Self {
+        Self::new(StatusCode::OK, Some(body.into()))
+    }
+
+    /// 201 with a body.
+    pub fn created(body: impl Into<Value>) -> Self {
+        Self::new(StatusCode::CREATED, Some(body.into()))
+    }
+
+    /// 202 with a body.
+    pub fn accepted(body: impl Into<Value>) -> Self {
+        Self::new(StatusCode::ACCEPTED, Some(body.into()))
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self::new(StatusCode::NO_CONTENT, None)
+    }
+
+    /// Names the message or row that was made: a repeat under the same idempotency key is 410
+    /// once that is gone, and the body's `text` is kept with it, not with the key.
+    #[must_use]
+    pub fn made(mut self, id: Id) -> Self {
+        self.made = Some(id);
+        self
+    }
+
+    /// Says where what was made can be read.
+    #[must_use]
+    pub fn location(mut self, path: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(path) {
+            self.headers.insert(LOCATION, value);
+        }
+        self
+    }
+
+    /// Adds headers.
+    #[must_use]
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.append(HeaderName::from_static(name), value);
+        self
+    }
+}
+
+/// An error that is ours: logged with its causes, answered without them.
+pub(crate) fn internal(what: &str, error: &(impl ToString + ?Sized)) -> Problem {
+    tracing::error!(error = error.to_string(), "{what} failed");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the server could not do this; its log says why",
+    )
+}
+
+/// An error's own words and those of its causes.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words = format!("{words}: {cause}");
+        source = cause.source();
+    }
+    words
+}

@@ -1,0 +1,295 @@
+//! The fold of all facts. Applying is deterministic: the same facts give the same world, byte for
+//! byte, whatever the settings are now.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Stamp;
+use crate::chat;
+use crate::feature::{AnyState, Feature, Features, Named, Registration, registry};
+use crate::log::{Beside, CORE, Id, Log, LogError, Pos, Record, Snapshot, UserId};
+use crate::time::Time;
+
+/// Facts folded at a time when a world is read from the log.
+const STEP: usize = 2_000;
+
+/// Users, clients, chats and marks, and the state of every feature. Its size follows the people,
+/// not the history.
+pub struct World {
+    /// The last fact applied.
+    pub pos: Pos,
+    /// The core's state.
+    pub chat: chat::State,
+    features: BTreeMap<String, Slot>,
+}
+
+/// The state of a feature: folded where the feature is compiled in (on or off), else carried
+/// along untouched, with the facts that wait for it.
+enum Slot {
+    Folded(&'static Registration, AnyState),
+    Carried(Carried),
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Carried {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    facts: Vec<CarriedFact>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CarriedFact {
+    pos: Pos,
+    at: Time,
+    by: Option<UserId>,
+    message: Option<Id>,
+    fact: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct SavedRef<'a> {
+    pos: Pos,
+    chat: &'a chat::State,
+    features: BTreeMap<&'a str, Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Saved {
+    pos: Pos,
+    chat: chat::State,
+    features: BTreeMap<String, Carried>,
+}
+
+/// Why a world can't be had from the log.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A fact that this program does not know, or knows otherwise.
+    #[error(
+        "fact {pos} of `{owner}` is not known to this program ({source}); was the data written by a newer one?"
+    )]
+    Fact {
+        /// Its position.
+        pos: Pos,
+        /// Whose it is.
+        owner: String,
+        /// What its reader said.
+        source: serde_json::Error,
+    },
+    /// A snapshot that can't be read or written.
+    #[error("the snapshot of `{part}` is not readable: {source}")]
+    Snapshot {
+        /// Which part of it.
+        part: String,
+        /// What its reader said.
+        source: serde_json::Error,
+    },
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let mut world = Self {
+            pos: 0,
+            chat: chat::State::default(),
+            features: BTreeMap::new(),
+        };
+        world.add_registered();
+        world
+    }
+}
+
+impl World {
+    /// The world at the end of the log.
+    pub(crate) fn load(log: &dyn Log) -> Result<Self, WorldError> {
+        let mut world = match log.snapshot()? {
+            Some(snapshot) => Self::restore(&snapshot)?,
+            None => Self::default(),
+        };
+        loop {
+            let records = log.read(world.pos, STEP)?;
+            for record in &records {
+                world.apply(record)?;
+            }
+            if records.len() < STEP {
+                return Ok(world);
+            }
+        }
+    }
+
+    /// The world as it was saved.
+    pub(crate) fn restore(snapshot: &Snapshot) -> Result<Self, WorldError> {
+        let saved: Saved =
+            serde_json::from_slice(&snapshot.body).map_err(|source| WorldError::Snapshot {
+                part: "all".into(),
+                source,
+            })?;
+        let mut world = Self {
+            pos: saved.pos,
+            chat: saved.chat,
+            features: BTreeMap::new(),
+        };
+        world.chat.index();
+        for (name, carried) in saved.features {
+            let slot = match Features::registration(&name) {
+                None => Slot::Carried(carried),
+                Some(registration) => {
+                    let mut state = match &carried.state {
+                        Some(json) => (registration.state.load)(json),
+                        None => Ok((registration.state.new)()),
+                    }
+                    .map_err(|source| WorldError::Snapshot {
+                        part: name.clone(),
+                        source,
+                    })?;
+                    for waiting in &carried.facts {
+                        let stamp = Stamp {
+                            pos: waiting.pos,
+                            at: waiting.at,
+                            by: waiting.by,
+                            message: waiting.message,
+                        };
+                        (registration.state.apply)(&mut state, &waiting.fact, &stamp).map_err(
+                            |source| WorldError::Fact {
+                                pos: waiting.pos,
+                                owner: name.clone(),
+                                source,
+                            },
+                        )?;
+                    }
+                    Slot::Folded(registration, state)
+                }
+            };
+            world.features.insert(name, slot);
+        }
+        world.add_registered();
+        Ok(world)
+    }
+
+    /// The world as bytes: the same for the same facts.
+    pub(crate) fn save(&self) -> Result<Vec<u8>, WorldError> {
+        let mut features = BTreeMap::new();
+        for (name, slot) in &self.features {
+            let saved = match slot {
+                Slot::Carried(carried) => serde_json::value::to_raw_value(carried),
+                Slot::Folded(registration, state) => {
+                    (registration.state.save)(state).and_then(|state| {
+                        let carried = Carried {
+                            state: Some(state),
+                            facts: Vec::new(),
+                        };
+                        serde_json::value::to_raw_value(&carried)
+                    })
+                }
+            };
+            let saved = saved.map_err(|source| WorldError::Snapshot {
+                part: name.clone(),
+                source,
+            })?;
+            features.insert(name.as_str(), saved);
+        }
+        serde_json::to_vec(&SavedRef {
+            pos: self.pos,
+            chat: &self.chat,
+            features,
+        })
+        .map_err(|source| WorldError::Snapshot {
+            part: "all".into(),
+            source,
+        })
+    }
+
+    /// Folds one record: its fact, and what the checks added, each into its own state.
+    pub(crate) fn apply(&mut self, record: &Record) -> Result<(), WorldError> {
+        let message = match record.row {
+            Some(Beside::Message(id)) => Some(id),
+            _ => None,
+        };
+        let stamp = Stamp {
+            pos: record.pos,
+            at: record.at,
+            by: record.by,
+            message,
+        };
+        let unknown = |owner: &str| {
+            let owner = owner.to_owned();
+            move |source| WorldError::Fact {
+                pos: record.pos,
+                owner,
+                source,
+            }
+        };
+        if record.owner == CORE {
+            let fact: chat::Fact =
+                serde_json::from_str(record.fact.get()).map_err(unknown(CORE))?;
+            self.chat.apply(fact, &stamp);
+        } else {
+            self.fold(&record.owner, &record.fact, &stamp)
+                .map_err(unknown(&record.owner))?;
+        }
+        for (name, fact) in &record.riders {
+            self.fold(name, fact, &stamp).map_err(unknown(name))?;
+        }
+        self.pos = record.pos;
+        Ok(())
+    }
+
+    /// A feature's state.
+    #[expect(
+        clippy::panic,
+        reason = "every registered feature has a slot from the start, and no \
+        other type can be a feature"
+    )]
+    pub fn state<F: Feature>(&self) -> &F::State {
+        match self.features.get(<F as Named>::NAME) {
+            Some(Slot::Folded(_, state)) => match state.downcast_ref() {
+                Some(state) => state,
+                None => panic!("the state of `{}` is of another type", F::NAME),
+            },
+            _ => panic!("`{}` is not registered", F::NAME),
+        }
+    }
+
+    fn fold(&mut self, name: &str, fact: &RawValue, stamp: &Stamp) -> serde_json::Result<()> {
+        match self.features.get_mut(name) {
+            Some(Slot::Folded(registration, state)) => {
+                (registration.state.apply)(state, fact, stamp)
+            }
+            Some(Slot::Carried(carried)) => {
+                carried.facts.push(CarriedFact::new(fact, stamp));
+                Ok(())
+            }
+            None => {
+                let facts = vec![CarriedFact::new(fact, stamp)];
+                let carried = Carried { state: None, facts };
+                self.features
+                    .insert(name.to_owned(), Slot::Carried(carried));
+                Ok(())
+            }
+        }
+    }
+
+    fn add_registered(&mut self) {
+        for registration in registry() {
+            self.features
+                .entry(registration.name.to_owned())
+                .or_insert_with(|| Slot::Folded(registration, (registration.state.new)()));
+        }
+    }
+}
+
+impl CarriedFact {
+    fn new(fact: &RawValue, stamp: &Stamp) -> Self {
+        Self {
+            pos: stamp.pos,
+            at: stamp.at,
+            by: stamp.by,
+            message: stamp.message,
+            fact: fact.to_owned(),
+        }
+    }
+}

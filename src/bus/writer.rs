@@ -1,0 +1,532 @@
+//! The writer: a thread of its own that takes waiting requests in batches, decides one after
+//! another on one world, appends once, and only then answers.
+//!
+//! `applied ≥ durable`: each decided command is applied at once, so that the next one sees it;
+//! answers, frames and reads wait for the commit. When a commit fails, nothing of the batch is in
+//! the log: the world is rebuilt from it, and what was not answered is decided again (a lost
+//! race) or refused (no room; a failed fsync, after which only a restart takes writes again).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::shared::{Durable, Shared, Task, Upkeep};
+use super::tx::causes;
+use super::{Answer, Command, Health, Hub, Sent, Tx, World, WorldError, decide, internal};
+use crate::chat::{self, Fact};
+use crate::feature::{Erased, Features};
+use crate::http::Problem;
+use crate::log::{AppendError, Audience, Change, ClientId, Id, Log, UserId};
+use crate::settings::Period;
+use crate::time::Time;
+
+/// The most commands in one batch: enough to share an fsync, few enough to answer soon.
+const BATCH: usize = 512;
+
+/// How long a client's being seen waits to be written.
+const SEEN_EVERY: Period = Period::secs(60);
+
+/// The longest sleep: a clock that is set shows by then.
+const NAP: Duration = Duration::from_secs(20);
+
+/// How soon a full storage, or a feature whose work failed, is tried again.
+const RETRY: Period = Period::secs(1);
+
+/// How soon erased texts are brought out of the files: well within the minute that is promised.
+const SCRUB_AFTER: Period = Period::secs(5);
+
+/// How often a lost race is decided again before the request is refused.
+const RACES: usize = 100;
+
+/// What the writer is made of.
+pub(crate) struct WriterOptions {
+    pub(crate) log: Box<dyn Log>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) features: Arc<Features>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) tasks: mpsc::Receiver<Task>,
+    pub(crate) durable: watch::Sender<Durable>,
+    pub(crate) batches: mpsc::Sender<Vec<Sent>>,
+    pub(crate) text_limit: usize,
+}
+
+/// The writer.
+pub(crate) struct Writer {
+    o: WriterOptions,
+    /// Records of the open batch.
+    sent: Vec<Sent>,
+    /// Features whose work failed, and when it is tried again.
+    resting: BTreeMap<&'static str, Time>,
+    seen_since: Option<Time>,
+    scrub_at: Option<Time>,
+    probe_at: Time,
+}
+
+/// What others noted in passing since the last batch.
+#[derive(Default)]
+struct Noted {
+    delivered: BTreeSet<Id>,
+    seen: BTreeMap<ClientId, Time>,
+}
+
+/// Why a batch can't go on.
+enum Broken {
+    Append(AppendError),
+    World(WorldError),
+}
+
+impl From<AppendError> for Broken {
+    fn from(error: AppendError) -> Self {
+        Self::Append(error)
+    }
+}
+
+impl From<WorldError> for Broken {
+    fn from(error: WorldError) -> Self {
+        Self::World(error)
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(options: WriterOptions) -> Self {
+        Self {
+            o: options,
+            sent: Vec::new(),
+            resting: BTreeMap::new(),
+            seen_since: None,
+            // What an earlier run erased may still lie in the files.
+            scrub_at: Some(Time(0)),
+            probe_at: Time(0),
+        }
+    }
+
+    /// Does what fell due while the server was down, before anybody is served.
+    pub(crate) fn catch_up(&mut self) {
+        while self.next_due().is_some_and(|due| due <= self.now()) {
+            self.turn(Vec::new());
+        }
+    }
+
+    /// Works until it is told to stop; then everything that waited is answered and durable.
+    pub(crate) fn run(mut self, runtime: &Handle) {
+        loop {
+            let (commands, upkeep, stop) = runtime.block_on(self.wait());
+            self.turn(commands);
+            for (work, reply) in upkeep {
+                // Whoever asked may have gone.
+                let _ = reply.send(work(self.o.log.as_mut()));
+            }
+            if stop {
+                self.finish();
+                return;
+            }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+    ) -> (
+        Vec<Command>,
+        Vec<(Upkeep, oneshot::Sender<Result<(), AppendError>>)>,
+        bool,
+    ) {
+        let until = Instant::now() + self.nap();
+        let shared = Arc::clone(&self.o.shared);
+        let mut tasks = Vec::new();
+        tokio::select! {
+            biased;
+            _ = self.o.tasks.recv_many(&mut tasks, BATCH) => {}
+            () = shared.notices.changed.notified() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+        let (mut commands, mut upkeep, mut stop) = (Vec::new(), Vec::new(), false);
+        for task in tasks {
+            match task {
+                Task::Decide(command) => commands.push(command),
+                Task::Maintain(work, reply) => upkeep.push((work, reply)),
+                Task::Stop => stop = true,
+            }
+        }
+        (commands, upkeep, stop)
+    }
+
+    /// How long there is nothing to do by itself.
+    fn nap(&mut self) -> Duration {
+        let now = self.now();
+        let seen = &self.o.shared.notices.seen;
+        if self.seen_since.is_none()
+            && !seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty()
+        {
+            self.seen_since = Some(now);
+        }
+        let seen_at = self.seen_since.map(|since| since.plus(SEEN_EVERY));
+        let probe_at = (self.o.shared.health() == Health::Full).then_some(self.probe_at);
+        let next = [self.next_due(), seen_at, self.scrub_at, probe_at]
+            .into_iter()
+            .flatten()
+            .min();
+        next.map_or(NAP, |next| next.since(now).to_std().min(NAP))
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        if self.o.shared.health() != Health::Ok {
+            return None;
+        }
+        let world = self
+            .o
+            .shared
+            .world
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let tx = self.tx(&world, self.now(), None);
+        self.o
+            .features
+            .iter()
+            .filter_map(|feature| self.due_of(feature, &tx))
+            .min()
+    }
+
+    fn due_of(&self, feature: &dyn Erased, tx: &Tx<'_>) -> Option<Time> {
+        let due = feature.due(tx)?;
+        Some(
+            self.resting
+                .get(feature.name())
+                .map_or(due, |rest| due.max(*rest)),
+        )
+    }
+
+    /// One batch: what is due, what was noted in passing, and these commands.
+    fn turn(&mut self, commands: Vec<Command>) {
+        self.scrub();
+        if !self.is_healthy()
+            && let Some(problem) = self.o.shared.health().problem()
+        {
+            return refuse(commands, &problem);
+        }
+        let noted = self.take_noted();
+        for _ in 0..RACES {
+            let problem = match self.attempt(&commands, &noted) {
+                Ok(answers) => {
+                    for (command, answer) in commands.into_iter().zip(answers) {
+                        // The one who asked may have hung up.
+                        let _ = command.reply.send(answer);
+                    }
+                    return;
+                }
+                Err(Broken::Append(AppendError::Lost)) => {
+                    tracing::warn!("another writer was first: deciding again");
+                    match self.rebuild() {
+                        Ok(()) => continue,
+                        Err(problem) => problem,
+                    }
+                }
+                Err(Broken::Append(error)) => self.break_off(&error),
+                Err(Broken::World(error)) => {
+                    let problem = internal("applying a batch", &error);
+                    self.rebuild().err().unwrap_or(problem)
+                }
+            };
+            self.give_back(noted);
+            return refuse(commands, &problem);
+        }
+        self.give_back(noted);
+        refuse(
+            commands,
+            &internal("deciding", "every append was another writer's"),
+        );
+    }
+
+    /// Decides and applies everything, and appends it. Nothing is answered here, so that a lost
+    /// race leaves the commands to be decided again.
+    fn attempt(
+        &mut self,
+        commands: &[Command],
+        noted: &Noted,
+    ) -> Result<Vec<Result<Answer, Problem>>, Broken> {
+        let now = self.now();
+        self.sent.clear();
+        let mut answers = Vec::with_capacity(commands.len());
+        let shared = Arc::clone(&self.o.shared);
+        let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
+        let before = world.pos;
+        self.wake(&mut world, now)?;
+        self.note(&mut world, now, noted)?;
+        for command in commands {
+            let decided = {
+                let mut tx = self.tx(&world, now, command.by.map(|(user, _)| user));
+                decide::decide(&mut tx, command).map(|answer| (answer, tx.into_records()))
+            };
+            match decided {
+                Err(problem) => answers.push(Err(problem)),
+                Ok((answer, records)) => {
+                    self.apply(&mut world, records)?;
+                    answers.push(Ok(answer));
+                }
+            }
+        }
+        let after = world.pos;
+        drop(world);
+        self.o.log.commit(before)?;
+        if !noted.seen.is_empty() {
+            self.seen_since = None;
+        }
+        let generation = shared.generation.load(Ordering::Acquire);
+        self.o.durable.send_replace(Durable {
+            generation,
+            pos: after,
+        });
+        self.publish();
+        Ok(answers)
+    }
+
+    /// Does a part of what is due.
+    fn wake(&mut self, world: &mut World, now: Time) -> Result<(), Broken> {
+        let features = Arc::clone(&self.o.features);
+        for feature in features.iter() {
+            let woken = {
+                let mut tx = self.tx(world, now, None);
+                if self.due_of(feature, &tx).is_none_or(|due| due > now) {
+                    continue;
+                }
+                feature.wake(&mut tx).map(|()| tx.into_records())
+            };
+            match woken {
+                // Doing nothing about what is due would be asked for again at once, for ever.
+                Ok(records) if records.is_empty() => {
+                    self.resting.insert(feature.name(), now.plus(RETRY));
+                }
+                Ok(records) => {
+                    self.resting.remove(feature.name());
+                    self.apply(world, records)?;
+                }
+                Err(problem) => {
+                    tracing::error!(feature = feature.name(), %problem, "doing what is due");
+                    self.resting.insert(feature.name(), now.plus(RETRY));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what others noted in passing.
+    fn note(&mut self, world: &mut World, now: Time, noted: &Noted) -> Result<(), Broken> {
+        let records = {
+            let mut tx = self.tx(world, now, None);
+            let mut ids = Vec::new();
+            for id in &noted.delivered {
+                // Another client of theirs may have been first.
+                match tx.message_row(*id) {
+                    Ok(Some(row)) if row.fuse.is_some() => ids.push(*id),
+                    Ok(_) => {}
+                    Err(error) => return Err(AppendError::Failed(error).into()),
+                }
+            }
+            let clients: Vec<_> = noted
+                .seen
+                .iter()
+                .filter(|(client, _)| world.chat.client(**client).is_some())
+                .map(|(client, at)| (*client, *at))
+                .collect();
+            let facts = [
+                (!ids.is_empty()).then(|| Fact::Delivered { ids, at: now }),
+                (!clients.is_empty()).then(|| Fact::Seen { clients }),
+            ];
+            for fact in facts.into_iter().flatten() {
+                if let Err(problem) = tx.core(&fact, Audience::Nobody) {
+                    tracing::error!(%problem, "recording what was noted");
+                }
+            }
+            tx.into_records()
+        };
+        self.apply(world, records)
+    }
+
+    /// Stages and applies what a decision recorded.
+    fn apply(&mut self, world: &mut World, records: Vec<Sent>) -> Result<(), Broken> {
+        for (record, text) in records {
+            let changes = chat::changes(&record).map_err(|source| WorldError::Fact {
+                pos: record.pos,
+                owner: record.owner.clone(),
+                source,
+            })?;
+            self.o.log.stage(&record, text.as_deref(), &changes)?;
+            if changes
+                .iter()
+                .any(|change| matches!(change, Change::Remove(_) | Change::Erase(_)))
+            {
+                let at = record.at.plus(SCRUB_AFTER);
+                self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));
+            }
+            world.apply(&record)?;
+            self.sent.push((record, text));
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        if self.sent.is_empty() {
+            return;
+        }
+        if self
+            .o
+            .batches
+            .try_send(std::mem::take(&mut self.sent))
+            .is_err()
+        {
+            // The hub is behind: its streams read the log instead of holding the writer up.
+            self.o.hub.missed();
+        }
+    }
+
+    /// Drops what was applied and not appended: the world as the log has it.
+    fn rebuild(&mut self) -> Result<(), Problem> {
+        self.o.log.rollback();
+        let shared = Arc::clone(&self.o.shared);
+        let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
+        match World::load(self.o.log.as_ref()) {
+            Ok(rebuilt) => *world = rebuilt,
+            Err(error) => {
+                shared.health.store(Health::Failed as u8, Ordering::Release);
+                return Err(internal("reading the log again", &error));
+            }
+        }
+        let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.o.durable.send_replace(Durable {
+            generation,
+            pos: world.pos,
+        });
+        Ok(())
+    }
+
+    fn break_off(&mut self, error: &AppendError) -> Problem {
+        tracing::error!(error = causes(error), "appending a batch");
+        let health = match error {
+            AppendError::Full(_) => Health::Full,
+            _ => Health::Failed,
+        };
+        self.o.shared.health.store(health as u8, Ordering::Release);
+        self.probe_at = self.now().plus(RETRY);
+        let rebuilt = self.rebuild();
+        rebuilt
+            .err()
+            .or(health.problem())
+            .unwrap_or_else(|| internal("appending", error))
+    }
+
+    /// Whether the log takes writes; a full one is tried again once a while.
+    fn is_healthy(&mut self) -> bool {
+        match self.o.shared.health() {
+            Health::Ok => true,
+            Health::Failed => false,
+            Health::Full if self.now() < self.probe_at => false,
+            Health::Full => match self.o.log.probe() {
+                Ok(()) => {
+                    tracing::info!("there is room again: taking writes");
+                    self.o
+                        .shared
+                        .health
+                        .store(Health::Ok as u8, Ordering::Release);
+                    true
+                }
+                Err(error) => {
+                    self.o.log.rollback();
+                    self.probe_at = self.now().plus(RETRY);
+                    if matches!(error, AppendError::Failed(_)) {
+                        tracing::error!(error = causes(&error), "probing the storage");
+                        self.o
+                            .shared
+                            .health
+                            .store(Health::Failed as u8, Ordering::Release);
+                    }
+                    false
+                }
+            },
+        }
+    }
+
+    /// Brings erased texts out of the files, when it is time.
+    fn scrub(&mut self) {
+        let now = self.now();
+        if self.scrub_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.scrub_at = match self.o.log.scrub() {
+            Ok(true) => None,
+            // A reader was in the way.
+            Ok(false) => Some(now.plus(RETRY)),
+            Err(error) => {
+                tracing::error!(%error, "bringing erased texts out of the files");
+                Some(now.plus(SCRUB_AFTER))
+            }
+        };
+    }
+
+    fn finish(&mut self) {
+        self.seen_since = Some(Time(0));
+        self.turn(Vec::new());
+        self.scrub_at = Some(Time(0));
+        self.scrub();
+    }
+
+    fn take_noted(&mut self) -> Noted {
+        let notices = &self.o.shared.notices;
+        let delivered = std::mem::take(
+            &mut *notices
+                .delivered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let due = self
+            .seen_since
+            .is_some_and(|since| since.plus(SEEN_EVERY) <= self.now());
+        let seen = if due {
+            std::mem::take(&mut *notices.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            BTreeMap::new()
+        };
+        Noted { delivered, seen }
+    }
+
+    fn give_back(&self, noted: Noted) {
+        let notices = &self.o.shared.notices;
+        notices
+            .delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(noted.delivered);
+        let mut seen = notices.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (client, at) in noted.seen {
+            seen.entry(client).or_insert(at);
+        }
+    }
+
+    fn tx<'a>(&'a self, world: &'a World, now: Time, by: Option<UserId>) -> Tx<'a> {
+        Tx::new(
+            world,
+            now,
+            self.o.log.as_ref(),
+            &self.o.features,
+            self.o.text_limit,
+            by,
+        )
+    }
+
+    fn now(&self) -> Time {
+        self.o.shared.clock.now()
+    }
+}
+
+fn refuse(commands: Vec<Command>, problem: &Problem) {
+    for command in commands {
+        // The one who asked may have hung up.
+        let _ = command.reply.send(Err(problem.clone()));
+    }
+}

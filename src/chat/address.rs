@@ -1,0 +1,57 @@
+//! Addresses: `common`, `@name`, `room:UUID`.
+
+use http::StatusCode;
+
+use super::{Kind, State, invalid};
+use crate::bus::Address;
+use crate::http::Problem;
+use crate::log::{ChatId, UserId};
+
+/// What an address names for a user: 404 `unknown_chat` where they see nothing by it, 422 where
+/// it is no address.
+pub fn resolve(state: &State, address: &str, _user: UserId) -> Result<Address, Problem> {
+    if address == "common" {
+        return Ok(Address::Chat(ChatId::COMMON));
+    }
+    if let Some(name) = address.strip_prefix('@') {
+        return state.find(name).map(Address::User).ok_or_else(unknown_chat);
+    }
+    if address.starts_with("room:") {
+        return Err(unknown_chat());
+    }
+    Err(invalid(
+        "to",
+        "an address is `common`, `@name` or `room:UUID`",
+    ))
+}
+
+/// A message's address as everyone in its chat reads it.
+pub fn spell(state: &State, _chat: ChatId, addressee: Option<UserId>) -> String {
+    match addressee.and_then(|user| state.user(user)) {
+        Some(user) => format!("@{}", user.name),
+        None => "common".to_owned(),
+    }
+}
+
+/// A chat's address as one of its members uses it.
+pub(super) fn address_for(state: &State, chat: ChatId, user: UserId) -> String {
+    let pair = state
+        .chat(chat)
+        .filter(|chat| chat.kind == Kind::Private)
+        .and_then(|chat| chat.pair);
+    match pair {
+        None => "common".to_owned(),
+        Some([one, other]) => {
+            let peer = if one == user { other } else { one };
+            spell(state, chat, Some(peer))
+        }
+    }
+}
+
+fn unknown_chat() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "unknown_chat",
+        "there is no such chat or user",
+    )
+}

@@ -1,0 +1,241 @@
+//! Joining and leaving.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Fact, Name, password, status};
+use crate::bus::{Answer, Tx, internal};
+use crate::feature::{Call, parse_json};
+use crate::http::{Problem, Request, Response};
+use crate::log::{Audience, UserId};
+use crate::server::{Core, json_body, respond};
+
+/// The most characters kept of what a client says it is.
+const AGENT: usize = 200;
+
+/// Decided again so often when a name was taken or freed meanwhile.
+const RACES: usize = 3;
+
+/// The code of a decision that must be prepared anew; never answered.
+const RACE: &str = "race";
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(super) struct Connect {
+    /// 1–32 letters, digits, combining marks, `_`, `-`, `.` of any script.
+    name: String,
+    /// Guards the name; needed to come back under a name that has one.
+    #[serde(default)]
+    password: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Disconnect {
+    /// Ends every client of the user.
+    #[serde(default)]
+    all: bool,
+}
+
+/// Who may have the name.
+#[derive(Clone)]
+enum Claim {
+    /// Nobody has it: the new user's password hash, if any.
+    New(Option<String>),
+    /// This user has shown that it is theirs.
+    Known(UserId),
+}
+
+/// `POST /connect`
+pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Response, Problem> {
+    let bytes = json_body(&core, &mut request, false).await?;
+    let connect: Connect = parse_json(&bytes)?;
+    let name = Name::parse(&connect.name)?;
+    if let Some(password) = &connect.password {
+        password::check(password)?;
+    }
+    let agent = agent(request.headers());
+    let bearer = bearer(request.headers()).map(hash);
+    for _ in 0..RACES {
+        let claim = claim(&core, &name, connect.password.clone(), bearer.as_deref()).await?;
+        let client = Uuid::new_v4();
+        let token = new_token()?;
+        let is_new = matches!(claim, Claim::New(_));
+        let (name, agent, token_hash) = (name.clone(), agent.clone(), hash(&token));
+        let decide = move |tx: &mut Tx<'_>| {
+            let user = match &claim {
+                Claim::Known(user) => *user,
+                Claim::New(_) if tx.find_user(name.as_str()).is_some() => return Err(race()),
+                Claim::New(password) => {
+                    let name = name.as_str().to_owned();
+                    let fact = Fact::Joined {
+                        name,
+                        password: password.clone(),
+                    };
+                    UserId(tx.core(&fact, Audience::Nobody)?)
+                }
+            };
+            let (token, agent) = (token_hash.clone(), agent.clone());
+            let fact = Fact::Connected {
+                user,
+                client,
+                token,
+                agent,
+            };
+            tx.core(&fact, Audience::Users(vec![user]))?;
+            Ok(Answer::ok(user.0))
+        };
+        match core.bus.submit(None, None, Box::new(decide)).await {
+            Err(problem) if problem.code == RACE => {}
+            Err(problem) => return Err(problem),
+            Ok(answer) => {
+                let user = answer.body.as_ref().and_then(serde_json::Value::as_u64);
+                let user = UserId(user.unwrap_or_default());
+                let overview = status::overview(&core, user, true).await?;
+                let name = core.bus.peek(|view| view.name(user).map(str::to_owned));
+                tracing::info!(user = name, %client, is_new, "connected");
+                let body = json!({
+                    "user": {"name": name},
+                    "client": client,
+                    "token": token,
+                    "chats": overview.chats,
+                    "history": overview.history,
+                    "unread": overview.unread,
+                    "cursor": core.hub.frames().cursor(overview.pos),
+                });
+                return Ok(respond(if is_new {
+                    Answer::created(body)
+                } else {
+                    Answer::ok(body)
+                }));
+            }
+        }
+    }
+    Err(taken())
+}
+
+/// Finds out who may have a name; 409 `name_taken` or 401 `wrong_password` where the asker may
+/// not.
+async fn claim(
+    core: &Core,
+    name: &Name,
+    password: Option<String>,
+    bearer: Option<&str>,
+) -> Result<Claim, Problem> {
+    let known = core
+        .bus
+        .read(|view| {
+            let user = view.find_user(name.as_str())?;
+            let state = &view.world().chat;
+            let is_theirs = bearer
+                .and_then(|hash| state.client_by_token(hash))
+                .is_some_and(|(_, owner)| owner == user);
+            Some((user, is_theirs, state.user(user)?.password.clone()))
+        })
+        .await?;
+    match (known, password) {
+        (None, None) => Ok(Claim::New(None)),
+        (None, Some(password)) => Ok(Claim::New(Some(core.passwords.hash(password).await?))),
+        (Some((user, true, _)), _) => Ok(Claim::Known(user)),
+        (Some((_, false, None)), _) => Err(taken()),
+        (Some((_, false, Some(_))), None) => Err(wrong_password()),
+        (Some((user, false, Some(hash))), Some(password)) => {
+            if core.passwords.verify(password, hash).await? {
+                Ok(Claim::Known(user))
+            } else {
+                Err(wrong_password())
+            }
+        }
+    }
+}
+
+/// `POST /disconnect`
+pub(super) fn disconnect(
+    tx: &mut Tx<'_>,
+    call: &Call,
+    body: &Disconnect,
+) -> Result<Answer, Problem> {
+    let clients = if body.all {
+        let user = tx.world().chat.user(call.user);
+        user.map(|user| user.clients.iter().copied().collect())
+            .unwrap_or_default()
+    } else {
+        vec![call.client]
+    };
+    for client in clients {
+        let fact = Fact::Disconnected {
+            user: call.user,
+            client,
+        };
+        tx.core(&fact, Audience::Users(vec![call.user]))?;
+    }
+    Ok(Answer::no_content())
+}
+
+/// The token of an `Authorization: Bearer` field (RFC 6750, section 2.1; the scheme in any case).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else {
+        return None;
+    };
+    let (scheme, token) = field.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches(' '))
+}
+
+/// What is kept of a token: its SHA-256, in hex.
+pub(crate) fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+            // Writing to a string can't fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// 256 random bits.
+fn new_token() -> Result<String, Problem> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| internal("making a token", &error))?;
+    Ok(hex(&bytes))
+}
+
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(USER_AGENT)
+        .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    agent
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(AGENT)
+        .collect()
+}
+
+fn race() -> Problem {
+    Problem::new(StatusCode::CONFLICT, RACE, "the name was taken meanwhile")
+}
+
+fn taken() -> Problem {
+    let detail = "the name is taken, and has no password: it needs the token of one of its clients";
+    Problem::new(StatusCode::CONFLICT, "name_taken", detail)
+}
+
+fn wrong_password() -> Problem {
+    let detail = "the name is taken, and this is not its password";
+    Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", detail)
+        .header(http::header::WWW_AUTHENTICATE, crate::server::CHALLENGE)
+}

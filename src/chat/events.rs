@@ -1,0 +1,349 @@
+//! `GET /events`: a user's events as one stream, or as a long poll.
+//!
+//! Both start on the log at their cursor and follow the hub once they have caught up; a stream
+//! that falls behind goes back to the log. So there is one way to resume, and it is exact.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::invalid;
+use crate::bus::{Answer, Event, Frame, Registered, Taken, internal};
+use crate::feature::{Boxed, Call, parse_query};
+use crate::http::{Chunk, Payload, Problem, Request, Response, Source};
+use crate::log::{Audience, Id, Pos, UserId};
+use crate::server::{Core, respond};
+use crate::settings::Period;
+
+/// Records read from the log at a time, and the most events of one poll.
+const PAGE: usize = 500;
+
+/// The longest wait of a poll; a longer one is taken as this.
+const LONGEST_WAIT: Period = Period::secs(60);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Query {
+    /// The cursor to go on from; now without it.
+    #[serde(default)]
+    after: Option<String>,
+    /// How long a poll waits for something to happen, at most 60 seconds.
+    #[serde(default)]
+    wait: Option<String>,
+}
+
+/// `GET /events`
+pub(super) async fn events(
+    core: Arc<Core>,
+    call: Call,
+    request: Request,
+) -> Result<Response, Problem> {
+    let query: Query = parse_query(request.uri().query())?;
+    let polls = wants_json(request.headers());
+    let wait = match &query.wait {
+        None => Period::ms(0),
+        Some(wait) => wait
+            .parse()
+            .map_err(|error| invalid("wait", format!("`wait`: {error}")))?,
+    };
+    let cursor = last_event_id(request.headers()).or(query.after);
+    let Some(registered) = core.hub.register(call.user, call.client, polls) else {
+        let detail = "too many streams are open, or the server is stopping";
+        return Err(
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(1),
+        );
+    };
+    let start = start(&core, cursor).await?;
+    if polls {
+        let wait = wait.min(LONGEST_WAIT).to_std();
+        return poll(&core, &registered, start, wait).await;
+    }
+    let stream = Stream::new(Arc::clone(&core), registered, start);
+    let mut response = Response::new(Payload::Stream {
+        length: None,
+        source: Box::new(stream),
+    });
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    Ok(response)
+}
+
+/// Where a stream begins.
+#[derive(Clone, Copy)]
+struct Start {
+    pos: Pos,
+    /// Whether what was asked for can't be had without a hole.
+    reset: bool,
+}
+
+async fn start(core: &Core, cursor: Option<String>) -> Result<Start, Problem> {
+    let asked = cursor.map(|cursor| core.hub.frames().position(&cursor));
+    let (floor, last) = core
+        .reader
+        .read(|reading| Ok((reading.floor()?, reading.last()?)))
+        .await
+        .map_err(|error| internal("reading the log's bounds", &error))?;
+    Ok(match asked {
+        None => Start {
+            pos: last,
+            reset: false,
+        },
+        Some(Some(pos)) if (floor..=last).contains(&pos) => Start { pos, reset: false },
+        Some(_) => Start {
+            pos: last,
+            reset: true,
+        },
+    })
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepts = |kind: &str| {
+        let fields = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|field| field.to_str().ok());
+        fields.flat_map(|field| field.split(',')).any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            range.eq_ignore_ascii_case(kind)
+        })
+    };
+    accepts("application/json") && !accepts("text/event-stream")
+}
+
+fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("last-event-id")?;
+    // What is no text is no cursor either, and must not pass for none.
+    let id = String::from_utf8_lossy(id.as_bytes()).into_owned();
+    (!id.is_empty()).then_some(id)
+}
+
+/// A part of the log as its reader gets it.
+struct Part {
+    frames: Vec<Frame>,
+    /// How far it reaches.
+    upto: Pos,
+    /// Whether that was the end.
+    complete: bool,
+    /// Whether the log no longer reached back to where it should have begun.
+    hole: bool,
+}
+
+/// Reads what a user could see after a position.
+async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem> {
+    let bus = core.bus.clone();
+    let part = core
+        .reader
+        .read(move |reading| {
+            let last = reading.last()?;
+            if reading.floor()? > after {
+                return Ok((Vec::new(), last, true, true));
+            }
+            // Looked at only now: the world is never behind the store, so that no chat is missed.
+            let mut audiences = vec![Audience::user_key(user)];
+            audiences.extend(bus.peek(|view| {
+                let chats = view.world().chat.chats_of(user);
+                chats
+                    .into_iter()
+                    .map(Audience::chat_key)
+                    .collect::<Vec<_>>()
+            }));
+            // What happened before they came was not theirs to see.
+            let (told, upto) = reading.told(&audiences, after.max(user.0), last, PAGE)?;
+            Ok((told, upto, upto == last, false))
+        })
+        .await;
+    let (told, upto, complete, hole) = part.map_err(|error| internal("reading events", &error))?;
+    let frames = core.bus.peek(|view| {
+        told.iter()
+            .filter_map(|(record, text)| core.hub.frames().frame(view, record, text.as_deref()))
+            .collect()
+    });
+    Ok(Part {
+        frames,
+        upto,
+        complete,
+        hole,
+    })
+}
+
+/// An open stream.
+struct Stream {
+    core: Arc<Core>,
+    registered: Registered,
+    pos: Pos,
+    waiting: VecDeque<Chunk>,
+    reading: Option<Boxed<Result<Part, Problem>>>,
+    taken: Vec<Arc<Frame>>,
+    /// Given to the connection, and not yet known to be written.
+    handed: Vec<Id>,
+}
+
+impl Stream {
+    fn new(core: Arc<Core>, registered: Registered, start: Start) -> Self {
+        let mut waiting = VecDeque::from([Chunk::framed("retry: 2000\n")]);
+        waiting.push_back(notice(&core, "hello", start.pos).chunk());
+        if start.reset {
+            waiting.push_back(notice(&core, "reset", start.pos).chunk());
+        }
+        Self {
+            core,
+            registered,
+            pos: start.pos,
+            waiting,
+            reading: None,
+            taken: Vec::new(),
+            handed: Vec::new(),
+        }
+    }
+
+    fn give(&mut self, frame: &Frame, out: &mut Vec<Chunk>) {
+        out.push(frame.chunk());
+        self.pos = self.pos.max(frame.pos);
+        if let Some((user, id)) = frame.delivers
+            && user == self.registered.mailbox().user
+        {
+            self.handed.push(id);
+        }
+    }
+
+    fn take_part(&mut self, part: Part, out: &mut Vec<Chunk>) {
+        self.pos = self.pos.max(part.upto);
+        if part.hole {
+            out.push(notice(&self.core, "reset", part.upto).chunk());
+        }
+        for frame in &part.frames {
+            self.give(frame, out);
+        }
+        if part.complete {
+            // Otherwise the hub is ahead already, and the mailbox says so again.
+            self.registered.go_live(part.upto);
+        }
+    }
+}
+
+impl Source for Stream {
+    fn poll_chunks(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<Chunk>,
+    ) -> Poll<io::Result<bool>> {
+        if !self.handed.is_empty() {
+            self.core.bus.delivered(self.handed.drain(..));
+        }
+        out.extend(self.waiting.drain(..));
+        while out.is_empty() {
+            if let Some(reading) = &mut self.reading {
+                let part = ready!(reading.as_mut().poll(cx));
+                self.reading = None;
+                match part {
+                    Ok(part) => self.take_part(part, out),
+                    Err(problem) => return Poll::Ready(Err(io::Error::other(problem))),
+                }
+                continue;
+            }
+            let mut taken = std::mem::take(&mut self.taken);
+            match ready!(self.registered.mailbox().poll_take(cx, &mut taken)) {
+                Taken::Frames => {
+                    for frame in taken.drain(..) {
+                        self.give(&frame, out);
+                    }
+                }
+                Taken::Behind => {
+                    let user = self.registered.mailbox().user;
+                    self.reading = Some(Box::pin(read(Arc::clone(&self.core), user, self.pos)));
+                }
+                Taken::Closed => return Poll::Ready(Ok(false)),
+            }
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    fn endless(&self) -> bool {
+        true
+    }
+}
+
+/// An event that only says where the stream is.
+fn notice(core: &Core, kind: &'static str, pos: Pos) -> Frame {
+    let cursor = core.hub.frames().cursor(pos);
+    Frame::new(pos, &cursor, &Event::new(kind, json!({"cursor": cursor})))
+}
+
+/// A long poll: at once if there is anything, else when there is or the wait is over.
+async fn poll(
+    core: &Arc<Core>,
+    registered: &Registered,
+    start: Start,
+    wait: Duration,
+) -> Result<Response, Problem> {
+    let user = registered.mailbox().user;
+    let mut pos = start.pos;
+    let mut frames: Vec<Arc<Frame>> = Vec::new();
+    if start.reset {
+        frames.push(Arc::new(notice(core, "reset", pos)));
+    }
+    let over = tokio::time::sleep(wait);
+    tokio::pin!(over);
+    while frames.is_empty() {
+        let mut taken = Vec::new();
+        let event = tokio::select! {
+            biased;
+            event = poll_fn(|cx| registered.mailbox().poll_take(cx, &mut taken)) => event,
+            () = &mut over => break,
+        };
+        match event {
+            // Events that are never resumed end no poll.
+            Taken::Frames => frames.extend(taken.into_iter().filter(|frame| frame.pos != 0)),
+            Taken::Behind => {
+                let part = read(Arc::clone(core), user, pos).await?;
+                if part.hole {
+                    frames.push(Arc::new(notice(core, "reset", part.upto)));
+                }
+                frames.extend(part.frames.into_iter().map(Arc::new));
+                pos = part.upto;
+                if part.complete {
+                    registered.go_live(part.upto);
+                }
+            }
+            Taken::Closed => break,
+        }
+    }
+    frames.truncate(PAGE);
+    if let Some(last) = frames.last() {
+        pos = pos.max(last.pos);
+    }
+    core.bus.delivered(
+        frames
+            .iter()
+            .filter_map(|frame| frame.delivers)
+            .filter(|(to, _)| *to == user)
+            .map(|d| d.1),
+    );
+    let events = frames
+        .iter()
+        .map(|frame| event_json(core, frame))
+        .collect::<Result<Vec<_>, _>>();
+    let events = events.map_err(|error| internal("an event", &error))?;
+    let cursor = core.hub.frames().cursor(pos);
+    Ok(respond(Answer::ok(
+        json!({"events": events, "cursor": cursor}),
+    )))
+}
+
+fn event_json(core: &Core, frame: &Frame) -> serde_json::Result<Value> {
+    let data: Value = serde_json::from_slice(frame.data())?;
+    let id = core.hub.frames().cursor(frame.pos);
+    Ok(json!({"id": id, "event": frame.kind(), "data": data}))
+}

@@ -1,0 +1,149 @@
+//! What can happen in the core chat.
+
+use serde::{Deserialize, Serialize};
+
+use crate::log::{Change, ChatId, ClientId, Id, KeptAnswer, Record, UserId};
+use crate::settings::Period;
+use crate::time::Time;
+
+/// A fact of the core. Facts hold no text: that lies beside them and can be erased.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A name was taken; its position names the user.
+    Joined {
+        /// The name as it was spelt.
+        name: String,
+        /// The password's argon2id hash, a PHC string.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<String>,
+    },
+    /// A client of a user came to be.
+    Connected {
+        /// The user.
+        user: UserId,
+        /// The client.
+        client: ClientId,
+        /// The SHA-256 of its token, in hex.
+        token: String,
+        /// The program it says it is.
+        agent: String,
+    },
+    /// A client ended: its token is dead.
+    Disconnected {
+        /// The user.
+        user: UserId,
+        /// The client.
+        client: ClientId,
+    },
+    /// A private chat came to be; its position names it. Both are one user for a notebook.
+    Opened {
+        /// Its two users, in order.
+        pair: [UserId; 2],
+    },
+    /// A message was posted; its position names it.
+    Posted {
+        /// The chat it stands in.
+        chat: ChatId,
+        /// Whom it is addressed to, in a private chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<UserId>,
+        /// When it ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends: Option<Time>,
+        /// How long it lives from its delivery on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fuse: Option<Period>,
+    },
+    /// Messages were handed to the one they are addressed to.
+    Delivered {
+        /// The messages.
+        ids: Vec<Id>,
+        /// When.
+        at: Time,
+    },
+    /// Messages of one address are gone.
+    Removed {
+        /// The chat they stood in.
+        chat: ChatId,
+        /// Whom they were addressed to, in a private chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<UserId>,
+        /// The messages.
+        ids: Vec<Id>,
+    },
+    /// A feature's rows are gone.
+    Erased {
+        /// The rows.
+        ids: Vec<Id>,
+    },
+    /// A user has read a chat up to a message.
+    Read {
+        /// The user.
+        user: UserId,
+        /// The chat.
+        chat: ChatId,
+        /// The last message read.
+        upto: Id,
+    },
+    /// When clients were last seen.
+    Seen {
+        /// Each client and the time.
+        clients: Vec<(ClientId, Time)>,
+    },
+    /// A request with an idempotency key was answered.
+    Keyed {
+        /// Whose request.
+        user: UserId,
+        /// The key.
+        key: String,
+        /// A digest of the request.
+        digest: String,
+        /// The answer.
+        answer: KeptAnswer,
+    },
+}
+
+/// What a record changes in the rows beside the log.
+pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
+    if record.owner != crate::log::CORE {
+        return Ok(record.row.map(Change::Row).into_iter().collect());
+    }
+    Ok(match serde_json::from_str(record.fact.get())? {
+        Fact::Posted {
+            chat,
+            to,
+            ends,
+            fuse,
+        } => {
+            vec![Change::Message {
+                chat,
+                addressee: to,
+                ends,
+                fuse,
+            }]
+        }
+        Fact::Delivered { ids, at } => vec![Change::Delivered { ids, at }],
+        Fact::Removed { ids, .. } => vec![Change::Remove(ids)],
+        Fact::Erased { ids } => vec![Change::Erase(ids)],
+        Fact::Keyed {
+            user,
+            key,
+            digest,
+            answer,
+        } => {
+            vec![Change::Key {
+                user,
+                key,
+                digest,
+                answer,
+            }]
+        }
+        Fact::Joined { .. }
+        | Fact::Connected { .. }
+        | Fact::Disconnected { .. }
+        | Fact::Opened { .. }
+        | Fact::Read { .. }
+        | Fact::Seen { .. } => Vec::new(),
+    })
+}

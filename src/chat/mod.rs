@@ -1,0 +1,68 @@
+//! The core chat: users, clients, chats, messages and read marks.
+//!
+//! - [`Fact`]: what can happen; [`State`]: its fold, with the rules on it.
+//! - `name.rs`, `address.rs`: names of users, addresses of chats.
+//! - `render.rs`: messages, chats and events as JSON.
+//! - `connect.rs`, `password.rs`: joining, tokens, passwords.
+//! - `routes.rs`: the core's paths; `posting.rs`, `reading.rs`, `status.rs`, `events.rs`: what
+//!   stands behind them.
+
+mod address;
+pub(crate) mod connect;
+mod events;
+mod facts;
+mod name;
+mod password;
+mod posting;
+mod reading;
+mod render;
+mod routes;
+mod state;
+mod status;
+
+pub use address::{resolve, spell};
+pub use facts::Fact;
+pub(crate) use facts::changes;
+pub use name::{Folded, Name};
+pub(crate) use password::Passwords;
+pub(crate) use render::{event, message_json};
+pub(crate) use routes::routes;
+pub use state::{Chat, Client, Kind, State, User};
+
+use http::StatusCode;
+
+use crate::http::Problem;
+use crate::log::{MessageRow, UserId};
+
+/// Whether a user may see a message.
+pub fn sees(state: &State, user: UserId, message: &MessageRow) -> bool {
+    state.is_member(message.chat, user)
+}
+
+/// The answer for a message that is not there, or not for this user.
+pub fn no_message() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is no such message",
+    )
+}
+
+/// Whether a text can be posted: 1 to `limit` characters (Unicode scalar values).
+pub fn check_text(text: &str, limit: usize) -> Result<(), Problem> {
+    // The length in bytes decides most cases without counting.
+    let fits = !text.is_empty() && (text.len() <= limit || text.chars().count() <= limit);
+    if fits {
+        return Ok(());
+    }
+    let detail = format!(
+        "`text` has {} characters; 1 to {limit} are allowed",
+        text.chars().count()
+    );
+    Err(invalid("text", detail))
+}
+
+/// A value of the right type that is not allowed: 422 `invalid`, naming the field.
+pub fn invalid(field: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with("field", field)
+}

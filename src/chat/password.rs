@@ -1,0 +1,91 @@
+//! Passwords: argon2id, off the writer, few at a time.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use http::StatusCode;
+use tokio::sync::Semaphore;
+
+use super::invalid;
+use crate::bus::internal;
+use crate::http::Problem;
+
+/// Hashed at once: each costs a core for some 20 ms and 19 MiB.
+const AT_ONCE: usize = 2;
+
+/// Waiting to be hashed; one more is refused.
+const WAITING: usize = 64;
+
+/// The longest password, in bytes. Hashing takes any length, but nobody types more.
+const LENGTH: usize = 1024;
+
+/// Hashes and checks passwords.
+pub(crate) struct Passwords {
+    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+        }
+    }
+}
+
+impl Passwords {
+    /// The argon2id hash of a password, as a PHC string.
+    pub(super) async fn hash(&self, password: String) -> Result<String, Problem> {
+        let work = move || {
+            let hash = Argon2::default().hash_password(password.as_bytes());
+            hash.map(|hash| hash.to_string())
+        };
+        self.work(work)
+            .await?
+            .map_err(|error| internal("hashing a password", &error))
+    }
+
+    /// Whether a password is the one that was hashed.
+    pub(super) async fn verify(&self, password: String, hash: String) -> Result<bool, Problem> {
+        let work = move || {
+            let hash = PasswordHash::new(&hash)?;
+            match Argon2::default().verify_password(password.as_bytes(), &hash) {
+                Ok(()) => Ok(true),
+                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.work(work)
+            .await?
+            .map_err(|error: argon2::password_hash::Error| internal("checking a password", &error))
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = || {
+            let detail = "too many passwords wait to be checked";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(1)
+        };
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let _turn = self.turns.acquire().await.map_err(|_| busy())?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| internal("working on a password", &error))
+    }
+}
+
+/// Whether a password can be one: 1 to 1024 bytes.
+pub(super) fn check(password: &str) -> Result<(), Problem> {
+    if (1..=LENGTH).contains(&password.len()) {
+        Ok(())
+    } else {
+        Err(invalid(
+            "password",
+            format!("a password has 1 to {LENGTH} bytes"),
+        ))
+    }
+}

@@ -1,0 +1,109 @@
+//! Messages and events as JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::{Client, Fact, address};
+use crate::bus::{Event, Fields, Shown, Subject, View};
+use crate::feature::Features;
+use crate::log::{ClientId, Id, MessageRow, Record, UserId};
+use crate::time::Time;
+
+/// A message as everyone who sees it gets it: the core's fields, then the features'.
+pub(crate) fn message_json(view: &View<'_>, features: &Features, row: &MessageRow) -> Value {
+    let mut fields = Fields::default();
+    fields.set("id", row.id);
+    fields.set("from", view.name(row.author));
+    fields.set("to", view.spell(row.chat, row.addressee));
+    fields.set("text", row.text.as_str());
+    fields.set("at", row.at.to_string());
+    let subject = Subject::Message(Shown::of(row));
+    for feature in features.iter() {
+        feature.show(view.world(), &subject, view, &mut fields);
+    }
+    Value::Object(fields.0)
+}
+
+/// The features' parts on a chat or a user, each under its feature's name.
+pub(crate) fn parts(
+    view: &View<'_>,
+    features: &Features,
+    subject: &Subject<'_>,
+) -> Map<String, Value> {
+    let mut parts = Map::new();
+    for feature in features.iter() {
+        let mut fields = Fields::default();
+        feature.show(view.world(), subject, view, &mut fields);
+        if !fields.0.is_empty() {
+            parts.insert(feature.name().to_owned(), Value::Object(fields.0));
+        }
+    }
+    parts
+}
+
+/// Whose having an event starts a message's life.
+type Delivers = Option<(UserId, Id)>;
+
+/// The event of a core's fact.
+pub(crate) fn event(
+    view: &View<'_>,
+    features: &Features,
+    record: &Record,
+    text: Option<&str>,
+) -> Option<(Event, Delivers)> {
+    let fact = serde_json::from_str(record.fact.get()).ok()?;
+    let event = match fact {
+        Fact::Posted {
+            chat,
+            to,
+            ends,
+            fuse,
+        } => {
+            let row = MessageRow {
+                id: record.pos,
+                chat,
+                author: record.by?,
+                addressee: to,
+                at: record.at,
+                ends,
+                fuse,
+                riders: record.riders.clone(),
+                counts: Default::default(),
+                text: text?.to_owned(),
+            };
+            let event = Event::new("message", message_json(view, features, &row));
+            return Some((event, fuse.and(to).map(|user| (user, row.id))));
+        }
+        Fact::Removed { chat, to, ids } => {
+            Event::new("removed", json!({"to": view.spell(chat, to), "ids": ids}))
+        }
+        Fact::Read { user, chat, upto } => {
+            let chat = address::address_for(&view.world().chat, chat, user);
+            Event::new("read", json!({"chat": chat, "upto": upto}))
+        }
+        Fact::Connected { client, agent, .. } => Event::new(
+            "client",
+            json!({"id": client, "agent": agent, "since": record.at.to_string(), "live": true}),
+        ),
+        Fact::Disconnected { client, .. } => {
+            Event::new("client", json!({"id": client, "live": false}))
+        }
+        Fact::Joined { .. }
+        | Fact::Opened { .. }
+        | Fact::Delivered { .. }
+        | Fact::Erased { .. }
+        | Fact::Seen { .. }
+        | Fact::Keyed { .. } => return None,
+    };
+    Some((event, None))
+}
+
+/// A client as its user sees it.
+pub(super) fn client_json(id: ClientId, client: &Client, seen: Time, current: bool) -> Value {
+    json!({
+        "id": id,
+        "agent": client.agent,
+        "since": client.since.to_string(),
+        "seen": client.seen.max(seen).to_string(),
+        "current": current,
+    })
+}

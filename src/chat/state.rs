@@ -1,0 +1,331 @@
+//! The fold of the core's facts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fact, Folded};
+use crate::bus::Stamp;
+use crate::log::{ChatId, ClientId, Id, Pos, UserId};
+use crate::time::Time;
+
+/// Users, clients and chats. What is saved comes first, the indexes over it last.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    users: BTreeMap<UserId, User>,
+    clients: BTreeMap<ClientId, Client>,
+    private: BTreeMap<ChatId, Private>,
+    common: Common,
+    #[serde(skip)]
+    names: BTreeMap<Folded, UserId>,
+    #[serde(skip)]
+    tokens: HashMap<String, ClientId>,
+    #[serde(skip)]
+    pairs: HashMap<[UserId; 2], ChatId>,
+}
+
+/// A user.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct User {
+    /// The name as they spelt it first.
+    pub name: String,
+    /// The password's argon2id hash, if they have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// When they were last seen.
+    pub seen: Time,
+    /// Their clients.
+    pub clients: BTreeSet<ClientId>,
+    /// Their private chats.
+    pub chats: BTreeSet<ChatId>,
+    /// How far they have read each chat; where there is no mark, from its beginning.
+    pub marks: BTreeMap<ChatId, Id>,
+}
+
+/// A client of a user.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Client {
+    /// Whose it is.
+    pub user: UserId,
+    /// The SHA-256 of its token, in hex.
+    pub token: String,
+    /// The program it says it is.
+    pub agent: String,
+    /// Since when it is connected.
+    pub since: Time,
+    /// When it was last seen.
+    pub seen: Time,
+}
+
+/// The kinds of chats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The one everybody is in.
+    Common,
+    /// One of two users, or a user's notebook.
+    Private,
+}
+
+impl Kind {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Common => "common",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// A chat, as it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Chat {
+    /// Its kind.
+    pub kind: Kind,
+    /// The two users of a private chat.
+    pub pair: Option<[UserId; 2]>,
+    /// The last message ever posted in it, 0 for none.
+    pub last: Id,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Common {
+    last: Id,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Private {
+    pair: [UserId; 2],
+    last: Id,
+}
+
+impl State {
+    /// Folds a fact.
+    pub(crate) fn apply(&mut self, fact: Fact, stamp: &Stamp) {
+        match fact {
+            Fact::Joined { name, password } => self.join(name, password, stamp),
+            Fact::Connected {
+                user,
+                client,
+                token,
+                agent,
+            } => {
+                self.tokens.insert(token.clone(), client);
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.clients.insert(client);
+                    user.seen = user.seen.max(stamp.at);
+                }
+                let (since, seen) = (stamp.at, stamp.at);
+                self.clients.insert(
+                    client,
+                    Client {
+                        user,
+                        token,
+                        agent,
+                        since,
+                        seen,
+                    },
+                );
+            }
+            Fact::Disconnected { user, client } => {
+                if let Some(gone) = self.clients.remove(&client) {
+                    self.tokens.remove(&gone.token);
+                }
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.clients.remove(&client);
+                    user.seen = user.seen.max(stamp.at);
+                }
+            }
+            Fact::Opened { pair } => {
+                let chat = ChatId(stamp.pos);
+                for user in pair {
+                    if let Some(user) = self.users.get_mut(&user) {
+                        user.chats.insert(chat);
+                    }
+                }
+                self.pairs.insert(pair, chat);
+                self.private.insert(chat, Private { pair, last: 0 });
+            }
+            Fact::Posted { chat, .. } => {
+                if chat == ChatId::COMMON {
+                    self.common.last = stamp.pos;
+                } else if let Some(chat) = self.private.get_mut(&chat) {
+                    chat.last = stamp.pos;
+                }
+            }
+            Fact::Read { user, chat, upto } => {
+                if let Some(user) = self.users.get_mut(&user) {
+                    let mark = user.marks.entry(chat).or_default();
+                    *mark = upto.max(*mark);
+                }
+            }
+            Fact::Seen { clients } => {
+                for (id, at) in clients {
+                    let Some(client) = self.clients.get_mut(&id) else {
+                        continue;
+                    };
+                    client.seen = client.seen.max(at);
+                    if let Some(user) = self.users.get_mut(&client.user) {
+                        user.seen = user.seen.max(at);
+                    }
+                }
+            }
+            Fact::Delivered { .. }
+            | Fact::Removed { .. }
+            | Fact::Erased { .. }
+            | Fact::Keyed { .. } => {}
+        }
+    }
+
+    fn join(&mut self, name: String, password: Option<String>, stamp: &Stamp) {
+        let id = UserId(stamp.pos);
+        self.names.insert(Folded::of(&name), id);
+        // What was said before they came is not unread.
+        let marks = [(ChatId::COMMON, stamp.pos)].into();
+        let user = User {
+            name,
+            password,
+            seen: stamp.at,
+            clients: BTreeSet::new(),
+            chats: BTreeSet::new(),
+            marks,
+        };
+        self.users.insert(id, user);
+    }
+
+    /// Makes the indexes of a state that was read.
+    pub(crate) fn index(&mut self) {
+        self.names = self
+            .users
+            .iter()
+            .map(|(id, user)| (Folded::of(&user.name), *id))
+            .collect();
+        self.tokens = self
+            .clients
+            .iter()
+            .map(|(id, client)| (client.token.clone(), *id))
+            .collect();
+        self.pairs = self
+            .private
+            .iter()
+            .map(|(id, chat)| (chat.pair, *id))
+            .collect();
+    }
+
+    /// A user.
+    pub fn user(&self, user: UserId) -> Option<&User> {
+        self.users.get(&user)
+    }
+
+    /// How many users there are.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// A user by name, in any case.
+    pub fn find(&self, name: &str) -> Option<UserId> {
+        self.names.get(&Folded::of(name)).copied()
+    }
+
+    /// Users in order of their names, after a name.
+    pub fn users_after(&self, name: Option<&str>) -> impl Iterator<Item = (UserId, &User)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = name.map_or(Unbounded, |name| Excluded(Folded::of(name)));
+        self.names
+            .range((after, Unbounded))
+            .filter_map(|(_, id)| Some((*id, self.users.get(id)?)))
+    }
+
+    /// A client.
+    pub fn client(&self, client: ClientId) -> Option<&Client> {
+        self.clients.get(&client)
+    }
+
+    /// A live client by its token's hash.
+    pub fn client_by_token(&self, hash: &str) -> Option<(ClientId, UserId)> {
+        let id = *self.tokens.get(hash)?;
+        Some((id, self.clients.get(&id)?.user))
+    }
+
+    /// A chat.
+    pub fn chat(&self, chat: ChatId) -> Option<Chat> {
+        if chat == ChatId::COMMON {
+            return Some(Chat {
+                kind: Kind::Common,
+                pair: None,
+                last: self.common.last,
+            });
+        }
+        let private = self.private.get(&chat)?;
+        Some(Chat {
+            kind: Kind::Private,
+            pair: Some(private.pair),
+            last: private.last,
+        })
+    }
+
+    /// The private chat of two users.
+    pub fn private(&self, one: UserId, other: UserId) -> Option<ChatId> {
+        self.pairs.get(&[one.min(other), one.max(other)]).copied()
+    }
+
+    /// Whether a user is in a chat.
+    pub fn is_member(&self, chat: ChatId, user: UserId) -> bool {
+        if chat == ChatId::COMMON {
+            return self.users.contains_key(&user);
+        }
+        self.private
+            .get(&chat)
+            .is_some_and(|chat| chat.pair.contains(&user))
+    }
+
+    /// Who is in a chat other than the common one.
+    pub fn members(&self, chat: ChatId) -> Vec<UserId> {
+        let mut pair = self
+            .private
+            .get(&chat)
+            .map(|chat| chat.pair.to_vec())
+            .unwrap_or_default();
+        pair.dedup();
+        pair
+    }
+
+    /// How many are in a chat.
+    pub fn member_count(&self, chat: ChatId) -> usize {
+        if chat == ChatId::COMMON {
+            self.users.len()
+        } else {
+            self.members(chat).len()
+        }
+    }
+
+    /// The chats of a user, the common one first.
+    pub fn chats_of(&self, user: UserId) -> Vec<ChatId> {
+        let own = self
+            .users
+            .get(&user)
+            .into_iter()
+            .flat_map(|user| &user.chats)
+            .copied();
+        [ChatId::COMMON].into_iter().chain(own).collect()
+    }
+
+    /// How far a user has read a chat.
+    pub fn mark(&self, chat: ChatId, user: UserId) -> Pos {
+        self.users
+            .get(&user)
+            .and_then(|user| user.marks.get(&chat))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Of a user's chats those with messages after their mark, each with the mark.
+    pub fn unread_chats(&self, user: UserId) -> Vec<(ChatId, Id)> {
+        self.chats_of(user)
+            .into_iter()
+            .filter_map(|chat| {
+                let mark = self.mark(chat, user);
+                (self.chat(chat)?.last > mark).then_some((chat, mark))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! The command line.
+
+mod backup;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::bus::causes;
+use crate::config::{self, Config, ConfigError, FeatureTable};
+use crate::feature::registry;
+use crate::settings::Table;
+use crate::{client, logging, server};
+
+/// A self-hosted chat server in one binary.
+#[derive(Parser)]
+#[command(name = "veche", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server (also without a command)
+    Serve(Serve),
+    /// Prints every setting in force, as TOML
+    Check(Settings),
+    /// Lists the features: what each does, whether it is on, its settings
+    Features(Settings),
+    /// Chats from the console
+    Chat(Chat),
+    /// Writes a consistent copy of the data to FILE, as a tar; the server may be running
+    Backup(Backup),
+}
+
+#[derive(Args)]
+struct Settings {
+    /// The settings' file; without it config.toml of the working folder, if there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+    /// Listens there instead of where the settings say; port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Keeps the data there instead of where the settings say
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Chat {
+    /// Who to be
+    name: String,
+    /// The server
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "VECHE_SERVER",
+        default_value = "http://127.0.0.1:8000"
+    )]
+    server: String,
+    /// A file whose first line is the password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Prints one event a line, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Backup {
+    /// Where to; `-` is the standard output
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// The data folder, if not the settings'
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// The whole program. A server with features of its own is a `main` that links their crates and
+/// returns this.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve(cli.serve),
+        Some(Command::Serve(arguments)) => serve(arguments),
+        Some(Command::Check(settings)) => check(&settings),
+        Some(Command::Features(settings)) => features(&settings),
+        Some(Command::Chat(arguments)) => chat(arguments),
+        Some(Command::Backup(arguments)) => back_up(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("veche: {}", causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tables() -> Vec<FeatureTable> {
+    registry()
+        .iter()
+        .map(|registration| (registration.table)())
+        .collect()
+}
+
+fn load(settings: &Settings) -> Result<Config, ConfigError> {
+    Config::load(settings.config.as_deref(), &tables())
+}
+
+fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
+    let mut config = load(&arguments.settings)?;
+    config.server.listen = arguments.listen.unwrap_or(config.server.listen);
+    config.server.data = arguments.data.unwrap_or(config.server.data);
+    if let Some(problem) = config.server.problems().first() {
+        return Err(format!("{}: {}", problem.key, problem.message).into());
+    }
+    logging::start(config.log.format);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(server::serve(config))?)
+}
+
+fn check(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    print!("{}", load(settings)?.print());
+    Ok(())
+}
+
+fn features(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    print!("{}", config::describe(&tables(), &load(settings)?));
+    Ok(())
+}
+
+fn chat(arguments: Chat) -> Result<(), Box<dyn Error>> {
+    let Chat {
+        name,
+        server,
+        password_file,
+        json,
+    } = arguments;
+    Ok(client::run(client::Options {
+        name,
+        server,
+        password_file,
+        json,
+    })?)
+}
+
+fn back_up(arguments: Backup) -> Result<(), Box<dyn Error>> {
+    let config = load(&arguments.settings)?;
+    let data = arguments.data.unwrap_or(config.server.data);
+    Ok(backup::write(&data, &arguments.file)?)
+}

@@ -1,0 +1,88 @@
+//! `veche backup`: one consistent moment of the data, as a tar that unpacks to a data folder.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::log::sqlite;
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BackupError {
+    /// There is nothing to copy.
+    #[error("there is no data in {0}")]
+    NoData(String),
+    /// The database can't be copied.
+    #[error("the database can't be copied: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A file can't be written or read.
+    #[error("{what} can't be written: {source}")]
+    File {
+        /// Which one.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes the data of a folder, in use or not, to `file`. What is restored from it is a new
+/// epoch, since the server goes on from here without it.
+pub(super) fn write(data: &Path, file: &Path) -> Result<(), BackupError> {
+    let database = sqlite::file(data);
+    if !database.is_file() {
+        return Err(BackupError::NoData(data.display().to_string()));
+    }
+    let failed = |what: &Path| {
+        let what = what.display().to_string();
+        move |source| BackupError::File { what, source }
+    };
+    // Beside the data, where there is room for it and it needs no other place's protection.
+    let copy = data.join(format!("backup-{}.tmp", uuid::Uuid::new_v4()));
+    let copied = copy_database(&database, &copy);
+    let packed = copied.and_then(|()| {
+        if file == Path::new("-") {
+            return pack(data, &copy, io::stdout().lock())
+                .map(drop)
+                .map_err(failed(file));
+        }
+        // Whole or not at all: under another name until it is on the disk.
+        let part = file.with_added_extension("part");
+        let write = || {
+            let out = File::create(&part)?;
+            pack(data, &copy, &out)?;
+            out.sync_all()?;
+            fs::rename(&part, file)
+        };
+        write().map_err(failed(file))
+    });
+    let removed = fs::remove_file(&copy);
+    packed?;
+    removed.map_err(failed(&copy))
+}
+
+fn copy_database(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    source.busy_timeout(std::time::Duration::from_secs(30))?;
+    source.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    let copy = Connection::open(to)?;
+    copy.execute(
+        "UPDATE meta SET value = ?1 WHERE key = 'epoch'",
+        params![sqlite::new_epoch()],
+    )?;
+    Ok(())
+}
+
+/// The database's copy, and whatever else lies in the folder but the database's own files.
+fn pack(data: &Path, database: &Path, out: impl Write) -> io::Result<()> {
+    let mut tar = tar::Builder::new(out);
+    tar.append_path_with_name(database, "veche.db")?;
+    for entry in fs::read_dir(data)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            tar.append_dir_all(entry.file_name(), entry.path())?;
+        }
+    }
+    tar.into_inner()?.flush()
+}

@@ -1,0 +1,217 @@
+//! What the server answers, as far as the client needs it, and why it may not answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::text::duration;
+
+/// A call that gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There was no answer, or not a whole one.
+    #[error("no answer from the server")]
+    Lost(#[source] Box<ureq::Error>),
+    /// The server refused.
+    #[error(transparent)]
+    Refused(Problem),
+    /// An answer that is not the API's.
+    #[error("the answer is not one of a veche server: {0}")]
+    Strange(String),
+}
+
+impl From<ureq::Error> for CallError {
+    fn from(error: ureq::Error) -> CallError {
+        CallError::Lost(Box::new(error))
+    }
+}
+
+impl CallError {
+    /// Whether the same call may succeed later, without anybody's doing.
+    pub fn passes(&self) -> bool {
+        match self {
+            CallError::Lost(error) => !matches!(
+                **error,
+                ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl
+            ),
+            CallError::Refused(problem) => match problem.status {
+                501 | 505 => false,
+                status => status == 408 || status >= 500,
+            },
+            CallError::Strange(_) => false,
+        }
+    }
+
+    /// Whether this is the refusal with that status.
+    pub fn is_status(&self, status: u16) -> bool {
+        matches!(self, CallError::Refused(problem) if problem.status == status)
+    }
+
+    /// How long the server asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            CallError::Refused(problem) => problem.retry_after.map(Duration::from_secs),
+            _ => None,
+        }
+    }
+
+    /// The error and its causes in one sentence.
+    pub fn explain(&self) -> String {
+        match self {
+            CallError::Lost(source) => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// A refusal, as RFC 9457 describes one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    /// The HTTP status.
+    #[serde(skip)]
+    pub status: u16,
+    /// The stable word for programs.
+    pub code: String,
+    title: String,
+    detail: String,
+    /// After how many seconds the server asks to come again.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.detail.as_str(), self.title.as_str()) {
+            ("", "") => write!(f, "the server answered with status {}", self.status)?,
+            ("", text) | (text, _) => f.write_str(text)?,
+        }
+        match self.retry_after {
+            Some(seconds) => write!(f, " (again in {})", duration(seconds)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// What `POST /connect` gives that the client needs.
+#[derive(Debug, Deserialize)]
+pub struct Connected {
+    /// The new client's token.
+    pub token: String,
+    /// Whether the name is new.
+    #[serde(skip)]
+    pub created: bool,
+}
+
+/// What `GET /status` tells that the client needs.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)] // The fields are the API's.
+pub struct Status {
+    pub server: ServerStatus,
+    pub user: UserStatus,
+    #[serde(default)]
+    pub chats: Vec<ChatStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct ServerStatus {
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct UserStatus {
+    pub name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct ChatStatus {
+    pub chat: String,
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub title: Option<String>,
+    #[serde(default)]
+    pub last: Option<Value>,
+}
+
+impl ChatStatus {
+    /// The id of the chat's newest message, 0 where there is none.
+    pub fn last_id(&self) -> u64 {
+        self.last
+            .as_ref()
+            .and_then(|last| last["id"].as_u64())
+            .unwrap_or(0)
+    }
+}
+
+/// A page of messages or comments, oldest first.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    /// What is on it.
+    #[serde(alias = "comments")]
+    pub messages: Vec<Value>,
+    /// Whether there are more.
+    #[serde(default)]
+    pub more: bool,
+}
+
+/// A page of users.
+#[derive(Debug, Deserialize)]
+pub struct Users {
+    /// Each with its name, and whether it is online.
+    pub users: Vec<Value>,
+    /// Whether there are more.
+    #[serde(default)]
+    pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_the_server_said_and_when_to_come_again() {
+        let problem = Problem {
+            status: 429,
+            title: "Too many".to_owned(),
+            detail: "20 messages per hour".to_owned(),
+            retry_after: Some(2_041),
+            ..Problem::default()
+        };
+        assert_eq!(
+            problem.to_string(),
+            "20 messages per hour (again in 35 min)"
+        );
+        let bare = Problem {
+            status: 502,
+            ..Problem::default()
+        };
+        assert_eq!(bare.to_string(), "the server answered with status 502");
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let refused = |status| {
+            CallError::Refused(Problem {
+                status,
+                ..Problem::default()
+            })
+        };
+        for status in [408, 500, 502, 503, 504] {
+            assert!(refused(status).passes(), "{status}");
+        }
+        for status in [400, 401, 403, 404, 409, 422, 429, 501] {
+            assert!(!refused(status).passes(), "{status}");
+        }
+        assert!(CallError::from(ureq::Error::ConnectionFailed).passes());
+        assert!(!CallError::from(ureq::Error::BadUri("x".to_owned())).passes());
+    }
+}

@@ -1,0 +1,420 @@
+//! The calls of the HTTP API that the client makes.
+
+use std::io::Read;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use ureq::http::{HeaderMap, Response, Uri};
+use ureq::{Agent, Body};
+
+use super::answer::{CallError, Connected, Page, Problem, Status, Users};
+use super::retry::{Backoff, Gate, dice};
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// A whole call, but a stream.
+const CALL: Duration = Duration::from_secs(30);
+/// The server sends a comment each 15 s; a stream that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(40);
+/// 200 messages of 4,000 characters of four bytes, with room for what features add.
+const MAX_ANSWER: u64 = 32 << 20;
+/// Where an error page of a proxy is read up to.
+const MAX_PROBLEM: u64 = 64 << 10;
+
+/// A server, and the token to call it with. It has no `Debug`, so that no token is ever logged.
+pub struct Api {
+    agent: Agent,
+    base: String,
+    token: RwLock<Option<String>>,
+}
+
+impl Api {
+    /// The API at a base URL that [`base_url`] has accepted.
+    pub fn new(base: &str) -> Api {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("veche-chat/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(CALL));
+        // A proxy set for the wide net has nothing to do with this machine.
+        if is_local(base) {
+            config = config.proxy(None);
+        }
+        Api {
+            agent: config.build().new_agent(),
+            base: base.to_owned(),
+            token: RwLock::new(None),
+        }
+    }
+
+    /// The server's base URL.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The token that calls carry.
+    pub fn token(&self) -> Option<String> {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        token.clone()
+    }
+
+    /// Makes calls carry this token.
+    pub fn set_token(&self, token: Option<String>) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    /// `GET` of a path with a query.
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, CallError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in query {
+            request = request.query(name, value);
+        }
+        if let Some(token) = self.token() {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let (_, body) = answer(request.header("Accept", "application/json").call())?;
+        Ok(body)
+    }
+
+    /// `POST` of a JSON body: the status and the answer, which is null where there is none.
+    pub fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        key: Option<&str>,
+    ) -> Result<(u16, Value), CallError> {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .header("Accept", "application/json")
+            .header("Content-Type", "application/json");
+        if let Some(token) = self.token() {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(request.send(body.to_string()))
+    }
+
+    /// `POST`, repeated under one idempotency key while the server cannot be reached, so that it
+    /// is done once however often it is sent. Gives up after `patience`, or when the gate closes;
+    /// tells `waits` once that it has to wait.
+    pub fn post_once(
+        &self,
+        path: &str,
+        body: &Value,
+        patience: Duration,
+        gate: &Gate,
+        mut waits: impl FnMut(&CallError),
+    ) -> Result<Value, CallError> {
+        let key = uuid::Uuid::new_v4().to_string();
+        let begun = Instant::now();
+        let mut backoff = Backoff::new();
+        let mut tries = 0u32;
+        loop {
+            let error = match self.post(path, body, Some(&key)) {
+                Ok((_, answer)) => return Ok(answer),
+                Err(error) if !error.passes() => return Err(error),
+                Err(error) => error,
+            };
+            tries += 1;
+            if tries == 1 && matches!(error, CallError::Lost(_)) {
+                // Most often the server had closed a connection that was kept open too long.
+                continue;
+            }
+            if tries <= 2 {
+                waits(&error);
+            }
+            let pause = backoff
+                .next(dice())
+                .max(error.retry_after().unwrap_or_default());
+            if begun.elapsed() + pause > patience || gate.wait(pause) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// `POST /connect`.
+    pub fn connect(&self, name: &str, password: Option<&str>) -> Result<Connected, CallError> {
+        let mut body = json!({ "name": name });
+        if let Some(password) = password {
+            body["password"] = json!(password);
+        }
+        let (status, answer) = self.post("/connect", &body, None)?;
+        let mut connected: Connected = typed(answer)?;
+        connected.created = status == 201;
+        Ok(connected)
+    }
+
+    /// `GET /status`.
+    pub fn status(&self) -> Result<Status, CallError> {
+        typed(self.get("/status", &[])?)
+    }
+
+    /// `GET /messages`: the newest of a chat, or those that follow `after`.
+    pub fn messages(&self, chat: &str, after: Option<u64>, limit: u16) -> Result<Page, CallError> {
+        let limit = limit.to_string();
+        let after = after.map(|id| id.to_string());
+        let mut query = vec![("chat", chat), ("limit", limit.as_str())];
+        if let Some(after) = &after {
+            query.push(("after", after));
+        }
+        typed(self.get("/messages", &query)?)
+    }
+
+    /// `GET /unread`.
+    pub fn unread(&self, limit: u16) -> Result<Page, CallError> {
+        typed(self.get("/unread", &[("limit", &limit.to_string())])?)
+    }
+
+    /// `GET /messages/ID/comments`.
+    pub fn comments(&self, message: u64, after: u64) -> Result<Page, CallError> {
+        let path = format!("/messages/{message}/comments");
+        typed(self.get(&path, &[("after", &after.to_string())])?)
+    }
+
+    /// `GET /users`.
+    pub fn users(&self, after: &str) -> Result<Users, CallError> {
+        let mut query = vec![("limit", "200")];
+        if !after.is_empty() {
+            query.push(("after", after));
+        }
+        typed(self.get("/users", &query)?)
+    }
+
+    /// `GET /events` as a stream, from where `last` ended or from now on. A read of it fails when
+    /// the server is silent for 40 s.
+    pub fn events(&self, last: Option<&str>) -> Result<impl Read + use<>, CallError> {
+        let mut request = self
+            .agent
+            .get(format!("{}/events", self.base))
+            .config()
+            .timeout_global(None)
+            .timeout_recv_response(Some(SILENCE))
+            .timeout_per_read(Some(SILENCE))
+            .build()
+            .header("Accept", "text/event-stream");
+        if let Some(token) = self.token() {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let response = request.call()?;
+        if response.status() != 200 {
+            return Err(refusal(response));
+        }
+        match response.body().mime_type() {
+            Some("text/event-stream") => Ok(response.into_body().into_reader()),
+            other => Err(CallError::Strange(format!(
+                "/events is {}",
+                other.unwrap_or("of no type")
+            ))),
+        }
+    }
+}
+
+fn answer(result: Result<Response<Body>, ureq::Error>) -> Result<(u16, Value), CallError> {
+    let mut response = result?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(refusal(response));
+    }
+    let body = response.body_mut().with_config().limit(MAX_ANSWER);
+    let body = body.read_to_vec()?;
+    if body.is_empty() {
+        return Ok((status.as_u16(), Value::Null));
+    }
+    match serde_json::from_slice(&body) {
+        Ok(value) => Ok((status.as_u16(), value)),
+        Err(error) => Err(CallError::Strange(error.to_string())),
+    }
+}
+
+fn refusal(mut response: Response<Body>) -> CallError {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let body = response.body_mut().with_config().limit(MAX_PROBLEM);
+    // A proxy's error page has no problem in it: the status alone is then told.
+    let body = body.read_to_vec().unwrap_or_default();
+    let mut problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+    problem.status = status;
+    problem.retry_after = retry_after;
+    CallError::Refused(problem)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get("retry-after")?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, CallError> {
+    serde_json::from_value(value).map_err(|error| CallError::Strange(error.to_string()))
+}
+
+/// The base URL of a server as the user wrote it: `http://` may be left out, a path may follow.
+/// The error is a sentence for the user.
+pub fn base_url(server: &str) -> Result<String, String> {
+    let server = server.trim();
+    let full = if server.contains("://") {
+        server.to_owned()
+    } else {
+        format!("http://{server}")
+    };
+    let wrong = |why: &str| Err(format!("{server:?} is no server's address: {why}"));
+    let Ok(uri) = full.parse::<Uri>() else {
+        return wrong("write it like http://127.0.0.1:8000");
+    };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return wrong("write it like http://127.0.0.1:8000");
+    };
+    if scheme != "http" {
+        return wrong("this client speaks plain http only");
+    }
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return wrong("it is a host and a port, with no user before them");
+    }
+    if uri.query().is_some() {
+        return wrong("it has no query");
+    }
+    let host = authority.as_str().to_lowercase();
+    Ok(format!("http://{host}{}", uri.path().trim_end_matches('/')))
+}
+
+fn is_local(base: &str) -> bool {
+    let uri = base.parse::<Uri>().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or("");
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Reply, serve};
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Posts to a server that gives these answers in turn: the result, and how many came.
+    fn post(replies: Vec<fn() -> Reply>) -> (Result<Value, CallError>, usize) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let key = std::sync::OnceLock::new();
+        let base = serve(move |asked| {
+            let sent = asked.field("idempotency-key").map(str::to_owned);
+            assert_eq!(
+                key.get_or_init(|| sent.clone()),
+                &sent,
+                "every try has the same key"
+            );
+            assert!(sent.is_some_and(|key| key.len() == 36));
+            replies[counted.fetch_add(1, Ordering::SeqCst)]()
+        });
+        let (api, gate) = (Api::new(&base), Gate::default());
+        let patience = Duration::from_secs(2);
+        let result = api.post_once("/send", &json!({}), patience, &gate, |_| {});
+        (result, count.load(Ordering::SeqCst))
+    }
+
+    #[test]
+    fn a_post_whose_answer_was_lost_is_sent_again_under_the_same_key() {
+        let (result, count) = post(vec![|| Reply::Lost, || Reply::Json(503, json!({})), || {
+            Reply::Json(201, json!({"id": 7}))
+        }]);
+        assert_eq!(result.unwrap()["id"], 7);
+        assert_eq!(count, 3);
+    }
+
+    #[test]
+    fn a_refused_post_is_not_sent_again() {
+        let (result, count) = post(vec![|| {
+            Reply::Json(403, json!({"code": "banned", "detail": "you are banned"}))
+        }]);
+        let error = result.unwrap_err();
+        assert!(error.is_status(403));
+        assert_eq!(error.explain(), "you are banned");
+        assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn a_closed_gate_ends_the_tries() {
+        let base = serve(|_| Reply::Lost);
+        let gate = Gate::default();
+        let api = Api::new(&base);
+        let patience = Duration::from_secs(3_600);
+        let result = api.post_once("/send", &json!({}), patience, &gate, |_| gate.close());
+        assert!(matches!(result, Err(CallError::Lost(_))));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_apis_is_told_from_a_lost_one() {
+        let api = Api::new(&serve(|_| Reply::Stream("<html>".to_owned())));
+        assert!(matches!(api.status(), Err(CallError::Strange(_))));
+        let api = Api::new(&serve(|_| Reply::Json(200, json!({}))));
+        assert!(matches!(
+            api.events(None).err(),
+            Some(CallError::Strange(_))
+        ));
+    }
+
+    #[test]
+    fn an_address_is_taken_with_and_without_its_scheme() {
+        for (written, base) in [
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+            ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+            ("localhost:8000", "http://localhost:8000"),
+            ("HTTP://Chat.Example.org", "http://chat.example.org"),
+            ("http://example.org/veche/", "http://example.org/veche"),
+            ("[::1]:8000", "http://[::1]:8000"),
+        ] {
+            assert_eq!(base_url(written).as_deref(), Ok(base), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_explained() {
+        for bad in [
+            "",
+            "https://example.org",
+            "ftp://x",
+            "http://",
+            "http://u:p@x",
+            "x?y",
+            "a b",
+        ] {
+            assert!(
+                base_url(bad)
+                    .unwrap_err()
+                    .contains("is no server's address"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn this_machine_is_called_without_a_proxy() {
+        assert!(is_local("http://127.0.0.1:8000"));
+        assert!(is_local("http://localhost"));
+        assert!(is_local("http://[::1]:8000"));
+        assert!(!is_local("http://example.org"));
+    }
+
+    #[test]
+    fn pages_are_read_whatever_they_hold() {
+        let page: Page = typed(json!({"comments": [1], "more": true})).unwrap();
+        assert_eq!((page.messages.len(), page.more), (1, true));
+        assert!(typed::<Page>(json!({"more": true})).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! A server for the client's unit tests: each request is answered by a closure.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::Value;
+
+use super::Output;
+use super::api::Api;
+use super::render::Event;
+use super::session::Session;
+use super::store::Store;
+
+/// A request as it was received.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub fields: Vec<(String, String)>,
+    pub body: Value,
+}
+
+impl Asked {
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.as_str())
+    }
+
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let pair = self.query.iter().find(|(key, _)| key == name);
+        pair.map(|(_, value)| value.as_str())
+    }
+}
+
+/// What is answered.
+pub enum Reply {
+    Json(u16, Value),
+    Stream(String),
+    /// The connection is closed without an answer.
+    Lost,
+}
+
+/// Serves until the test's process ends; gives the base URL.
+pub fn serve(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let reply = Arc::new(reply);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let reply = reply.clone();
+            thread::spawn(move || answer(stream.unwrap(), reply.as_ref()));
+        }
+    });
+    base
+}
+
+fn answer(mut stream: TcpStream, reply: &dyn Fn(&Asked) -> Reply) {
+    let asked = read(&stream);
+    let (status, kind, body) = match reply(&asked) {
+        Reply::Json(status, Value::Null) => (status, "application/json", String::new()),
+        Reply::Json(status, body) => (status, "application/json", body.to_string()),
+        Reply::Stream(body) => (200, "text/event-stream", body),
+        Reply::Lost => return,
+    };
+    // A client that has ended does not read its answer.
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+fn read(stream: &TcpStream) -> Asked {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let target = lines[0].split(' ').nth(1).unwrap();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let fields: Vec<(String, String)> = lines[1..]
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let mut asked = Asked {
+        path: path.to_owned(),
+        query: serde_urlencoded::from_str(query).unwrap(),
+        fields,
+        body: Value::Null,
+    };
+    let length = asked
+        .field("content-length")
+        .map_or(0, |n| n.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    asked.body = serde_json::from_slice(&body).unwrap_or_default();
+    asked
+}
+
+/// A session of ann's with that server, with a config folder of its own.
+pub fn session(base: &str) -> Session {
+    let folder = std::env::temp_dir().join(format!("veche-client-{}", uuid::Uuid::new_v4()));
+    let store = Store::at(folder.clone()).unwrap();
+    store.save(base, "ann", "kept").unwrap();
+    let session = Session::new(Api::new(base), store, "ann".to_owned(), None);
+    let signed_in = session.sign_in(&mut |_| None);
+    std::fs::remove_dir_all(folder).unwrap();
+    signed_in.unwrap();
+    session
+}
+
+/// Keeps what it is given, as lines.
+#[derive(Debug, Default)]
+pub struct Record(pub Mutex<Vec<String>>);
+
+impl Record {
+    fn add(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Output for Record {
+    fn event(&self, event: &Event) {
+        self.add(format!("{} {}", event.kind, event.data["id"]));
+    }
+    fn sent(&self, posted: &Value) {
+        self.add(format!("sent {}", posted["id"]));
+    }
+    fn answer(&self, kind: &str, _: &Value, text: &str) {
+        self.add(format!("{kind}: {text}"));
+    }
+    fn notice(&self, text: &str) {
+        self.add(format!("notice: {text}"));
+    }
+    fn trouble(&self, text: &str) {
+        self.add(format!("trouble: {text}"));
+    }
+    fn broken(&self) -> Option<std::io::Error> {
+        None
+    }
+}

@@ -1,0 +1,231 @@
+//! The console client: a line editor on a terminal, plain lines or JSON in a pipe.
+//!
+//! `session` knows who one is and what was shown; `stream` follows the server's events on a
+//! thread of its own; `worker` does what is asked, one after another; `terminal` and `pipe` read
+//! the lines and print. `api`, `answer`, `sse`, `store`, `command`, `render` and `text` are what these stand
+//! on. Nothing here is used by the server.
+
+mod answer;
+mod api;
+mod command;
+#[cfg(test)]
+mod fake;
+mod history;
+mod pipe;
+mod render;
+mod retry;
+mod seen;
+mod session;
+mod sse;
+mod state;
+mod store;
+mod stream;
+mod summary;
+mod terminal;
+mod text;
+mod worker;
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use serde_json::Value;
+
+use self::render::Event;
+use self::session::Session;
+use self::stream::Stream;
+use self::worker::Job;
+
+/// A password file holds a line, not a film.
+const MAX_PASSWORD_FILE: u64 = 4096;
+
+/// What the client is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The user's name.
+    pub name: String,
+    /// The server's address, like `http://127.0.0.1:8000`.
+    pub server: String,
+    /// A file whose first line is the password.
+    pub password_file: Option<PathBuf>,
+    /// Prints one event a line, as JSON, and reads plain lines, also from a terminal.
+    pub json: bool,
+}
+
+/// Why the client ended before its user wanted it to, or could not do all that was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is none. The text is a whole sentence.
+    #[error("{0}")]
+    Address(String),
+    /// The server cannot be reached, or refuses the session.
+    #[error("no session with the server at {server}")]
+    Server {
+        /// Its address.
+        server: String,
+        /// What it said, if anything.
+        source: answer::CallError,
+    },
+    /// The stream broke off before it had begun.
+    #[error("the stream of events broke off")]
+    Stream(#[source] io::Error),
+    /// The config folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The password file cannot be read.
+    #[error("cannot read the password from {path}")]
+    PasswordFile {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The name is somebody's who set no password.
+    #[error(
+        "the name {0} is taken: it has no password, so only those of its clients that are still \
+         signed in can use it, and no token of one is kept here; choose another name"
+    )]
+    NameTaken(String),
+    /// The password is not the name's.
+    #[error("that is not the password of {0}")]
+    WrongPassword(String),
+    /// The name has a password, and there was nobody to ask.
+    #[error("the name {0} has a password: give it with --password-file FILE")]
+    PasswordNeeded(String),
+    /// The token died while the client ran, and nothing else proves whose the name is.
+    #[error("this client was signed out, by /logout or /disconnect from elsewhere; start it again")]
+    Ended,
+    /// Some lines of a pipe were not done; each was told when it happened.
+    #[error("{0} of the lines were refused")]
+    Refused(u64),
+    /// What arrived cannot be printed.
+    #[error("cannot print")]
+    Output(#[source] io::Error),
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The line editor failed.
+    #[error("the terminal cannot be used")]
+    Terminal(#[source] rustyline::error::ReadlineError),
+}
+
+impl Error {
+    /// The error and its causes in one line.
+    fn explain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Where events, answers and notices go.
+trait Output: Send + Sync {
+    /// An event of the stream, or a message of the history.
+    fn event(&self, event: &Event);
+    /// The server's answer to what the user has just posted.
+    fn sent(&self, posted: &Value);
+    /// The answer to a command: its data and the same as text.
+    fn answer(&self, kind: &str, data: &Value, text: &str);
+    /// Something good to know.
+    fn notice(&self, text: &str);
+    /// Something that went wrong.
+    fn trouble(&self, text: &str);
+    /// Why nothing more can be printed, once.
+    fn broken(&self) -> Option<io::Error>;
+}
+
+/// Chats until the user leaves or standard input ends. Blocks; starts threads of its own.
+///
+/// # Errors
+/// What kept the session from being had or from going on; in a pipe, also that some lines were
+/// refused.
+pub fn run(options: Options) -> Result<(), Error> {
+    let base = api::base_url(&options.server).map_err(Error::Address)?;
+    let password = options.password_file.as_deref().map(read_password);
+    let password = password.transpose()?;
+    let store = store::Store::open()?;
+    let history = store.history();
+    let session = Session::new(api::Api::new(&base), store, options.name, password);
+    if io::stdin().is_terminal() && !options.json {
+        terminal::run(Arc::new(session), &history)
+    } else {
+        pipe::run(Arc::new(session), options.json)
+    }
+}
+
+fn read_password(path: &Path) -> Result<String, Error> {
+    let fail = |source| Error::PasswordFile {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(fail)?;
+    let mut text = String::new();
+    file.take(MAX_PASSWORD_FILE)
+        .read_to_string(&mut text)
+        .map_err(fail)?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(fail(io::Error::other("its first line is empty"))),
+    }
+}
+
+/// Whether colours are wanted on standard output (see no-color.org).
+fn colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !refused && !dumb
+}
+
+/// Starts to follow the stream; returns when what was there before has been shown.
+fn follow(
+    session: &Arc<Session>,
+    output: &Arc<dyn Output>,
+    jobs: &SyncSender<Job>,
+) -> Result<(), Error> {
+    let (started, shown) = sync_channel(1);
+    let stream = Stream::new(session.clone(), output.clone(), jobs.clone(), started);
+    thread::Builder::new()
+        .name("stream".to_owned())
+        .spawn(move || stream.run())
+        .map_err(Error::Thread)?;
+    shown.recv().unwrap_or(Err(Error::Ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_the_first_line_of_its_file() {
+        let path = std::env::temp_dir().join(format!("veche-password-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "пароль with spaces \r\nnext\n").unwrap();
+        assert_eq!(read_password(&path).unwrap(), "пароль with spaces ");
+        std::fs::write(&path, "\nsecond\n").unwrap();
+        let error = read_password(&path).unwrap_err();
+        assert!(
+            error.explain().ends_with("its first line is empty"),
+            "{}",
+            error.explain()
+        );
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            read_password(&path)
+                .unwrap_err()
+                .explain()
+                .contains("cannot read the password")
+        );
+    }
+
+    #[test]
+    fn an_error_is_explained_with_its_causes() {
+        let error = Error::Output(io::Error::other("broken pipe"));
+        assert_eq!(error.explain(), "cannot print: broken pipe");
+    }
+}

@@ -1,0 +1,275 @@
+//! Without a terminal: a line in is a post, a line out is a message or an event.
+
+use std::io::{self, BufRead, Write as _};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::command::{Command, parse};
+use super::render::{Event, Style};
+use super::session::Session;
+use super::text::{Zone, safe_json};
+use super::worker::{Job, QUEUE, Worker};
+use super::{Error, Output};
+
+/// The most bytes of a line: no larger body is taken by the server.
+const MAX_LINE: u64 = 256 * 1024;
+
+/// Posts the lines of standard input and prints what arrives, until the input ends.
+pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
+    session.sign_in(&mut |_| None)?;
+    let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
+    let (jobs, queue) = sync_channel(QUEUE);
+    super::follow(&session, &output, &jobs)?;
+    thread::Builder::new()
+        .name("lines".to_owned())
+        .spawn(move || read(&mut io::stdin().lock(), &jobs))
+        .map_err(Error::Thread)?;
+    let result = Worker::new(session.clone(), output, false).run(&queue);
+    session.gate.close();
+    result
+}
+
+/// Makes jobs of the lines; ends early where nobody takes them any more.
+fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>) {
+    let mut current = "common".to_owned();
+    loop {
+        let job = match next_line(input) {
+            Ok(None) => Job::End,
+            Err(error) => Job::Wrong(format!("standard input ended: {error}")),
+            Ok(Some(Err(why))) => Job::Wrong(why),
+            Ok(Some(Ok(line))) => match parse(&line) {
+                Ok(None) => continue,
+                Ok(Some(Command::Quit)) => Job::End,
+                Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
+                Ok(Some(command)) => {
+                    if let Command::To(chat) = &command {
+                        // Lines meant for a chat that turns out not to exist go nowhere else.
+                        current.clone_from(chat);
+                    }
+                    Job::Run(command, current.clone())
+                }
+                Err(why) => Job::Wrong(why),
+            },
+        };
+        let ended = matches!(job, Job::End);
+        if jobs.send(job).is_err() || ended {
+            return;
+        }
+    }
+}
+
+/// The next line without its end; an inner error is a line that cannot be posted, and why.
+fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, String>>> {
+    let mut line = Vec::new();
+    let length = io::Read::take(&mut *input, MAX_LINE).read_until(b'\n', &mut line)?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let whole = line.pop_if(|byte| *byte == b'\n').is_some();
+    if !whole && length as u64 == MAX_LINE {
+        input.skip_until(b'\n')?;
+        return Ok(Some(Err(format!(
+            "a line of more than {MAX_LINE} bytes is not sent"
+        ))));
+    }
+    line.pop_if(|byte| *byte == b'\r');
+    Ok(Some(String::from_utf8(line).map_err(|error| {
+        let shown = String::from_utf8_lossy(error.as_bytes());
+        let begin: String = shown.chars().take(40).collect();
+        format!("a line that is not UTF-8 is not sent: \"{begin}\"")
+    })))
+}
+
+/// Standard output, a line at a time; what is no message goes to standard error.
+struct Lines {
+    session: Arc<Session>,
+    style: Style,
+    json: bool,
+    broken: Mutex<Option<io::Error>>,
+}
+
+impl Lines {
+    fn new(session: Arc<Session>, json: bool) -> Lines {
+        let style = Style {
+            colour: super::colours(),
+            single_line: true,
+            zone: Zone::local(),
+            me: session.me(),
+        };
+        Lines {
+            session,
+            style,
+            json,
+            broken: Mutex::new(None),
+        }
+    }
+
+    fn print(&self, line: &str) {
+        if let Err(error) = io::stdout()
+            .lock()
+            .write_all(format!("{line}\n").as_bytes())
+        {
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    }
+
+    fn print_json(&self, kind: &str, data: &Value, id: Option<&str>) {
+        self.print(&json_line(kind, data, id));
+    }
+
+    fn tell(&self, line: &str) {
+        // Where standard error is closed there is nobody to tell.
+        let _ = io::stderr()
+            .lock()
+            .write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+/// An event as a line of JSON.
+fn json_line(kind: &str, data: &Value, id: Option<&str>) -> String {
+    let mut line = Map::new();
+    line.insert("event".to_owned(), kind.into());
+    line.insert("data".to_owned(), data.clone());
+    if let Some(id) = id {
+        line.insert("id".to_owned(), id.into());
+    }
+    safe_json(&Value::Object(line).to_string())
+}
+
+/// Plain text: what goes to errors is never coloured, as it may well go to a file.
+fn plain(style: &Style) -> Style {
+    Style {
+        colour: false,
+        ..style.clone()
+    }
+}
+
+impl Output for Lines {
+    fn event(&self, event: &Event) {
+        if self.json {
+            return self.print_json(&event.kind, &event.data, event.id.as_deref());
+        }
+        let room = |chat: &str| self.session.title(chat);
+        let now = Timestamp::now();
+        match event.kind.as_str() {
+            "message" | "comment" => {
+                if let Some(line) = self.style.event(event, room, now) {
+                    self.print(&line);
+                }
+            }
+            // Whoever reads messages by the line has no use for comings and goings.
+            "removed" | "user" => {}
+            _ => {
+                if let Some(line) = plain(&self.style).event(event, room, now) {
+                    self.tell(&line);
+                }
+            }
+        }
+    }
+
+    fn sent(&self, _: &Value) {}
+
+    fn answer(&self, kind: &str, data: &Value, text: &str) {
+        if self.json {
+            self.print_json(kind, data, None);
+        } else {
+            self.notice(text);
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        self.tell(&plain(&self.style).notice(text));
+    }
+
+    fn trouble(&self, text: &str) {
+        self.tell(&plain(&self.style).trouble(text));
+    }
+
+    fn broken(&self) -> Option<io::Error> {
+        self.broken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn jobs(input: &[u8]) -> Vec<String> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        read(&mut &*input, &jobs);
+        drop(jobs);
+        let name = |job| match job {
+            Job::Run(command, to) => format!("{to}: {command:?}"),
+            Job::Wrong(why) => format!("wrong: {why}"),
+            Job::LogOut(_) => "log out".to_owned(),
+            Job::End => "end".to_owned(),
+            other => format!("{other:?}"),
+        };
+        queue.iter().map(name).collect()
+    }
+
+    #[test]
+    fn lines_go_to_the_chat_that_was_named_last() {
+        let expected = [
+            "common: Say(\"one\")",
+            "@bob: To(\"@bob\")",
+            "@bob: Say(\"two\")",
+            "@bob: Msg { to: \"@eve\", text: \"three\" }",
+            "@bob: Say(\"/four\")",
+            "end",
+        ];
+        let input = b"one\r\n\n/to @bob\ntwo\n/msg @eve three\n//four";
+        assert_eq!(jobs(input), expected);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_refused_and_the_next_one_posted() {
+        let jobs = jobs(b"caf\xe9\nok\n");
+        assert!(
+            jobs[0].starts_with("wrong: a line that is not UTF-8"),
+            "{}",
+            jobs[0]
+        );
+        assert_eq!(jobs[1..], ["common: Say(\"ok\")", "end"]);
+    }
+
+    #[test]
+    fn a_line_too_long_is_refused_as_a_whole() {
+        let mut input = vec![b'x'; MAX_LINE as usize * 2 + 5];
+        input.extend(b"\nok\n");
+        let jobs = jobs(&input);
+        assert!(
+            jobs[0].starts_with("wrong: a line of more than"),
+            "{}",
+            jobs[0]
+        );
+        assert_eq!(jobs[1..], ["common: Say(\"ok\")", "end"]);
+    }
+
+    #[test]
+    fn nothing_after_a_quit_is_posted() {
+        assert_eq!(jobs(b"one\n/quit\ntwo\n"), ["common: Say(\"one\")", "end"]);
+        assert_eq!(jobs(b""), ["end"]);
+    }
+
+    #[test]
+    fn an_event_is_one_line_of_harmless_json() {
+        let data = json!({"text": "a\nb\u{1b}\u{9b}\u{202e}"});
+        let line = json_line("message", &data, Some("e1.7"));
+        let expected =
+            r#"{"event":"message","data":{"text":"a\nb\u001b\u009b\u202e"},"id":"e1.7"}"#;
+        assert_eq!(line, expected);
+        assert_eq!(
+            json_line("user", &json!({}), None),
+            r#"{"event":"user","data":{}}"#
+        );
+    }
+}

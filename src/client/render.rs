@@ -1,0 +1,446 @@
+//! Turns events into the lines that a reader sees.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::text::{Zone, safe_indented, safe_line, size};
+
+/// One event of the stream, or a message of the history as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its kind, as the server names it.
+    pub kind: String,
+    /// Its data.
+    pub data: Value,
+    /// The cursor that it came with.
+    pub id: Option<String>,
+}
+
+impl Event {
+    /// A message that did not come by the stream.
+    pub fn message(data: Value) -> Event {
+        Event {
+            kind: "message".to_owned(),
+            data,
+            id: None,
+        }
+    }
+}
+
+/// What of a message is shown; features may add more, which is left alone.
+#[derive(Debug, Deserialize)]
+pub struct Message {
+    /// Its id.
+    pub id: u64,
+    /// Its sender.
+    pub from: String,
+    /// Where it went: `common`, `@name` or `room:UUID`.
+    pub to: String,
+    /// What it says.
+    #[serde(default)]
+    pub text: String,
+    /// When it was posted.
+    pub at: String,
+    /// When it will be gone, if that is known.
+    #[serde(default)]
+    pub expires: Option<String>,
+    #[serde(default)]
+    comments: u64,
+    #[serde(default)]
+    file: Option<Attached>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Attached {
+    name: String,
+    size: u64,
+    url: String,
+}
+
+/// A comment on a message.
+#[derive(Debug, Deserialize)]
+pub struct Comment {
+    /// Its id, of the same count as those of messages.
+    pub id: u64,
+    /// The message that it is on.
+    pub message: u64,
+    /// Its author.
+    pub from: String,
+    /// What it says.
+    pub text: String,
+    /// When it was posted.
+    pub at: String,
+}
+
+/// How lines look: for whom, with colours or without, in one line each or indented.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// Whether the terminal takes colours.
+    pub colour: bool,
+    /// Whether a message is one line whatever its text holds.
+    pub single_line: bool,
+    /// The zone of the times.
+    pub zone: Zone,
+    /// The user's own name, as the server writes it.
+    pub me: String,
+}
+
+const DIM: &str = "2";
+const RED: &str = "31";
+const PRIVATE: &str = "1;35";
+/// Readable on dark and on light ground, and none of them taken for a warning.
+const NAMES: [&str; 5] = ["32", "33", "34", "36", "94"];
+
+impl Style {
+    /// The lines for an event; `None` for one that is nothing to a reader. `room` gives the title
+    /// of a room by its address.
+    pub fn event(
+        &self,
+        event: &Event,
+        room: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> Option<String> {
+        match event.kind.as_str() {
+            "message" => {
+                let message = Message::deserialize(&event.data).ok()?;
+                Some(self.message(&message, room, now))
+            }
+            "comment" => {
+                let comment = Comment::deserialize(&event.data).ok()?;
+                Some(self.comment(&comment, now))
+            }
+            "removed" => {
+                let ids = event.data.get("ids")?.as_array()?;
+                let ids: Vec<String> = ids.iter().map(|id| format!("#{}", one_line(id))).collect();
+                Some(self.dim(&format!("· removed: {}", ids.join(", "))))
+            }
+            "user" => {
+                let name = event.data.get("name")?.as_str()?;
+                let online = event.data.get("online")?.as_bool()?;
+                let state = if online { "online" } else { "offline" };
+                (name != self.me).then(|| self.dim(&format!("· {} is {state}", safe_line(name))))
+            }
+            "warned" | "banned" | "scheduled_failed" => {
+                Some(self.paint(RED, &format!("! {}", generic(event))))
+            }
+            "unbanned" | "scheduled" | "cancelled" | "invited" | "join_request" | "joined"
+            | "left" | "refused" | "room" => Some(self.dim(&format!("· {}", generic(event)))),
+            _ => None,
+        }
+    }
+
+    fn message(
+        &self,
+        message: &Message,
+        room: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> String {
+        let from = self.name(&message.from);
+        let head = match message.to.strip_prefix('@') {
+            Some(to) if to == message.from => {
+                format!("{} {from}", self.paint(PRIVATE, "[to yourself]"))
+            }
+            Some(to) => {
+                let to = if to == self.me {
+                    "you".to_owned()
+                } else {
+                    self.name(to)
+                };
+                format!("{} {from} → {to}", self.paint(PRIVATE, "[private]"))
+            }
+            None if message.to == "common" => from,
+            None => {
+                let title = room(&message.to).unwrap_or_else(|| message.to.clone());
+                format!("[{}] {from}", safe_line(&title))
+            }
+        };
+        let mut parts = Vec::new();
+        if !message.text.is_empty() {
+            parts.push(self.text(&message.text));
+        }
+        if let Some(file) = &message.file {
+            let (name, url) = (safe_line(&file.name), safe_line(&file.url));
+            parts.push(format!("[file {name}, {}, {url}]", size(file.size)));
+        }
+        match message.comments {
+            0 => {}
+            1 => parts.push(self.dim("(1 comment)")),
+            n => parts.push(self.dim(&format!("({n} comments)"))),
+        }
+        let stamp = self.stamp(&message.at, message.id, now);
+        format!("{stamp} {head}: {}", parts.join(" "))
+    }
+
+    /// The line for a comment.
+    pub fn comment(&self, comment: &Comment, now: Timestamp) -> String {
+        format!(
+            "{} {} {}: {}",
+            self.stamp(&comment.at, comment.id, now),
+            self.name(&comment.from),
+            self.dim(&format!("on #{}", comment.message)),
+            self.text(&comment.text),
+        )
+    }
+
+    /// The line that confirms what the user just typed: the text stands above it, and where it
+    /// went is told where that was not the common chat.
+    pub fn sent(&self, posted: &Value, now: Timestamp) -> Option<String> {
+        let (id, at) = (posted["id"].as_u64()?, posted["at"].as_str()?);
+        let place = match posted["to"].as_str() {
+            None | Some("common") => String::new(),
+            Some(to) if to.starts_with('@') => format!(" to {} alone", safe_line(to)),
+            Some(to) => format!(" to {}", safe_line(to)),
+        };
+        let stamp = self.stamp(at, id, now);
+        Some(format!("{stamp} {}", self.dim(&format!("✓ sent{place}"))))
+    }
+
+    /// Something that the reader should notice.
+    pub fn trouble(&self, text: &str) -> String {
+        self.paint(RED, &format!("! {}", safe_indented(text)))
+    }
+
+    /// Something good to know.
+    pub fn notice(&self, text: &str) -> String {
+        self.dim(&format!("· {}", safe_indented(text)))
+    }
+
+    fn text(&self, text: &str) -> String {
+        if self.single_line {
+            safe_line(text)
+        } else {
+            safe_indented(text)
+        }
+    }
+
+    fn stamp(&self, at: &str, id: u64, now: Timestamp) -> String {
+        self.dim(&format!("{} #{id}", self.zone.show(at, now)))
+    }
+
+    fn name(&self, name: &str) -> String {
+        let sum = name.chars().fold(0usize, |sum, c| {
+            sum.wrapping_mul(31).wrapping_add(c as usize)
+        });
+        self.paint(NAMES[sum % NAMES.len()], &safe_line(name))
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint(DIM, text)
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.colour {
+            format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// An event whose meaning is a feature's: its kind and fields as they are.
+fn generic(event: &Event) -> String {
+    let kind = safe_line(&event.kind);
+    let fields: Vec<String> = match &event.data {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| format!("{} {}", safe_line(name), one_line(value)))
+            .collect(),
+        other => vec![one_line(other)],
+    };
+    if fields.is_empty() {
+        kind
+    } else {
+        format!("{kind}: {}", fields.join(", "))
+    }
+}
+
+fn one_line(value: &Value) -> String {
+    match value {
+        Value::String(text) => safe_line(text),
+        other => safe_line(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn style() -> Style {
+        Style {
+            colour: false,
+            single_line: false,
+            zone: Zone::utc(),
+            me: "ann".to_owned(),
+        }
+    }
+
+    fn show(style: &Style, kind: &str, data: Value) -> Option<String> {
+        let event = Event {
+            kind: kind.to_owned(),
+            data,
+            id: None,
+        };
+        let room = |chat: &str| (chat == "room:7").then(|| "Garden\u{1b}".to_owned());
+        style.event(&event, room, "2026-11-24T21:00:00Z".parse().unwrap())
+    }
+
+    fn message(from: &str, to: &str, text: &str) -> Value {
+        json!({"id": 812, "from": from, "to": to, "text": text, "at": "2026-11-24T20:18:55.123Z"})
+    }
+
+    fn line(data: Value) -> String {
+        show(&style(), "message", data).unwrap()
+    }
+
+    #[test]
+    fn a_message_shows_its_time_id_sender_and_text() {
+        assert_eq!(
+            line(message("bob", "common", "hello")),
+            "20:18 #812 bob: hello"
+        );
+    }
+
+    #[test]
+    fn a_private_message_is_plainly_marked() {
+        assert_eq!(
+            line(message("bob", "@ann", "psst")),
+            "20:18 #812 [private] bob → you: psst"
+        );
+        assert_eq!(
+            line(message("ann", "@bob", "yes")),
+            "20:18 #812 [private] ann → bob: yes"
+        );
+        assert_eq!(
+            line(message("ann", "@ann", "milk")),
+            "20:18 #812 [to yourself] ann: milk"
+        );
+    }
+
+    #[test]
+    fn a_room_is_shown_by_its_title_or_its_address() {
+        assert_eq!(
+            line(message("bob", "room:7", "hi")),
+            "20:18 #812 [Garden\\u{1b}] bob: hi"
+        );
+        assert_eq!(
+            line(message("bob", "room:8", "hi")),
+            "20:18 #812 [room:8] bob: hi"
+        );
+    }
+
+    #[test]
+    fn further_lines_of_a_text_are_indented_or_escaped() {
+        let data = message("bob", "common", "one\n20:19 #813 carl: two");
+        assert_eq!(
+            line(data.clone()),
+            "20:18 #812 bob: one\n      20:19 #813 carl: two"
+        );
+        let single = Style {
+            single_line: true,
+            ..style()
+        };
+        let expected = "20:18 #812 bob: one\\n20:19 #813 carl: two";
+        assert_eq!(show(&single, "message", data).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_features_add_is_shown_where_it_helps() {
+        let mut data = message("bob", "common", "see");
+        data["comments"] = json!(2);
+        data["file"] = json!({"id": "f", "name": "a\nb", "size": 2000, "url": "/files/f"});
+        data["other"] = json!([1]);
+        let expected = "20:18 #812 bob: see [file a\\nb, 2 KiB, /files/f] (2 comments)";
+        assert_eq!(line(data), expected);
+    }
+
+    #[test]
+    fn a_confirmation_tells_where_a_text_went() {
+        let now = "2026-11-24T21:00:00Z".parse().unwrap();
+        let sent = |to| style().sent(&message("ann", to, "x"), now).unwrap();
+        assert_eq!(sent("common"), "20:18 #812 ✓ sent");
+        assert_eq!(sent("@bob"), "20:18 #812 ✓ sent to @bob alone");
+        assert_eq!(sent("room:7"), "20:18 #812 ✓ sent to room:7");
+        assert_eq!(style().sent(&json!({"id": 1}), now), None);
+    }
+
+    #[test]
+    fn the_other_events_have_a_line_of_their_own() {
+        let style = style();
+        let comment = json!({"id": 9, "message": 8, "from": "bob", "text": "true",
+            "at": "2026-11-24T20:18:55.123Z"});
+        let cases = [
+            ("comment", comment, "20:18 #9 bob on #8: true"),
+            (
+                "removed",
+                json!({"to": "common", "ids": [8, 9]}),
+                "· removed: #8, #9",
+            ),
+            (
+                "user",
+                json!({"name": "bob", "online": true}),
+                "· bob is online",
+            ),
+            (
+                "user",
+                json!({"name": "bob", "online": false}),
+                "· bob is offline",
+            ),
+            (
+                "warned",
+                json!({"warnings": 1, "limit": 3}),
+                "! warned: warnings 1, limit 3",
+            ),
+            (
+                "banned",
+                json!({"until": "x\u{1b}"}),
+                "! banned: until x\\u{1b}",
+            ),
+            ("unbanned", json!({}), "· unbanned"),
+            (
+                "invited",
+                json!({"room": "room:7", "by": null}),
+                "· invited: room room:7",
+            ),
+        ];
+        for (kind, data, expected) in cases {
+            assert_eq!(
+                show(&style, kind, data).as_deref(),
+                Some(expected),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_and_broken_events_are_passed_over() {
+        let style = style();
+        for (kind, data) in [
+            ("moon", json!({"phase": "full"})),
+            ("client", json!({"id": "c"})),
+            ("read", json!({"chat": "common", "upto": 3})),
+            ("user", json!({"name": "ann", "online": true})),
+            ("message", json!({"id": "x"})),
+            ("message", json!(null)),
+            ("comment", json!([])),
+            ("removed", json!({"ids": 3})),
+            ("user", json!({"name": 7})),
+        ] {
+            assert_eq!(show(&style, kind, data), None, "{kind}");
+        }
+    }
+
+    #[test]
+    fn colours_close_where_they_end() {
+        let style = Style {
+            colour: true,
+            ..style()
+        };
+        let text = show(&style, "message", message("bob", "@ann", "\u{1b}[0m")).unwrap();
+        assert_eq!(text.matches("\u{1b}[").count(), 6);
+        assert!(text.ends_with(": \\u{1b}[0m"), "{text}");
+        assert!(style.notice("x").ends_with("\u{1b}[0m"));
+    }
+}

@@ -1,0 +1,315 @@
+//! Who one is at the server, and what its threads share.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Error;
+use super::answer::CallError;
+use super::api::Api;
+use super::render::Event;
+use super::retry::Gate;
+use super::state::{MAX_AWAITED, MAX_NAMES, State};
+use super::store::Store;
+
+/// Asks the user for a password; told whether an earlier one was wrong.
+pub type Ask<'a> = &'a mut dyn FnMut(bool) -> Option<String>;
+
+/// One user's session at one server, shared by the threads of the client.
+pub struct Session {
+    /// The server.
+    pub api: Api,
+    /// Closed when the session ends.
+    pub gate: Gate,
+    store: Store,
+    name: String,
+    password: Mutex<Option<String>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// How signing in went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedIn {
+    /// As the client that a kept token is for.
+    Again,
+    /// As a new client of a known name.
+    NewClient,
+    /// With a name that nobody had.
+    NewName,
+}
+
+impl Session {
+    /// A session that is not signed in yet.
+    pub fn new(api: Api, store: Store, name: String, password: Option<String>) -> Session {
+        Session {
+            api,
+            gate: Gate::default(),
+            store,
+            name,
+            password: Mutex::new(password),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // The state is whole between any two statements, so a panic elsewhere left it usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on as the client whose token is kept, or becomes a new one.
+    pub fn sign_in(&self, ask: Ask<'_>) -> Result<SignedIn, Error> {
+        let kept = self.store.load(self.api.base(), &self.name)?;
+        if self.resume(kept.clone())? {
+            return Ok(SignedIn::Again);
+        }
+        let mut asked = false;
+        loop {
+            let password = self.password();
+            let error = match self.api.connect(&self.name, password.as_deref()) {
+                Ok(connected) => {
+                    let token = connected.token;
+                    self.api.set_token(Some(token.clone()));
+                    let status = self.api.status().map_err(|error| self.failed(error))?;
+                    self.state().learn(&status);
+                    self.store.save(self.api.base(), &self.name, &token)?;
+                    return Ok(if connected.created {
+                        SignedIn::NewName
+                    } else {
+                        SignedIn::NewClient
+                    });
+                }
+                Err(error) => error,
+            };
+            if error.is_status(409) {
+                // Another start of the client may have taken the name a moment ago.
+                let now = self.store.load(self.api.base(), &self.name)?;
+                if now != kept && self.resume(now)? {
+                    return Ok(SignedIn::Again);
+                }
+                return Err(Error::NameTaken(self.name.clone()));
+            }
+            if !error.is_status(401) {
+                return Err(self.failed(error));
+            }
+            match ask(asked) {
+                Some(password) => {
+                    asked = true;
+                    *self.password.lock().unwrap_or_else(PoisonError::into_inner) = Some(password);
+                }
+                None if password.is_some() => return Err(Error::WrongPassword(self.name.clone())),
+                None => return Err(Error::PasswordNeeded(self.name.clone())),
+            }
+        }
+    }
+
+    /// Takes up a token, if there is one and it lives.
+    fn resume(&self, token: Option<String>) -> Result<bool, Error> {
+        let there = token.is_some();
+        self.api.set_token(token);
+        if !there {
+            return Ok(false);
+        }
+        match self.api.status() {
+            Ok(status) => {
+                self.state().learn(&status);
+                Ok(true)
+            }
+            Err(error) if error.is_status(401) => {
+                self.api.set_token(None);
+                Ok(false)
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// The error of a call that the whole session depends on.
+    pub fn failed(&self, error: CallError) -> Error {
+        Error::Server {
+            server: self.api.base().to_owned(),
+            source: error,
+        }
+    }
+
+    fn password(&self) -> Option<String> {
+        let password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        password.clone()
+    }
+
+    /// Whether this session could sign in again after losing its token.
+    pub fn has_password(&self) -> bool {
+        self.password().is_some()
+    }
+
+    /// Ends this client on the server and forgets its token.
+    pub fn log_out(&self) -> Result<(), Error> {
+        match self.api.post("/disconnect", &json!({}), None) {
+            Ok(_) => {}
+            Err(error) if error.is_status(401) => {}
+            Err(error) => return Err(self.failed(error)),
+        }
+        if let Some(token) = self.api.token() {
+            self.store.forget(self.api.base(), &self.name, &token)?;
+        }
+        Ok(())
+    }
+
+    /// One's own name, as the server writes it.
+    pub fn me(&self) -> String {
+        self.state().me.clone()
+    }
+
+    /// Whether the server has this feature on.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.state().features.iter().any(|feature| feature == name)
+    }
+
+    /// The title of a room.
+    pub fn title(&self, chat: &str) -> Option<String> {
+        self.state().titles.get(chat).cloned()
+    }
+
+    /// The names that begin so, whatever their case, for completion.
+    pub fn names(&self, beginning: &str) -> Vec<String> {
+        let beginning = beginning.to_lowercase();
+        let state = self.state();
+        let fits = |name: &&String| name.to_lowercase().starts_with(&beginning);
+        state.names.iter().filter(fits).cloned().collect()
+    }
+
+    /// Fetches the users' names for completion.
+    pub fn fetch_names(&self) -> Result<(), CallError> {
+        let mut after = String::new();
+        loop {
+            let page = self.api.users(&after)?;
+            let names = page.users.iter().filter_map(|user| user["name"].as_str());
+            let mut state = self.state();
+            names.for_each(|name| state.name(name));
+            let last = page.users.last().and_then(|user| user["name"].as_str());
+            match last {
+                Some(last) if page.more && last != after && state.names.len() < MAX_NAMES => {
+                    after = last.to_owned();
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes an event of the stream in; gives it back if it is to be shown now. Whoever shows it
+    /// says so by [`Session::shown`].
+    pub fn take(&self, event: Event) -> Option<Event> {
+        let mut state = self.state();
+        let event = state.take(event);
+        if event.is_some() {
+            state.showing += 1;
+        }
+        event
+    }
+
+    /// Notes that what [`Session::take`] gave stands on the screen.
+    pub fn shown(&self, event: &Event) {
+        let mut state = self.state();
+        state.showing = state.showing.saturating_sub(1);
+        if let Some(id) = event.data["id"].as_u64() {
+            state.awaited.remove(&id);
+        }
+        if state.showing == 0 && state.awaited.is_empty() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Holds back what comes from oneself until [`Session::posted`] tells which of it this very
+    /// client has posted, and so stands on the screen as it was typed.
+    pub fn posting(&self) {
+        self.state().posting = true;
+    }
+
+    /// Ends what [`Session::posting`] began; gives what was held back and is to be shown after
+    /// all.
+    pub fn posted(&self, answer: Option<&Value>) -> Vec<Event> {
+        let mut state = self.state();
+        state.posting = false;
+        if let Some(answer) = answer {
+            state.note(answer);
+        }
+        let held = std::mem::take(&mut state.held);
+        held.into_iter()
+            .filter_map(|event| state.take(event))
+            .collect()
+    }
+
+    /// Expects the stream to bring back what was posted. Gives what is to be shown without
+    /// waiting, since too much is waited for.
+    pub fn await_echo(&self, event: Event) -> Option<Event> {
+        let mut state = self.state();
+        let id = event.data["id"].as_u64()?;
+        if !state.is_new(&event.data) {
+            return None;
+        }
+        state.awaited.insert(id, event);
+        if state.awaited.len() <= MAX_AWAITED {
+            return None;
+        }
+        let (_, oldest) = state.awaited.pop_first()?;
+        state.take(oldest)
+    }
+
+    /// Waits until the stream has brought back all that was posted; gives what it did not.
+    pub fn echoes(&self, patience: Duration) -> Vec<Event> {
+        let state = self.state();
+        let waited = self.changed.wait_timeout_while(state, patience, |state| {
+            state.showing > 0 || !state.awaited.is_empty()
+        });
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::take(&mut state.awaited);
+        left.into_values()
+            .filter_map(|event| state.take(event))
+            .collect()
+    }
+
+    /// The ids of a removal that are news to the reader.
+    pub fn missed(&self, removed: &Value, now: Timestamp) -> Vec<u64> {
+        let state = self.state();
+        let ids = removed["ids"].as_array().into_iter().flatten();
+        ids.filter_map(Value::as_u64)
+            .filter(|id| state.seen.is_missed(*id, now))
+            .collect()
+    }
+
+    /// Whether there is something shown that is not marked as read.
+    pub fn has_marks(&self) -> bool {
+        !self.state().marks.is_empty()
+    }
+
+    /// Marks as read what was shown.
+    pub fn mark(&self) -> Result<(), CallError> {
+        loop {
+            let Some((chat, upto)) = self.state().marks.pop_first() else {
+                return Ok(());
+            };
+            let body = json!({ "chat": chat, "upto": upto });
+            match self.api.post("/read", &body, None) {
+                Ok(_) => {}
+                // A room left meanwhile has no mark to move.
+                Err(error) if error.is_status(404) => {}
+                Err(error) => {
+                    let mut state = self.state();
+                    let mark = state.marks.entry(chat).or_insert(upto);
+                    *mark = upto.max(*mark);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Takes note of messages that are shown again on demand.
+    pub fn note_shown(&self, messages: &[Value]) {
+        let mut state = self.state();
+        for message in messages {
+            state.note(message);
+        }
+    }
+}

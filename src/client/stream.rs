@@ -1,0 +1,347 @@
+//! Follows the server's stream of events, over as many connections as it takes.
+
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::answer::CallError;
+use super::render::Event;
+use super::retry::{Backoff, dice};
+use super::session::{Session, SignedIn};
+use super::sse::{Frame, Parser};
+use super::text::duration;
+use super::worker::Job;
+use super::{Error, Output};
+
+/// What a connection broke off with.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("{}", .0.explain())]
+    Call(#[from] CallError),
+    #[error("the stream broke off: {0}")]
+    Read(#[from] io::Error),
+    #[error("the server ended the stream")]
+    Ended,
+    #[error("the session has ended")]
+    Closed,
+}
+
+/// What has to be fetched before the stream can go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Beginning,
+    Missed,
+    Nothing,
+}
+
+/// Shows events as they come. Runs on a thread of its own until the session ends.
+pub struct Stream {
+    session: Arc<Session>,
+    output: Arc<dyn Output>,
+    jobs: SyncSender<Job>,
+    started: Option<SyncSender<Result<(), Error>>>,
+    cursor: Option<String>,
+    due: Due,
+    lost: bool,
+    backoff: Backoff,
+}
+
+impl Stream {
+    /// A stream that begins now. `started` hears once whether what was there before has been
+    /// shown; `jobs` hears of what was shown later.
+    pub fn new(
+        session: Arc<Session>,
+        output: Arc<dyn Output>,
+        jobs: SyncSender<Job>,
+        started: SyncSender<Result<(), Error>>,
+    ) -> Stream {
+        Stream {
+            session,
+            output,
+            jobs,
+            started: Some(started),
+            cursor: None,
+            due: Due::Beginning,
+            lost: false,
+            backoff: Backoff::new(),
+        }
+    }
+
+    /// Follows the stream until the session ends, or something ends it for good.
+    pub fn run(mut self) {
+        loop {
+            let broken = match self.connection() {
+                Err(broken) => broken,
+                Ok(never) => match never {},
+            };
+            if self.session.gate.is_closed() || matches!(broken, Broken::Closed) {
+                return;
+            }
+            if let Broken::Call(error) = &broken
+                && error.is_status(401)
+            {
+                match self.session.sign_in(&mut |_| None) {
+                    Ok(SignedIn::Again) => {}
+                    Ok(_) => self.output.notice("signed in again, as a new client"),
+                    Err(Error::Server { source, .. }) if source.passes() => {}
+                    Err(Error::Server { server, source }) => {
+                        return self.end(Error::Server { server, source });
+                    }
+                    Err(_) => return self.end(Error::Ended),
+                }
+            }
+            if self.started.is_some() {
+                let error = match broken {
+                    Broken::Call(error) => self.session.failed(error),
+                    Broken::Read(source) => Error::Stream(source),
+                    Broken::Ended | Broken::Closed => {
+                        Error::Stream(io::ErrorKind::UnexpectedEof.into())
+                    }
+                };
+                return self.end(error);
+            }
+            let asked = match &broken {
+                Broken::Call(error) => error.retry_after().unwrap_or_default(),
+                _ => Duration::ZERO,
+            };
+            let pause = self.backoff.next(dice()).max(asked);
+            if !std::mem::replace(&mut self.lost, true) {
+                let seconds = duration(pause.as_secs_f64().ceil() as u64);
+                self.output.notice(&format!(
+                    "the connection is lost ({broken}); trying again in {seconds}, and on"
+                ));
+            }
+            if self.session.gate.wait(pause) {
+                return;
+            }
+        }
+    }
+
+    /// Nothing comes any more: says so where it is waited for.
+    fn end(&mut self, error: Error) {
+        match self.started.take() {
+            // Whoever started the stream is gone only together with the session.
+            Some(started) => drop(started.send(Err(error))),
+            None => drop(self.jobs.send(Job::Fatal(error))),
+        }
+    }
+
+    /// One connection, until it breaks off.
+    fn connection(&mut self) -> Result<std::convert::Infallible, Broken> {
+        let mut reader = self.session.api.events(self.cursor.as_deref())?;
+        let mut parser = Parser::new();
+        let mut frames = Vec::new();
+        let mut piece = vec![0; 16 * 1024];
+        loop {
+            let length = match reader.read(&mut piece) {
+                Ok(0) => return Err(Broken::Ended),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            parser.feed(&piece[..length], &mut frames);
+            for frame in frames.drain(..) {
+                match frame {
+                    Frame::Retry(millis) => self.backoff.set_first(Duration::from_millis(millis)),
+                    Frame::Oversized => self.output.trouble("an event too large to show came by"),
+                    Frame::Event { kind, data, id } => self.event(kind, &data, id)?,
+                }
+            }
+            if let Some(id) = parser.last_id() {
+                self.cursor = Some(id.to_owned());
+            }
+        }
+    }
+
+    fn event(&mut self, kind: String, data: &str, id: Option<String>) -> Result<(), Broken> {
+        if self.session.gate.is_closed() {
+            return Err(Broken::Closed);
+        }
+        // What is no JSON can be shown neither as a line nor as JSON.
+        let Ok(data) = serde_json::from_str::<Value>(data) else {
+            return Ok(());
+        };
+        match kind.as_str() {
+            "hello" => {
+                if self.cursor.is_none() {
+                    self.cursor = data["cursor"].as_str().map(str::to_owned);
+                }
+                self.fetch()?;
+                self.backoff.reset();
+                if std::mem::take(&mut self.lost) {
+                    self.output.notice("connected again");
+                }
+                if let Some(started) = self.started.take() {
+                    // Nobody waits any more only where the session has ended.
+                    let _ = started.send(Ok(()));
+                }
+            }
+            "reset" => {
+                self.cursor = data["cursor"].as_str().map(str::to_owned);
+                if self.due == Due::Nothing {
+                    self.due = Due::Missed;
+                }
+                self.fetch()?;
+            }
+            _ => {
+                let event = Event { kind, data, id };
+                if let Some(event) = self.session.take(event) {
+                    self.show(&event);
+                }
+            }
+        }
+        if let Some(error) = self.output.broken() {
+            // Whoever takes no more jobs has ended already.
+            let _ = self.jobs.send(Job::Fatal(Error::Output(error)));
+            return Err(Broken::Closed);
+        }
+        self.ask_for_marks()
+    }
+
+    /// Fetches what the stream itself does not bring.
+    fn fetch(&mut self) -> Result<(), CallError> {
+        let mut show = |event: Event| {
+            self.output.event(&event);
+            self.session.shown(&event);
+        };
+        match self.due {
+            Due::Beginning => self.session.begin(&mut show)?,
+            Due::Missed => self.session.catch_up(&mut show)?,
+            Due::Nothing => {}
+        }
+        self.due = Due::Nothing;
+        Ok(())
+    }
+
+    fn show(&self, event: &Event) {
+        self.output.event(event);
+        self.session.shown(event);
+    }
+
+    /// Wakes the worker for the marks; a full queue of it wakes it all the same.
+    fn ask_for_marks(&self) -> Result<(), Broken> {
+        if !self.session.has_marks() {
+            return Ok(());
+        }
+        match self.jobs.try_send(Job::Marks) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => Err(Broken::Closed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Record, Reply, serve, session};
+    use super::*;
+    use serde_json::json;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::thread::JoinHandle;
+
+    fn message(id: u64) -> Value {
+        let at = "2026-11-24T20:18:55.123Z";
+        json!({"id": id, "from": "bob", "to": "common", "text": "x", "at": at})
+    }
+
+    fn event(cursor: &str, kind: &str, data: Value) -> String {
+        format!("id: {cursor}\nevent: {kind}\ndata: {data}\n\n")
+    }
+
+    type Cursors = Arc<Mutex<Vec<Option<String>>>>;
+
+    /// A server that gives these streams in turn, then refuses with 401; all its messages are
+    /// those of `missed`.
+    fn scripted(streams: Vec<String>, missed: Vec<u64>) -> (Session, Cursors) {
+        let cursors = Cursors::default();
+        let asked_after = cursors.clone();
+        let base = serve(move |asked| match asked.path.as_str() {
+            "/events" => {
+                let mut cursors = asked_after.lock().unwrap();
+                cursors.push(asked.field("last-event-id").map(str::to_owned));
+                match streams.get(cursors.len() - 1) {
+                    Some(stream) => Reply::Stream(stream.clone()),
+                    None => Reply::Json(401, json!({})),
+                }
+            }
+            // The token dies with the last stream.
+            "/status" if asked_after.lock().unwrap().len() > streams.len() => {
+                Reply::Json(401, json!({}))
+            }
+            "/status" => Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}})),
+            "/connect" => Reply::Json(409, json!({})),
+            "/read" => Reply::Json(204, Value::Null),
+            "/unread" if asked_after.lock().unwrap().len() > 1 => {
+                let messages: Vec<Value> = missed.iter().map(|id| message(*id)).collect();
+                Reply::Json(200, json!({"messages": messages}))
+            }
+            _ => Reply::Json(200, json!({"messages": []})),
+        });
+        (session(&base), cursors)
+    }
+
+    fn run(session: Session) -> (Arc<Record>, Receiver<Job>, Receiver<Result<(), Error>>) {
+        let record = Arc::new(Record::default());
+        let (jobs, queue) = sync_channel(8);
+        let (started, start) = sync_channel(1);
+        let stream = Stream::new(Arc::new(session), record.clone(), jobs, started);
+        let thread: JoinHandle<()> = std::thread::spawn(move || stream.run());
+        thread.join().unwrap();
+        (record, queue, start)
+    }
+
+    #[test]
+    fn a_stream_that_broke_off_goes_on_after_its_last_event() {
+        let first = "retry: 100\n\n".to_owned()
+            + &event("e.1", "hello", json!({"cursor": "e.1"}))
+            + &event("e.2", "message", message(2))
+            + "id: e.9\nevent: message\ndata: never whole";
+        let second =
+            event("e.2", "hello", json!({"cursor": "e.2"})) + &event("e.3", "message", message(3));
+        let (session, cursors) = scripted(vec![first, second], Vec::new());
+        let (record, queue, start) = run(session);
+        assert!(start.recv().unwrap().is_ok());
+        let lines = record.lines();
+        assert_eq!(lines[0], "message 2");
+        assert!(
+            lines[1].starts_with("notice: the connection is lost"),
+            "{}",
+            lines[1]
+        );
+        assert_eq!(lines[2..4], ["notice: connected again", "message 3"]);
+        let after = |cursor: &str| Some(cursor.to_owned());
+        let expected = [None, after("e.2"), after("e.3")];
+        assert_eq!(cursors.lock().unwrap()[..], expected);
+        let jobs: Vec<Job> = queue.iter().collect();
+        assert!(matches!(jobs[0], Job::Marks));
+        assert!(matches!(jobs.last(), Some(Job::Fatal(Error::Ended))));
+    }
+
+    #[test]
+    fn after_a_reset_what_was_missed_is_shown_once() {
+        let first = "retry: 100\n\n".to_owned()
+            + &event("e.1", "hello", json!({"cursor": "e.1"}))
+            + &event("e.2", "message", message(2));
+        let second = event("f.7", "reset", json!({"cursor": "f.7"}))
+            + &event("f.8", "message", message(6))
+            + &event("f.9", "message", message(8));
+        let (session, cursors) = scripted(vec![first, second], vec![2, 4, 6]);
+        let (record, _queue, _start) = run(session);
+        let mut shown = record.lines();
+        shown.retain(|line| line.starts_with("message"));
+        assert_eq!(shown, ["message 2", "message 4", "message 6", "message 8"]);
+        let last = cursors.lock().unwrap().last().cloned().unwrap();
+        assert_eq!(last.as_deref(), Some("f.9"));
+    }
+
+    #[test]
+    fn a_stream_that_cannot_begin_tells_so_at_once() {
+        let (session, _cursors) = scripted(vec![String::new()], Vec::new());
+        let (record, _queue, start) = run(session);
+        assert!(matches!(start.recv().unwrap(), Err(Error::Stream(_))));
+        assert!(record.lines().is_empty());
+    }
+}

@@ -1,0 +1,216 @@
+//! Makes what others wrote safe to print, and times readable.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// The text with every character that could steer a terminal, or turn the order of what stands
+/// around it, written as a visible escape. Line feeds are the caller's to lay out.
+pub fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('\n'),
+            '\t' => out.push_str("    "),
+            c if steers(c) => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// One line: line breaks are written as escapes, too.
+pub fn safe_line(text: &str) -> String {
+    safe(&line_breaks(text)).replace('\n', "\\n")
+}
+
+/// Several lines, each after the first one indented, so that no text can pass for a line of ours.
+pub fn safe_indented(text: &str) -> String {
+    safe(&line_breaks(text)).replace('\n', "\n      ")
+}
+
+/// JSON with such characters escaped the way that JSON does. They can stand in strings only.
+pub fn safe_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Every kind of line break as a line feed.
+fn line_breaks(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .replace(['\r', '\u{85}', '\u{2028}', '\u{2029}'], "\n")
+}
+
+/// C0, DEL, C1, and the marks, embeddings, overrides and isolates of the bidirectional algorithm,
+/// with the two separators that are line breaks.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The zone that times are shown in.
+#[derive(Debug, Clone)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The user's: what `TZ` names, else the system's, else UTC.
+    pub fn local() -> Zone {
+        let zone = match std::env::var("TZ") {
+            Ok(name) => named(name.trim_start_matches(':')),
+            Err(_) => from_file(Path::new("/etc/localtime")),
+        };
+        Zone(zone.unwrap_or(TimeZone::UTC))
+    }
+
+    /// UTC, for tests.
+    #[cfg(test)]
+    pub fn utc() -> Zone {
+        Zone(TimeZone::UTC)
+    }
+
+    /// The time of an RFC 3339 stamp, with the date unless it is today's. What is no time stays
+    /// as it was written.
+    pub fn show(&self, stamp: &str, now: Timestamp) -> String {
+        let Ok(at) = stamp.parse::<Timestamp>() else {
+            return safe_line(stamp);
+        };
+        let at = self.0.to_datetime(at);
+        let today = self.0.to_datetime(now).date();
+        let format = if at.date() == today {
+            "%H:%M"
+        } else {
+            "%Y-%m-%d %H:%M"
+        };
+        at.strftime(format).to_string()
+    }
+}
+
+fn named(name: &str) -> Option<TimeZone> {
+    if name.is_empty() {
+        return None;
+    }
+    if Path::new(name).is_absolute() {
+        return from_file(Path::new(name));
+    }
+    from_file(&Path::new("/usr/share/zoneinfo").join(name)).or_else(|| TimeZone::posix(name).ok())
+}
+
+fn from_file(path: &Path) -> Option<TimeZone> {
+    let data = std::fs::read(path).ok()?;
+    TimeZone::tzif("local", &data).ok()
+}
+
+/// A number of seconds as people say it.
+pub fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=99 => format!("{seconds} s"),
+        100..=5_999 => format!("{} min", seconds.div_ceil(60)),
+        6_000..=172_799 => format!("{} h", seconds.div_ceil(3_600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
+/// A number of bytes as people say it.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..=1_023 => format!("{bytes} B"),
+        1_024..=1_048_575 => format!("{} KiB", bytes.div_ceil(1_024)),
+        _ => format!("{} MiB", bytes.div_ceil(1_048_576)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_survives() {
+        for c in (0..=0x9f)
+            .filter_map(char::from_u32)
+            .filter(|c| c.is_control())
+        {
+            let text = format!("a{c}b");
+            for shown in [safe(&text), safe_line(&text), safe_indented(&text)] {
+                assert!(shown.chars().all(|c| !c.is_control() || c == '\n'), "{c:?}");
+            }
+            assert!(!safe_line(&text).contains('\n'));
+            let json = serde_json::to_string(&text).unwrap();
+            assert!(!safe_json(&json).contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn escape_sequences_are_shown_instead_of_obeyed() {
+        assert_eq!(safe_line("\u{1b}[2Jgone\u{7}"), "\\u{1b}[2Jgone\\u{7}");
+        assert_eq!(safe_line("\u{9b}2J\u{7f}"), "\\u{9b}2J\\u{7f}");
+    }
+
+    #[test]
+    fn overrides_of_the_reading_direction_are_shown() {
+        for c in [
+            '\u{202e}', '\u{202a}', '\u{2066}', '\u{2069}', '\u{200f}', '\u{61c}',
+        ] {
+            assert!(!safe(&format!("a{c}b")).contains(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn scripts_and_emoji_stay_as_they_are() {
+        let text = "नमस्ते שלום 👩‍👩‍👧‍👦 é";
+        assert_eq!(safe_line(text), text);
+        assert_eq!(safe_json(text), text);
+    }
+
+    #[test]
+    fn further_lines_are_indented_whatever_broke_them() {
+        let lines = safe_indented("a\r\nb\rc\nd\u{2028}e\u{85}f");
+        assert_eq!(lines, ["a", "b", "c", "d", "e", "f"].join("\n      "));
+    }
+
+    #[test]
+    fn escaped_json_says_the_same() {
+        let json = serde_json::to_string("\u{202e}\u{7f}\u{9b}\\").unwrap();
+        let back: String = serde_json::from_str(&safe_json(&json)).unwrap();
+        assert_eq!(back, "\u{202e}\u{7f}\u{9b}\\");
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let now = "2026-11-24T20:30:00Z".parse().unwrap();
+        let zone = Zone::utc();
+        assert_eq!(zone.show("2026-11-24T20:18:55.123Z", now), "20:18");
+        assert_eq!(
+            zone.show("2026-11-23T20:18:55.123Z", now),
+            "2026-11-23 20:18"
+        );
+        assert_eq!(zone.show("so\u{1b}on", now), "so\\u{1b}on");
+    }
+
+    #[test]
+    fn a_zone_is_known_by_its_rule() {
+        let now = "2026-11-24T20:30:00Z".parse().unwrap();
+        let zone = Zone(named("XYZ-5:30").unwrap());
+        assert_eq!(zone.show("2026-11-24T20:18:55.123Z", now), "01:48");
+    }
+
+    #[test]
+    fn durations_and_sizes_are_rounded_up() {
+        assert_eq!(duration(99), "99 s");
+        assert_eq!(duration(2_041), "35 min");
+        assert_eq!(duration(14_400), "4 h");
+        assert_eq!(duration(2_592_000), "30 days");
+        assert_eq!(size(1_025), "2 KiB");
+    }
+}

@@ -1,0 +1,369 @@
+//! The core's own tables, and what their values are held to.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::network::Network;
+use crate::settings::{Period, Size, quoted};
+
+/// No timeout is shorter, so that none is zero, and none is longer than a day.
+const TIMEOUT: RangeInclusive<Period> = Period::ms(1)..=Period::days(1);
+
+crate::settings! {
+    /// The server: where it listens, where it keeps its data, and the limits that hold for
+    /// every connection and request.
+    pub struct Server {
+        /// The address and port to listen on. Port 0 picks a free one; 0.0.0.0 and [::] listen
+        /// on every interface.
+        pub listen: String = "127.0.0.1:8000".to_owned() => listen,
+        /// What the server calls itself in GET /status, 1 to 100 characters.
+        pub name: String = "veche".to_owned() => name,
+        /// The folder of the data, made where it does not exist. A relative path starts at the
+        /// working folder. One server at a time uses it.
+        pub data: PathBuf = PathBuf::from("data") => data,
+        /// How many connections may be open at once, 1 to 1000000. One more is answered 503.
+        pub connections: usize = 4096 => 1..=1_000_000,
+        /// How many event streams and long polls may be open at once, 1 to 1000000. One more is
+        /// answered 503.
+        pub streams: usize = 4096 => 1..=1_000_000,
+        /// How long a request's head may be, its request line included, 16KiB to 1MiB. A longer
+        /// one is answered 414 or 431.
+        pub head: Size = Size::kib(64) => Size::kib(16)..=Size::mib(1),
+        /// How many header fields a request may have, 100 to 1000. More are answered 431.
+        pub fields: usize = 128 => 100..=1000,
+        /// How long a JSON body may be, 1KiB to 16MiB. A longer one is answered 413.
+        pub body: Size = Size::kib(256) => Size::kib(1)..=Size::mib(16),
+        /// How long a request's whole head may take to arrive, 1ms to 1d, then it is answered
+        /// 408.
+        pub head_timeout: Period = Period::secs(10) => TIMEOUT,
+        /// How long a request's whole body may take to arrive, 1ms to 1d, then it is answered
+        /// 408.
+        pub body_timeout: Period = Period::secs(60) => TIMEOUT,
+        /// How long a connection may stay open between two requests, 1ms to 1d.
+        pub idle_timeout: Period = Period::secs(60) => TIMEOUT,
+        /// How long a client may take to accept what is written to it, 1ms to 1d, then the
+        /// connection is closed.
+        pub write_timeout: Period = Period::secs(60) => TIMEOUT,
+        /// How many requests may wait for the writer, 1 to 1000000. One more is answered 503.
+        pub queue: usize = 1024 => 1..=1_000_000,
+        /// How many frames may wait for an event stream whose client does not read, 1 to 65536.
+        /// Beyond them the stream goes on from the log, once the client reads again.
+        pub stream_queue: usize = 256 => 1..=65_536,
+        /// The proxies whose X-Forwarded-For is believed, as IP addresses or networks such as
+        /// "10.0.0.0/8".
+        pub trusted_proxies: Vec<String> = Vec::new() => proxies,
+        /// The web origins whose pages may use the API (CORS), such as "https://example.org";
+        /// "*" allows every one. Without any, browsers keep other sites' pages out.
+        pub cors: Vec<String> = Vec::new() => origins,
+    }
+
+    /// The chat: what the core's messages are held to.
+    pub struct Chat {
+        /// How many of the common chat's last messages a client is given on connecting, 0 to
+        /// 200.
+        pub history: usize = 20 => 0..=200,
+        /// How many characters a text may have, 1 to 100000.
+        pub text: usize = 4000 => 1..=100_000,
+    }
+
+    /// The log lines on stderr. The environment variable RUST_LOG says which are written.
+    pub struct LogOutput {
+        /// How a line is written: "text", for people, or "json", one object a line, for
+        /// programs.
+        pub format: Format = Format::Text,
+    }
+
+    /// The log of facts, from which clients that were away resume and a start rebuilds the
+    /// server's state. Messages are kept whatever stands here.
+    pub struct Storage {
+        /// How long facts are kept at least, 0s to 36500d. A client that was away for longer
+        /// may have to start anew.
+        pub keep: Period = Period::hours(24),
+        /// How many of the newest facts are kept at least, 0 to 1000000000000, however old
+        /// they are.
+        pub keep_facts: u64 = 1_000_000 => 0..=1_000_000_000_000,
+        /// After how many new facts a snapshot is made, 1 to 1000000000. A start reads the last
+        /// snapshot and the facts after it.
+        pub snapshot_every: u64 = 50_000 => 1..=1_000_000_000,
+    }
+}
+
+impl Server {
+    /// The proxies that are trusted. Those that do not parse are left out; a [`Config`] that
+    /// was read has none.
+    ///
+    /// [`Config`]: super::Config
+    #[must_use]
+    pub fn proxies(&self) -> Vec<Network> {
+        self.trusted_proxies
+            .iter()
+            .filter_map(|proxy| proxy.parse().ok())
+            .collect()
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Text => "text",
+            Format::Json => "json",
+        })
+    }
+}
+
+#[expect(
+    clippy::ptr_arg,
+    reason = "a rule is called with the setting's own type"
+)]
+fn listen(address: &String) -> Result<(), String> {
+    let is_host = |host: &str| {
+        let last = host.rsplit('.').next().unwrap_or_default();
+        host.len() <= 253
+            && host
+                .split('.')
+                .all(|label| !label.is_empty() && label.len() <= 63)
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+            // What ends in a number would have been an IPv4 address.
+            && !last.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let named = address.rsplit_once(':');
+    if address.parse::<SocketAddr>().is_ok()
+        || named.is_some_and(|(host, port)| is_host(host) && is_port(port))
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is no address to listen on: write an IP address or a host name, and a port from 0 to \
+         65535, such as \"127.0.0.1:8000\", \"[::1]:8000\" or \"localhost:8000\"",
+        quoted(address)
+    ))
+}
+
+#[expect(
+    clippy::ptr_arg,
+    reason = "a rule is called with the setting's own type"
+)]
+fn name(name: &String) -> Result<(), String> {
+    let characters = name.chars().count();
+    if (1..=100).contains(&characters) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!(
+        "must have from 1 to 100 characters and no control characters, not {}",
+        quoted(name)
+    ))
+}
+
+fn data(folder: &PathBuf) -> Result<(), String> {
+    if folder == Path::new("") || folder.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err("must name a folder, such as \"data\" or \"/var/lib/veche\"".to_owned());
+    }
+    Ok(())
+}
+
+fn proxies(proxies: &Vec<String>) -> Result<(), String> {
+    for proxy in proxies {
+        proxy.parse::<Network>().map_err(|wrong| {
+            format!(
+                "{} {wrong}: write IP addresses or networks, such as \"127.0.0.1\", \
+                 \"10.0.0.0/8\" or \"fd00::/8\"",
+                quoted(proxy)
+            )
+        })?;
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::ptr_arg,
+    reason = "a rule is called with the setting's own type"
+)]
+fn origins(origins: &Vec<String>) -> Result<(), String> {
+    for origin in origins.iter().filter(|origin| *origin != "*") {
+        origin_is_as_browsers_send_it(origin).map_err(|wrong| {
+            format!(
+                "{} {wrong}: write origins as browsers send them, such as \
+                 \"https://example.org\" or \"http://localhost:5173\", or \"*\" for every one",
+                quoted(origin)
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// An origin is compared byte for byte (RFC 6454, section 6.2 serialises it), so one that no
+/// browser sends would silently allow nobody.
+fn origin_is_as_browsers_send_it(origin: &str) -> Result<(), &'static str> {
+    let (scheme, rest) = origin.split_once("://").ok_or("is no origin")?;
+    let scheme_is_valid = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte)
+        });
+    if !scheme_is_valid {
+        return Err("has a scheme that is not in lower case, or none");
+    }
+    if rest.contains(['/', '?', '#', '@']) {
+        return Err("has more than a scheme, a host and a port");
+    }
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
+    };
+    let host_is_valid = match host.strip_prefix('[') {
+        Some(inner) => inner
+            .strip_suffix(']')
+            .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => !host.is_empty() && host.bytes().all(plain),
+    };
+    if !host_is_valid {
+        return Err("has no host in lower-case ASCII");
+    }
+    let Some(port) = port else { return Ok(()) };
+    let number: u16 = port
+        .parse()
+        .ok()
+        .filter(|number: &u16| number.to_string() == port)
+        .ok_or("has no port from 1 to 65535 after its colon")?;
+    match (scheme, number) {
+        (_, 0) => Err("has no port from 1 to 65535 after its colon"),
+        ("http", 80) | ("https", 443) => {
+            Err("names its scheme's own port, which browsers leave out")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Table;
+
+    fn list(items: &[&str]) -> Vec<String> {
+        items.iter().map(|item| (*item).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_allowed() {
+        assert_eq!(Server::default().problems(), []);
+        assert_eq!(Chat::default().problems(), []);
+        assert_eq!(LogOutput::default().problems(), []);
+        assert_eq!(Storage::default().problems(), []);
+    }
+
+    #[test]
+    fn addresses_with_a_host_and_a_port_are_allowed() {
+        for address in [
+            "127.0.0.1:0",
+            "0.0.0.0:65535",
+            "[::]:80",
+            "[::1]:8000",
+            "localhost:8000",
+            "chat.example.org:443",
+        ] {
+            assert_eq!(listen(&address.to_owned()), Ok(()), "{address}");
+        }
+        for address in [
+            "",
+            "8000",
+            ":8000",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:65536",
+            "127.0.0.1:+80",
+            "127.0.0.256:80",
+            "127.0.1:80",
+            "::1:8000",
+            "[::1]",
+            "http://localhost:80",
+            "local host:80",
+            "a..b:80",
+        ] {
+            let error = listen(&address.to_owned()).expect_err(address);
+            assert!(error.contains("from 0 to 65535"), "{error}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        assert_eq!(proxies(&list(&["127.0.0.1", "10.0.0.0/8", "::/0"])), Ok(()));
+        let error = proxies(&list(&["127.0.0.1", "10.0.0.0/99"])).unwrap_err();
+        assert!(
+            error.starts_with("\"10.0.0.0/99\" needs a number from 0 to 32 after the /"),
+            "{error}"
+        );
+        let server = Server {
+            trusted_proxies: list(&["127.0.0.1", "10.0.0.0/8"]),
+            ..Server::default()
+        };
+        assert_eq!(server.proxies().len(), 2);
+    }
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        let allowed = [
+            "*",
+            "https://example.org",
+            "http://localhost:5173",
+            "http://127.0.0.1:1",
+            "http://[::1]:3000",
+            "https://[::1]",
+            "tauri://localhost",
+        ];
+        assert_eq!(origins(&list(&allowed)), Ok(()));
+        for origin in [
+            "",
+            "example.org",
+            "https://",
+            "https://example.org/",
+            "https://example.org/path",
+            "https://Example.org",
+            "HTTPS://example.org",
+            "https://example.org:443",
+            "http://example.org:80",
+            "http://example.org:0",
+            "http://example.org:080",
+            "http://example.org:65536",
+            "http://example.org:",
+            "http://user@example.org",
+            "http://*.example.org",
+            "http://[::1",
+            "http://exämple.org",
+        ] {
+            let error = origins(&list(&[origin])).expect_err(origin);
+            assert!(error.contains("\"https://example.org\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_and_folders_are_not_empty() {
+        assert!(name(&String::new()).is_err());
+        assert!(name(&"a\nb".to_owned()).is_err());
+        assert!(name(&"ü".repeat(101)).is_err());
+        assert_eq!(name(&"ü".repeat(100)), Ok(()));
+        assert!(data(&PathBuf::new()).is_err());
+        assert!(data(&PathBuf::from("a\0b")).is_err());
+        assert_eq!(data(&PathBuf::from("/var/lib/veche")), Ok(()));
+    }
+}

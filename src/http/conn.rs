@@ -1,0 +1,154 @@
+//! One connection: a head, an exchange, and again; and the closing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Version};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::exchange::Reading;
+use super::head::{self, Head, Scanner};
+use super::input::Input;
+use super::output::Output;
+use super::problem::{malformed, timeout as timed_out};
+use super::response::{self, Asked, Content};
+use super::server::Shutdown;
+use super::{Limits, Problem, Service};
+
+/// How much is read away, and how long, before a connection is closed. A socket that is closed
+/// while bytes wait in it is reset, and a reset can take the answer away that the client has not
+/// read yet (RFC 9112, section 9.6).
+const LINGER: (usize, Duration) = (256 * 1024, Duration::from_secs(1));
+
+/// Room for one reading of a head.
+const ROOM: usize = 8 * 1024;
+
+/// One connection with all that its exchanges need.
+pub(super) struct Connection<'a, S> {
+    pub(super) service: &'a S,
+    pub(super) limits: &'a Limits,
+    pub(super) shutdown: Shutdown,
+    pub(super) peer: SocketAddr,
+    pub(super) output: Output,
+}
+
+/// Serves a connection until it is closed.
+pub(super) async fn run<S: Service>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: &S,
+    limits: &Limits,
+    shutdown: Shutdown,
+) {
+    let (read, write) = stream.into_split();
+    let output = Output::new(write, limits.write_timeout);
+    let mut connection = Connection {
+        service,
+        limits,
+        shutdown,
+        peer,
+        output,
+    };
+    let mut input = Input::new(read);
+    loop {
+        match connection.next_head(&mut input).await {
+            Ok(Some(head)) => match connection.exchange(head, input).await {
+                Some(kept) => (connection, input) = kept,
+                None => return,
+            },
+            Ok(None) => return,
+            Err(problem) => {
+                tracing::debug!(%peer, code = %problem.code, detail = %problem.detail, "refused");
+                return refuse(problem, &mut connection.output, input).await;
+            }
+        }
+        // A client may send many requests ahead that are all answered at once.
+        tokio::task::consume_budget().await;
+    }
+}
+
+impl<S> Connection<'_, S> {
+    /// The next request's head; `None` when there is none: the client has closed, or has been
+    /// idle for too long, or the server drains.
+    async fn next_head(&mut self, input: &mut Input) -> Result<Option<Head>, Problem> {
+        input.release();
+        if input.buf.is_empty() && !self.wait_for_more(input).await {
+            return Ok(None);
+        }
+        let patience = self.limits.head_timeout;
+        let deadline = Instant::now() + patience;
+        let mut scanner = Scanner::default();
+        loop {
+            if let Some(raw) = scanner.take(&mut input.buf, self.limits)? {
+                return head::parse(&raw).map(Some);
+            }
+            match timeout_at(deadline, input.fill(ROOM)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Err(_)) => return Ok(None),
+                // An empty line after a body, as some clients send it, is no request.
+                _ if input.buf[..] == *b"\r\n" => return Ok(None),
+                Ok(Ok(_)) => return Err(malformed("the head is cut off")),
+                Err(_) => {
+                    let seconds = patience.as_secs_f32();
+                    return Err(timed_out(format!(
+                        "the head has not come within {seconds} s"
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Waits for the first byte of a request. What has come is taken before the drain is looked
+    /// at, so that a request that was sent in time is answered.
+    async fn wait_for_more(&mut self, input: &mut Input) -> bool {
+        let more = async {
+            tokio::select! {
+                biased;
+                read = input.fill(ROOM) => matches!(read, Ok(1..)),
+                () = self.shutdown.wait() => false,
+            }
+        };
+        timeout(self.limits.idle_timeout, more)
+            .await
+            .unwrap_or(false)
+    }
+}
+
+/// Answers a problem of the layer itself, and closes.
+pub(super) async fn refuse(problem: Problem, output: &mut Output, input: Input) {
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let (parts, payload) = response.into_parts();
+    // The request is not understood, so nothing of it counts: not even a HEAD.
+    let asked = Asked {
+        method: Method::GET,
+        version: Version::HTTP_11,
+    };
+    let answer = response::answer(&asked, &parts, payload, true);
+    output.queue.push(answer.head);
+    if let Content::Whole(bytes) = answer.content {
+        output.queue.push(bytes);
+    }
+    if output.flush().await.is_ok() {
+        close(output, Reading::Bare(input)).await;
+    }
+}
+
+/// Closes in order: says that nothing more comes, then reads away what still does, briefly.
+pub(super) async fn close(output: &mut Output, reading: Reading) {
+    output.finish().await;
+    let (most, patience) = LINGER;
+    let rest = async {
+        if let Some(mut input) = reading.back().await
+            && !input.ended
+        {
+            input.drain(most).await;
+        }
+    };
+    // Whether the peer was quick enough makes no difference: the connection ends here.
+    let _ = timeout(patience, rest).await;
+}

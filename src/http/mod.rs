@@ -1,0 +1,122 @@
+//! The server's HTTP/1.1, written by hand on tokio's streams. It knows nothing of chat.
+//!
+//! Strict by RFC 9110 and RFC 9112: what two programs could read in two ways is refused with one
+//! answer, and the connection is closed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `server.rs` | the accept loop, the bound on connections, the drain |
+//! | `conn.rs` | one connection: heads in, exchanges, keep-alive, closing without losing an answer |
+//! | `exchange.rs` | one request and its answer: the service's call, `100 Continue`, streams |
+//! | `input.rs`, `output.rs` | the read side with its buffer; the write side with its gathered writes |
+//! | `line.rs` | lines that end with CRLF and nothing else (no I/O) |
+//! | `head.rs` | bytes to a request head (no I/O) |
+//! | `target.rs` | the grammar of request targets and `Host` (no I/O) |
+//! | `framing.rs` | what a head says of body and connection (no I/O) |
+//! | `chunked.rs` | the chunked coding's decoder (no I/O) |
+//! | `body.rs` | the request's body as the service reads it |
+//! | `payload.rs` | the response's body as the service gives it |
+//! | `response.rs` | the response's head (no I/O) |
+//! | `router.rs`, `path.rs` | paths to targets; percent-decoding, once |
+//! | `problem.rs` | refusals as `application/problem+json` |
+//! | `date.rs` | the `Date` field |
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+mod body;
+mod chunked;
+mod conn;
+mod date;
+mod exchange;
+mod framing;
+mod head;
+mod input;
+mod line;
+mod output;
+mod path;
+mod payload;
+mod problem;
+mod response;
+mod router;
+mod server;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use body::Body;
+pub use payload::{Chunk, Payload, Source};
+pub use problem::Problem;
+pub use router::{Found, Params, RouteError, Router};
+pub use server::serve;
+
+/// A request; its extensions hold its [`Peer`].
+///
+/// `uri()` is what the request line had: an origin-form path, `*`, or an absolute URI; its
+/// `path()` is raw and known to be percent-encoded UTF-8. For an absolute URI the `Host` field is
+/// the URI's authority, whatever the client sent (RFC 9112, section 3.2.2).
+pub type Request = http::Request<Body>;
+
+/// A response. The connection itself sets `Date`, `Connection`, `Content-Length` and
+/// `Transfer-Encoding`, and leaves the body away where there is none (`HEAD`, 204, 205, 304).
+///
+/// Two fields of the service's count: `Connection: close` closes after this answer, and
+/// `Content-Length` is kept in the answer to a `HEAD` whose payload is empty.
+pub type Response = http::Response<Payload>;
+
+/// The address at the other end of the connection, in a request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// What answers requests. One value serves all connections.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request. Called once a request, in order within a connection.
+    ///
+    /// The call is dropped only when the connection fails while `100 Continue` is written, or
+    /// when a drain is out of time; a client that goes away does not stop it. A panic closes this
+    /// one connection.
+    fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>>;
+}
+
+/// The bounds of the server, each with its answer when it is reached.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once. One more gets 503 `overloaded` and is closed.
+    pub connections: usize,
+    /// Bytes of a request line, its CRLF included (RFC 9112, section 3, wants 8,000 at least).
+    /// Over it: 414 `uri_too_long`. More than 65,000 has no effect.
+    pub request_line: usize,
+    /// Bytes of a whole head, request line included. Over it: 431 `headers_too_large`. The
+    /// extensions and the trailers of a chunked body, in total, have the same bound.
+    pub head: usize,
+    /// Field lines of a head, and of trailers. Over it: 431 `headers_too_large`.
+    pub fields: usize,
+    /// From a head's first byte to its last, in total. Over it: 408 `timeout`.
+    pub head_timeout: Duration,
+    /// From the first reading of a body to its last byte, in total. Over it: 408 `timeout`.
+    pub body_timeout: Duration,
+    /// How long a connection may wait for the first byte of a request. Over it: closed.
+    pub idle_timeout: Duration,
+    /// How long a write may make no progress at all. Over it: closed.
+    pub write_timeout: Duration,
+    /// How long a drain waits for what is under way. Over it: aborted.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            request_line: 16 * 1024,
+            head: 64 * 1024,
+            fields: 128,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(8),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The accept loop, the bound on connections, and the drain.
+
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::input::Input;
+use super::output::Output;
+use super::{Limits, Problem, Service, conn};
+
+/// Connections beyond the bound that are being told so at once; any further one is closed
+/// without a word.
+const REFUSALS: usize = 64;
+
+/// The first and the longest pause after an accept that failed for want of something.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// Whether the server drains.
+#[derive(Clone)]
+pub(super) struct Shutdown(watch::Receiver<bool>);
+
+impl Shutdown {
+    pub(super) fn is_on(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits for the drain's begin. Dropping the future loses nothing.
+    pub(super) async fn wait(&mut self) {
+        if self.0.wait_for(|on| *on).await.is_err() {
+            // Nobody is left who could begin one.
+            pending::<()>().await;
+        }
+    }
+}
+
+/// Accepts connections and serves them until `shutdown` turns true. Then it stops accepting,
+/// closes idle connections, lets what is under way be answered (with `Connection: close`), ends
+/// endless streams, and returns when all connections are gone or `Limits::drain_timeout` is over;
+/// the rest is aborted. Where the sender of `shutdown` is dropped, it serves on.
+pub async fn serve<S: Service>(
+    listener: TcpListener,
+    service: Arc<S>,
+    limits: Limits,
+    shutdown: watch::Receiver<bool>,
+) {
+    let limits = Arc::new(limits);
+    let mut shutdown = Shutdown(shutdown);
+    let mut connections = JoinSet::new();
+    let mut refusals = JoinSet::new();
+    let mut pause = PAUSES.0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.wait() => break,
+            Some(ended) = connections.join_next() => {
+                report(ended);
+                continue;
+            }
+            Some(ended) = refusals.join_next() => {
+                report(ended);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = PAUSES.0;
+                // Answers are written whole, so there is nothing to wait for.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "no TCP_NODELAY");
+                }
+                if connections.len() < limits.connections {
+                    let (service, limits) = (Arc::clone(&service), Arc::clone(&limits));
+                    let shutdown = shutdown.clone();
+                    connections.spawn(async move {
+                        conn::run(stream, peer, &*service, &limits, shutdown).await;
+                    });
+                } else if refusals.len() < REFUSALS {
+                    refusals.spawn(overloaded(stream, peer, limits.write_timeout));
+                }
+            }
+            Err(error) if concerns_one_connection(&error) => {
+                tracing::debug!(%error, "a connection ended before it was accepted");
+            }
+            Err(error) => {
+                // Out of descriptors or memory: a connection's end gives some back.
+                tracing::warn!(%error, ?pause, "connections can not be accepted");
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = shutdown.wait() => break,
+                    Some(ended) = connections.join_next() => report(ended),
+                }
+                pause = (pause * 2).min(PAUSES.1);
+            }
+        }
+    }
+    drop(listener);
+    let drained = timeout(limits.drain_timeout, async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    });
+    if drained.await.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "the drain is over; the rest is aborted"
+        );
+        connections.shutdown().await;
+    }
+}
+
+/// Tells a connection beyond the bound to come again.
+async fn overloaded(stream: TcpStream, peer: SocketAddr, patience: Duration) {
+    tracing::debug!(%peer, "too many connections");
+    let (read, write) = stream.into_split();
+    let problem = Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        "the server has as many connections as it takes; try again later",
+    );
+    let mut output = Output::new(write, patience);
+    conn::refuse(problem.retry_after(5), &mut output, Input::new(read)).await;
+}
+
+/// Whether accepting failed because of the very connection that was to be accepted.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a request's handling panicked; its connection is closed");
+    }
+}

@@ -1,0 +1,287 @@
+//! The log: the one durable order of facts, and what the writer must look up in it.
+//!
+//! Everything the server knows follows from this sequence. [`Log`] is its interface, with each
+//! method's promise on it; [`sqlite`] is the embedded store. Texts and whatever belongs to a
+//! message are rows beside the facts ([`Change`]), written in the same transaction, so that they
+//! can be erased while the facts stay. [`reader`] serves requests from the same file without the
+//! writer.
+
+pub mod reader;
+mod rows;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::settings::Period;
+use crate::time::Time;
+
+pub use rows::{KeptAnswer, MessageRow, Row};
+
+/// A position in the log: counted from 1, never reused, below 2⁵³ so that JSON holds it exactly.
+pub type Pos = u64;
+
+/// A message or comment is named by the position of the fact that made it.
+pub type Id = Pos;
+
+/// A user, named by the position of the fact that made them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(pub Pos);
+
+/// A chat, named by the position of the fact that made it; the common chat is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChatId(pub Pos);
+
+impl ChatId {
+    /// The chat everybody is in.
+    pub const COMMON: Self = Self(0);
+}
+
+/// A client of a user.
+pub type ClientId = Uuid;
+
+/// What the features' checks added to a draft, each under its feature's name.
+pub type Riders = BTreeMap<String, Box<RawValue>>;
+
+/// Who may see a fact's event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Nobody: the fact has no event.
+    Nobody,
+    /// Whoever is in the chat when it happens.
+    Chat(ChatId),
+    /// These users alone.
+    Users(Vec<UserId>),
+}
+
+impl Audience {
+    /// The numbers under which the log indexes this audience: a chat is its id, a user theirs
+    /// negated, so that both share one index.
+    pub fn keys(&self) -> Vec<i64> {
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::Chat(chat) => vec![Self::chat_key(*chat)],
+            Self::Users(users) => users.iter().map(|user| Self::user_key(*user)).collect(),
+        }
+    }
+
+    /// The index's number of a chat.
+    pub fn chat_key(chat: ChatId) -> i64 {
+        chat.0.cast_signed()
+    }
+
+    /// The index's number of a user.
+    pub fn user_key(user: UserId) -> i64 {
+        -user.0.cast_signed()
+    }
+}
+
+/// One fact as the log keeps it. `pos` and `at` are columns of their own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Its position.
+    #[serde(skip)]
+    pub pos: Pos,
+    /// When its batch was decided.
+    #[serde(skip)]
+    pub at: Time,
+    /// Whose fact it is: [`CORE`] or a feature's name.
+    pub owner: String,
+    /// The fact itself, in its owner's words.
+    pub fact: Box<RawValue>,
+    /// Whose request it came from; none for what fell due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+    /// Who may see its event.
+    pub audience: Audience,
+    /// What the checks of the draft added.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub riders: Riders,
+    /// Whether it is also a row of its own in the store, and beside which message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Beside>,
+    /// Whether a text lies beside it; when the text is gone, so is the event.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub text: bool,
+}
+
+/// The owner's name of the core's facts. No feature can have it: `chat` is a folder of `src/`.
+pub const CORE: &str = "chat";
+
+/// Where a feature's row lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beside {
+    /// Beside a message, and gone with it.
+    Message(Id),
+    /// By itself, until its feature erases it.
+    None,
+}
+
+/// What a fact changes in the rows beside the log. Derived from the fact alone, so that every
+/// node's rows are the same.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The fact is a message; its id is the fact's position.
+    Message {
+        /// The chat it stands in.
+        chat: ChatId,
+        /// The one it is addressed to, in a private chat.
+        addressee: Option<UserId>,
+        /// When it ends.
+        ends: Option<Time>,
+        /// How long it lives from its delivery on, while it waits for that.
+        fuse: Option<Period>,
+    },
+    /// The fact is a row of its owner.
+    Row(Beside),
+    /// These messages are gone, with all that lies beside them.
+    Remove(Vec<Id>),
+    /// These rows are gone.
+    Erase(Vec<Id>),
+    /// These messages were delivered: those with a fuse end that long after `at`, if not sooner.
+    Delivered {
+        /// The messages.
+        ids: Vec<Id>,
+        /// When they were handed over.
+        at: Time,
+    },
+    /// An idempotency key and the answer that it got.
+    Key {
+        /// Whose key.
+        user: UserId,
+        /// The key.
+        key: String,
+        /// A digest of the request.
+        digest: String,
+        /// The answer to give again.
+        answer: KeptAnswer,
+    },
+}
+
+/// A saved world: everything up to `pos`.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The last position it includes.
+    pub pos: Pos,
+    /// The world, as JSON.
+    pub body: Vec<u8>,
+}
+
+/// Why a batch was not appended. In each case nothing of it is in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another writer appended first: fold what it wrote and decide again.
+    #[error("another writer was first")]
+    Lost,
+    /// There is no room: writing may work again later.
+    #[error("the storage is full")]
+    Full(#[source] LogError),
+    /// What was written may or may not be durable: no more writes until a restart.
+    #[error("the storage failed")]
+    Failed(#[source] LogError),
+}
+
+/// The store answered with an error, or holds what this program can't read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// SQLite's own error.
+    #[error("sqlite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that doesn't say what it should.
+    #[error("{what} is not readable: {source}")]
+    Unreadable {
+        /// Which row.
+        what: String,
+        /// What its reader said.
+        source: serde_json::Error,
+    },
+    /// The store was written in another format.
+    #[error("the data was written in format {found}; this program reads format {known}")]
+    Format {
+        /// The number found.
+        found: i64,
+        /// The number known.
+        known: i64,
+    },
+}
+
+/// One durable order of facts, with the writer's own look-ups. There is one per process, owned by
+/// the writer's thread; its calls block.
+pub trait Log: Send {
+    /// Names this history: a restored copy gets another one, so that cursors never point into
+    /// the wrong past.
+    fn epoch(&self) -> &str;
+
+    /// The last position, 0 while empty.
+    fn last(&self) -> Pos;
+
+    /// Up to `limit` records after `after`, in order.
+    fn read(&self, after: Pos, limit: usize) -> Result<Vec<Record>, LogError>;
+
+    /// Adds a record and its changes to the open batch: this log's look-ups see it, nobody else.
+    fn stage(
+        &mut self,
+        record: &Record,
+        text: Option<&str>,
+        changes: &[Change],
+    ) -> Result<(), AppendError>;
+
+    /// Appends the open batch if the log still ends at `expected`. When this returns `Ok` the
+    /// batch survives a power cut; when it returns an error nothing of it is kept.
+    fn commit(&mut self, expected: Pos) -> Result<(), AppendError>;
+
+    /// Drops the open batch.
+    fn rollback(&mut self);
+
+    /// Writes a little, durably, to find out whether there is room again.
+    fn probe(&mut self) -> Result<(), AppendError>;
+
+    /// The newest whole snapshot.
+    fn snapshot(&self) -> Result<Option<Snapshot>, LogError>;
+
+    /// Saves one part of a snapshot; with the `last` part it becomes whole and older ones but
+    /// one go.
+    fn save_part(
+        &mut self,
+        pos: Pos,
+        part: u32,
+        body: &[u8],
+        last: bool,
+    ) -> Result<(), AppendError>;
+
+    /// Forgets up to `limit` facts before the older snapshot which are older than `before` and
+    /// not among the last `keep`; says how many went. Rows stay.
+    fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError>;
+
+    /// A message, the open batch included.
+    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError>;
+
+    /// A feature's row, the open batch included.
+    fn row(&self, id: Id) -> Result<Option<Row>, LogError>;
+
+    /// The answer kept since `since` under a user's idempotency key, with the digest of its
+    /// request.
+    fn key(
+        &self,
+        user: UserId,
+        key: &str,
+        since: Time,
+    ) -> Result<Option<(String, KeptAnswer)>, LogError>;
+
+    /// When the next message ends.
+    fn next_end(&self) -> Result<Option<Time>, LogError>;
+
+    /// Up to `limit` messages that ended by `now`, in order of their id.
+    fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError>;
+
+    /// Brings what was erased out of every file; false when a reader was in the way, so that it
+    /// must be tried again.
+    fn scrub(&mut self) -> Result<bool, LogError>;
+}

@@ -1,0 +1,283 @@
+//! Reading without the writer: a few connections to the same file, each answer from one
+//! consistent moment of it. What they see is durable, since SQLite shows a commit only after its
+//! fsync.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+use tokio::sync::Semaphore;
+
+use super::sqlite::{self, int, many, one, rows as rows_limit};
+use super::{ChatId, Id, LogError, MessageRow, Pos, Record, Row, UserId};
+
+/// Reads at once. More would only queue for the same cores.
+const CONNECTIONS: usize = 4;
+
+/// A pool of reading connections.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    file: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl Reader {
+    /// A reader of a data folder's database, which the writer has opened before.
+    pub fn new(data: &Path) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                file: sqlite::file(data),
+                idle: Mutex::new(Vec::new()),
+                permits: Semaphore::new(CONNECTIONS),
+            }),
+        }
+    }
+
+    /// Runs `work` on one moment of the store, off the async threads.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reading) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let shared = Arc::clone(&self.shared);
+        // The semaphore is never closed, and a task that ended early has panicked: both are
+        // answered as a failed read.
+        let failed = || LogError::Sqlite(rusqlite::Error::InvalidQuery);
+        let _permit = self.shared.permits.acquire().await.map_err(|_| failed())?;
+        tokio::task::spawn_blocking(move || shared.run(work))
+            .await
+            .map_err(|_| failed())?
+    }
+
+    /// The same, for threads that may block.
+    pub fn read_here<T>(
+        &self,
+        work: impl FnOnce(&Reading) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        self.shared.run(work)
+    }
+}
+
+impl Shared {
+    fn run<T>(&self, work: impl FnOnce(&Reading) -> Result<T, LogError>) -> Result<T, LogError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        connection.execute_batch("BEGIN")?;
+        let reading = Reading { connection };
+        let answer = work(&reading);
+        let connection = reading.connection;
+        connection.execute_batch("COMMIT")?;
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+        answer
+    }
+
+    fn connect(&self) -> Result<Connection, LogError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.file, flags)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(32);
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(connection)
+    }
+}
+
+/// One moment of the store.
+pub struct Reading {
+    connection: Connection,
+}
+
+/// Which page of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The newest messages.
+    Newest,
+    /// The last ones before this id.
+    Before(Id),
+    /// The first ones after this id.
+    After(Id),
+}
+
+/// A record with the text that lies beside it, if it still does.
+pub type Told = (Record, Option<String>);
+
+impl Reading {
+    /// The last position.
+    pub fn last(&self) -> Result<Pos, LogError> {
+        sqlite::last(&self.connection)
+    }
+
+    /// The position before the first fact that is still there.
+    pub fn floor(&self) -> Result<Pos, LogError> {
+        let sql = "SELECT min(pos) FROM facts";
+        let first: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        Ok(first.map_or(0, |first| first.cast_unsigned().saturating_sub(1)))
+    }
+
+    /// Up to `limit` messages of a chat, oldest first, and whether there are more that way.
+    pub fn page(
+        &self,
+        chat: ChatId,
+        page: Page,
+        limit: usize,
+    ) -> Result<(Vec<MessageRow>, bool), LogError> {
+        let (condition, order, bound) = match page {
+            Page::Newest => ("id < ?2", "DESC", i64::MAX),
+            Page::Before(id) => ("id < ?2", "DESC", int(id)),
+            Page::After(id) => ("id > ?2", "ASC", int(id)),
+        };
+        let sql = format!(
+            "SELECT {} FROM messages WHERE chat = ?1 AND {condition} ORDER BY id {order} LIMIT ?3",
+            MessageRow::COLUMNS
+        );
+        let bounds = params![int(chat.0), bound, rows_limit(limit + 1)];
+        let mut rows = many(&self.connection, &sql, bounds, MessageRow::from_sql)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        if order == "DESC" {
+            rows.reverse();
+        }
+        self.count(&mut rows)?;
+        Ok((rows, more))
+    }
+
+    /// One message.
+    pub fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
+        sqlite::message(&self.connection, id)
+    }
+
+    /// How many messages of a chat after `mark` are by others than `user`.
+    pub fn unread_count(&self, chat: ChatId, mark: Id, user: UserId) -> Result<u64, LogError> {
+        let count: i64 = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM messages WHERE chat = ?1 AND id > ?2 AND author <> ?3",
+            )?
+            .query_row([int(chat.0), int(mark), int(user.0)], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// The first `limit` unread messages over several chats, each after its mark, oldest first,
+    /// and whether there are more.
+    pub fn unread(
+        &self,
+        chats: &[(ChatId, Id)],
+        user: UserId,
+        limit: usize,
+    ) -> Result<(Vec<MessageRow>, bool), LogError> {
+        let sql = format!(
+            "SELECT {} FROM messages WHERE chat = ?1 AND id > ?2 AND author <> ?3
+             ORDER BY id LIMIT ?4",
+            MessageRow::COLUMNS
+        );
+        let mut rows = Vec::new();
+        for (chat, mark) in chats {
+            let bounds = params![int(chat.0), int(*mark), int(user.0), rows_limit(limit + 1)];
+            rows.extend(many(&self.connection, &sql, bounds, MessageRow::from_sql)?);
+            rows.sort_unstable_by_key(|row| row.id);
+            rows.truncate(limit + 1);
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        self.count(&mut rows)?;
+        Ok((rows, more))
+    }
+
+    /// A feature's rows beside a message, after an id, and whether there are more.
+    pub fn rows(
+        &self,
+        owner: &str,
+        message: Id,
+        after: Id,
+        limit: usize,
+    ) -> Result<(Vec<Row>, bool), LogError> {
+        let sql = format!(
+            "SELECT {} FROM rows WHERE message = ?1 AND owner = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
+            Row::COLUMNS
+        );
+        let bounds = params![int(message), owner, int(after), rows_limit(limit + 1)];
+        let mut rows = many(&self.connection, &sql, bounds, Row::from_sql)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok((rows, more))
+    }
+
+    /// Up to `limit` records after `after` up to `upto` for any of these audiences, in order,
+    /// each with its text; and the position up to which these are all there are.
+    pub fn told(
+        &self,
+        audiences: &[i64],
+        after: Pos,
+        upto: Pos,
+        limit: usize,
+    ) -> Result<(Vec<Told>, Pos), LogError> {
+        let mut found = Vec::new();
+        for who in audiences {
+            let bounds = params![who, int(after), int(upto), rows_limit(limit + 1)];
+            found.extend(many(
+                &self.connection,
+                "SELECT pos FROM audience WHERE who = ?1 AND pos > ?2 AND pos <= ?3
+                 ORDER BY pos LIMIT ?4",
+                bounds,
+                |row| Ok(row.get::<_, i64>(0)?),
+            )?);
+            found.sort_unstable();
+            found.dedup();
+            found.truncate(limit + 1);
+        }
+        let complete = found.len() <= limit;
+        found.truncate(limit);
+        let upto = match found.last() {
+            Some(last) if !complete => last.cast_unsigned(),
+            _ => upto,
+        };
+        let told = found
+            .into_iter()
+            .map(|pos| self.record(pos))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((told.into_iter().flatten().collect(), upto))
+    }
+
+    fn record(&self, pos: i64) -> Result<Option<Told>, LogError> {
+        let sql = "SELECT f.pos, f.at, f.body, ifnull(m.text, r.text)
+             FROM facts f LEFT JOIN messages m ON m.id = f.pos LEFT JOIN rows r ON r.id = f.pos
+             WHERE f.pos = ?1";
+        one(&self.connection, sql, [pos], |row| {
+            Ok((sqlite::record(row)?, row.get(3)?))
+        })
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Result<Option<super::Snapshot>, LogError> {
+        sqlite::snapshot(&self.connection)
+    }
+
+    /// Records after a position, in order.
+    pub fn records(&self, after: Pos, limit: usize) -> Result<Vec<Record>, LogError> {
+        sqlite::read(&self.connection, after, limit)
+    }
+
+    fn count(&self, rows: &mut [MessageRow]) -> Result<(), LogError> {
+        for row in rows {
+            row.counts = sqlite::counts(&self.connection, row.id)?;
+        }
+        Ok(())
+    }
+}

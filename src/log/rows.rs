@@ -1,0 +1,128 @@
+//! The rows beside the log and how they are read from SQLite.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Row as SqlRow;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{ChatId, Id, LogError, Riders, UserId};
+use crate::settings::Period;
+use crate::time::Time;
+
+/// A message as it is stored.
+#[derive(Clone, Debug)]
+pub struct MessageRow {
+    /// Its id.
+    pub id: Id,
+    /// The chat it stands in.
+    pub chat: ChatId,
+    /// Who wrote it.
+    pub author: UserId,
+    /// Whom it is addressed to, in a private chat.
+    pub addressee: Option<UserId>,
+    /// When it was posted.
+    pub at: Time,
+    /// When it ends.
+    pub ends: Option<Time>,
+    /// How long it lives from its delivery on, while it waits for that.
+    pub fuse: Option<Period>,
+    /// What the checks added.
+    pub riders: Riders,
+    /// How many rows each feature has beside it.
+    pub counts: BTreeMap<String, u64>,
+    /// The text.
+    pub text: String,
+}
+
+impl MessageRow {
+    pub(super) const COLUMNS: &str = "id, chat, author, addressee, at, ends, fuse, riders, text";
+
+    pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
+        let id = row.get::<_, i64>(0)?.cast_unsigned();
+        let riders: Option<String> = row.get(7)?;
+        Ok(Self {
+            id,
+            chat: ChatId(row.get::<_, i64>(1)?.cast_unsigned()),
+            author: UserId(row.get::<_, i64>(2)?.cast_unsigned()),
+            addressee: row
+                .get::<_, Option<i64>>(3)?
+                .map(|id| UserId(id.cast_unsigned())),
+            at: Time(row.get(4)?),
+            ends: row.get::<_, Option<i64>>(5)?.map(Time),
+            fuse: row
+                .get::<_, Option<i64>>(6)?
+                .map(|ms| Period::ms(ms.cast_unsigned())),
+            riders: match riders {
+                None => Riders::new(),
+                Some(json) => {
+                    serde_json::from_str(&json).map_err(|source| LogError::Unreadable {
+                        what: format!("message {id}"),
+                        source,
+                    })?
+                }
+            },
+            counts: BTreeMap::new(),
+            text: row.get(8)?,
+        })
+    }
+}
+
+/// A feature's own row.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its id.
+    pub id: Id,
+    /// The feature it belongs to.
+    pub owner: String,
+    /// The message it lies beside.
+    pub message: Option<Id>,
+    /// Whose request made it.
+    pub author: Option<UserId>,
+    /// When it was made.
+    pub at: Time,
+    /// The fact that made it.
+    pub fact: Box<RawValue>,
+    /// Its text.
+    pub text: Option<String>,
+}
+
+impl Row {
+    pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text";
+
+    pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
+        let id = row.get::<_, i64>(0)?.cast_unsigned();
+        Ok(Self {
+            id,
+            owner: row.get(1)?,
+            message: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+            author: row
+                .get::<_, Option<i64>>(3)?
+                .map(|id| UserId(id.cast_unsigned())),
+            at: Time(row.get(4)?),
+            fact: RawValue::from_string(row.get(5)?).map_err(|source| LogError::Unreadable {
+                what: format!("row {id}"),
+                source,
+            })?,
+            text: row.get(6)?,
+        })
+    }
+}
+
+/// An answer as it is kept under an idempotency key. It never holds a text: that lies beside its
+/// message, so that erasing the message erases it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The JSON body, its text left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// The message or row that it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Id>,
+}

@@ -1,0 +1,51 @@
+-- Texts and other erasable things are rows; the facts in the log never hold them.
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+
+-- The log. `body` is a record as JSON.
+CREATE TABLE facts (pos INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+
+-- Who may see a fact's event: a chat's id, or a user's id negated.
+CREATE TABLE audience (who INTEGER NOT NULL, pos INTEGER NOT NULL, PRIMARY KEY (who, pos))
+    STRICT, WITHOUT ROWID;
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    chat INTEGER NOT NULL,
+    author INTEGER NOT NULL,
+    addressee INTEGER,
+    at INTEGER NOT NULL,
+    ends INTEGER,
+    fuse INTEGER,
+    riders TEXT,
+    text TEXT NOT NULL
+) STRICT;
+-- The author is in the index so that unread counts need no look at the messages.
+CREATE INDEX messages_by_chat ON messages (chat, id, author);
+CREATE INDEX messages_by_end ON messages (ends) WHERE ends IS NOT NULL;
+
+-- What features keep, beside a message or by itself.
+CREATE TABLE rows (
+    id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    message INTEGER,
+    author INTEGER,
+    at INTEGER NOT NULL,
+    fact TEXT NOT NULL,
+    text TEXT
+) STRICT;
+CREATE INDEX rows_by_message ON rows (message, owner, id);
+
+-- Answers kept for repeated requests.
+CREATE TABLE keys (
+    user INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    PRIMARY KEY (user, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_by_time ON keys (at);
+
+-- A snapshot is whole once `meta` names it.
+CREATE TABLE snapshots (pos INTEGER NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (pos, part)) STRICT;

@@ -1,0 +1,593 @@
+//! The embedded log: one SQLite file that any SQLite tool opens.
+//!
+//! WAL with `synchronous=FULL`: a commit returns after its fsync, so a batch costs one. With
+//! `secure_delete` what is erased is overwritten, and [`Log::scrub`] empties the WAL, where older
+//! pages would stay otherwise.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row as SqlRow, ffi, params};
+
+use super::{
+    AppendError, Beside, Change, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record, Row,
+    Snapshot, UserId,
+};
+use crate::settings::Period;
+use crate::time::Time;
+
+/// The number of this layout; a file with a higher one is refused.
+const FORMAT: i64 = 1;
+
+/// How long an answer is kept for a repeated request.
+pub const KEY_LIFE: Period = Period::hours(24);
+
+/// The writer's statements are few; all stay prepared.
+const STATEMENTS: usize = 64;
+
+/// The embedded log, open for writing.
+pub struct SqliteLog {
+    connection: Connection,
+    epoch: String,
+    last: Pos,
+    staged: Pos,
+    open: bool,
+}
+
+/// Where the data folder's database lies.
+pub fn file(data: &Path) -> PathBuf {
+    data.join("veche.db")
+}
+
+impl SqliteLog {
+    /// Opens the database of a data folder, or makes it.
+    pub fn open(data: &Path) -> Result<Self, LogError> {
+        let mut connection = Connection::open(file(data))?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        create(&mut connection)?;
+        let epoch =
+            connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| {
+                row.get(0)
+            })?;
+        let last = last(&connection)?;
+        Ok(Self {
+            connection,
+            epoch,
+            last,
+            staged: last,
+            open: false,
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), AppendError> {
+        if !self.open {
+            self.connection
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(append_error)?;
+            self.open = true;
+            self.staged = self.last;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), AppendError> {
+        self.connection
+            .execute_batch("COMMIT")
+            .map_err(append_error)?;
+        self.open = false;
+        Ok(())
+    }
+
+    fn write(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, AppendError> {
+        let run = || self.connection.prepare_cached(sql)?.execute(params);
+        run().map_err(append_error)
+    }
+
+    fn change(
+        &self,
+        record: &Record,
+        text: Option<&str>,
+        change: &Change,
+    ) -> Result<(), AppendError> {
+        let pos = int(record.pos);
+        let author = record.by.map(|user| int(user.0));
+        match change {
+            Change::Message {
+                chat,
+                addressee,
+                ends,
+                fuse,
+            } => {
+                let riders = (!record.riders.is_empty())
+                    .then(|| serde_json::to_string(&record.riders))
+                    .transpose()
+                    .map_err(unwritable)?;
+                self.write(
+                    "INSERT INTO messages (id, chat, author, addressee, at, ends, fuse, riders, text)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    params![
+                        pos,
+                        int(chat.0),
+                        author,
+                        addressee.map(|user| int(user.0)),
+                        record.at.0,
+                        ends.map(|time| time.0),
+                        fuse.map(|period| int(period.as_ms())),
+                        riders,
+                        text.unwrap_or_default(),
+                    ],
+                )?;
+            }
+            Change::Row(beside) => {
+                let message = match beside {
+                    Beside::Message(id) => Some(int(*id)),
+                    Beside::None => None,
+                };
+                self.write(
+                    "INSERT INTO rows (id, owner, message, author, at, fact, text)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        pos,
+                        record.owner,
+                        message,
+                        author,
+                        record.at.0,
+                        record.fact.get(),
+                        text
+                    ],
+                )?;
+            }
+            Change::Remove(ids) => {
+                for id in ids {
+                    self.write("DELETE FROM rows WHERE message = ?1", [int(*id)])?;
+                    self.write("DELETE FROM messages WHERE id = ?1", [int(*id)])?;
+                }
+            }
+            Change::Erase(ids) => {
+                for id in ids {
+                    self.write("DELETE FROM rows WHERE id = ?1", [int(*id)])?;
+                }
+            }
+            Change::Delivered { ids, at } => {
+                for id in ids {
+                    self.write(
+                        "UPDATE messages SET ends = min(ifnull(ends, ?2 + fuse), ?2 + fuse), fuse = NULL
+                         WHERE id = ?1 AND fuse IS NOT NULL",
+                        [int(*id), at.0],
+                    )?;
+                }
+            }
+            Change::Key {
+                user,
+                key,
+                digest,
+                answer,
+            } => {
+                self.write(
+                    "DELETE FROM keys WHERE at < ?1",
+                    [record.at.minus(KEY_LIFE).0],
+                )?;
+                self.write(
+                    "INSERT OR REPLACE INTO keys (user, key, at, digest, answer)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![
+                        int(user.0),
+                        key,
+                        record.at.0,
+                        digest,
+                        serde_json::to_string(answer).map_err(unwritable)?
+                    ],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<i64>, LogError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?)
+    }
+
+    fn set_meta(&self, key: &str, value: i64) -> Result<(), AppendError> {
+        self.write(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+            params![key, value],
+        )?;
+        Ok(())
+    }
+}
+
+impl Log for SqliteLog {
+    fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    fn last(&self) -> Pos {
+        self.last
+    }
+
+    fn read(&self, after: Pos, limit: usize) -> Result<Vec<Record>, LogError> {
+        read(&self.connection, after, limit)
+    }
+
+    fn stage(
+        &mut self,
+        record: &Record,
+        text: Option<&str>,
+        changes: &[Change],
+    ) -> Result<(), AppendError> {
+        self.begin()?;
+        let pos = int(record.pos);
+        let body = serde_json::to_string(record).map_err(unwritable)?;
+        self.write(
+            "INSERT INTO facts (pos, at, body) VALUES (?1, ?2, ?3)",
+            params![pos, record.at.0, body],
+        )?;
+        for who in record.audience.keys() {
+            self.write(
+                "INSERT OR IGNORE INTO audience (who, pos) VALUES (?1, ?2)",
+                [who, pos],
+            )?;
+        }
+        for change in changes {
+            self.change(record, text, change)?;
+        }
+        self.staged = record.pos;
+        Ok(())
+    }
+
+    fn commit(&mut self, expected: Pos) -> Result<(), AppendError> {
+        if self.last != expected {
+            return Err(AppendError::Lost);
+        }
+        if self.open {
+            self.end()?;
+            self.last = self.staged;
+        }
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        self.open = false;
+        self.staged = self.last;
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "rolling a batch back");
+        }
+    }
+
+    fn probe(&mut self) -> Result<(), AppendError> {
+        self.begin()?;
+        // Larger than a page, so that it needs fresh room as a batch does.
+        self.write(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(16384))",
+            [],
+        )?;
+        self.write("DELETE FROM meta WHERE key = 'probe'", [])?;
+        self.end()
+    }
+
+    fn snapshot(&self) -> Result<Option<Snapshot>, LogError> {
+        snapshot(&self.connection)
+    }
+
+    fn save_part(
+        &mut self,
+        pos: Pos,
+        part: u32,
+        body: &[u8],
+        last: bool,
+    ) -> Result<(), AppendError> {
+        self.begin()?;
+        self.write(
+            "INSERT OR REPLACE INTO snapshots (pos, part, body) VALUES (?1, ?2, ?3)",
+            params![int(pos), part, body],
+        )?;
+        if last {
+            let newest = self
+                .meta("snapshot")
+                .map_err(AppendError::Failed)?
+                .unwrap_or(0);
+            self.write(
+                "DELETE FROM snapshots WHERE pos NOT IN (?1, ?2)",
+                [int(pos), newest],
+            )?;
+            self.set_meta("snapshot_before", newest)?;
+            self.set_meta("snapshot", int(pos))?;
+        }
+        self.end()
+    }
+
+    fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError> {
+        let covered = self
+            .meta("snapshot_before")
+            .map_err(AppendError::Failed)?
+            .unwrap_or(0);
+        let upto = covered.min(int(self.last.saturating_sub(keep)));
+        self.begin()?;
+        let first = "SELECT pos FROM facts WHERE pos <= ?1 AND at < ?2 ORDER BY pos LIMIT ?3";
+        let gone = (|| {
+            let mut statement = self.connection.prepare_cached(first)?;
+            let found =
+                statement.query_map(params![upto, before.0, rows(limit)], |row| row.get(0))?;
+            found.collect::<Result<Vec<i64>, _>>()
+        })()
+        .map_err(append_error)?;
+        if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
+            // The bodies say who the audience was; asking them keeps the index's entries exact.
+            let records = read(&self.connection, first.cast_unsigned() - 1, gone.len())
+                .map_err(AppendError::Failed)?;
+            for record in records.iter().filter(|record| int(record.pos) <= *last) {
+                for who in record.audience.keys() {
+                    self.write(
+                        "DELETE FROM audience WHERE who = ?1 AND pos = ?2",
+                        [who, int(record.pos)],
+                    )?;
+                }
+            }
+            self.write("DELETE FROM facts WHERE pos <= ?1", [last])?;
+        }
+        self.end()?;
+        Ok(gone.len())
+    }
+
+    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
+        message(&self.connection, id)
+    }
+
+    fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
+        let sql = format!("SELECT {} FROM rows WHERE id = ?1", Row::COLUMNS);
+        one(&self.connection, &sql, [int(id)], Row::from_sql)
+    }
+
+    fn key(
+        &self,
+        user: UserId,
+        key: &str,
+        since: Time,
+    ) -> Result<Option<(String, KeptAnswer)>, LogError> {
+        one(
+            &self.connection,
+            "SELECT digest, answer FROM keys WHERE user = ?1 AND key = ?2 AND at >= ?3",
+            params![int(user.0), key, since.0],
+            |row| {
+                let answer: String = row.get(1)?;
+                let answer =
+                    serde_json::from_str(&answer).map_err(|source| LogError::Unreadable {
+                        what: "the answer of an idempotency key".into(),
+                        source,
+                    })?;
+                Ok((row.get(0)?, answer))
+            },
+        )
+    }
+
+    fn next_end(&self) -> Result<Option<Time>, LogError> {
+        let sql = "SELECT min(ends) FROM messages WHERE ends IS NOT NULL";
+        let ends: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        Ok(ends.map(Time))
+    }
+
+    fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        let sql = format!(
+            "SELECT {} FROM messages WHERE id IN
+                 (SELECT id FROM messages WHERE ends <= ?1 ORDER BY ends LIMIT ?2) ORDER BY id",
+            MessageRow::COLUMNS
+        );
+        many(
+            &self.connection,
+            &sql,
+            params![now.0, rows(limit)],
+            MessageRow::from_sql,
+        )
+    }
+
+    fn scrub(&mut self) -> Result<bool, LogError> {
+        // A reader in the way is tried again soon; waiting here would hold every post up.
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy: Result<i64, _> =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.connection.busy_timeout(Duration::from_secs(5))?;
+        match busy {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn create(connection: &mut Connection) -> Result<(), LogError> {
+    let transaction = connection.transaction()?;
+    let known: bool = transaction.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
+        [],
+        |row| row.get(0),
+    )?;
+    if known {
+        let found: i64 =
+            transaction.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| {
+                row.get(0)
+            })?;
+        if found != FORMAT {
+            return Err(LogError::Format {
+                found,
+                known: FORMAT,
+            });
+        }
+    } else {
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.execute(
+            "INSERT INTO meta (key, value) VALUES ('format', ?1), ('epoch', ?2)",
+            params![FORMAT, new_epoch()],
+        )?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// A name for a history that no other has.
+pub(crate) fn new_epoch() -> String {
+    format!("{:08x}", uuid::Uuid::new_v4().as_fields().0)
+}
+
+/// A number as SQLite holds it; none of ours is beyond what it can hold, a client's may be.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A limit as SQLite takes it.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// The last position of the log.
+pub(super) fn last(connection: &Connection) -> Result<Pos, LogError> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT max(pos) FROM facts")?
+        .query_row([], |row| row.get(0))?;
+    Ok(last.unwrap_or(0).cast_unsigned())
+}
+
+/// Records after a position, in order.
+pub(super) fn read(
+    connection: &Connection,
+    after: Pos,
+    limit: usize,
+) -> Result<Vec<Record>, LogError> {
+    many(
+        connection,
+        "SELECT pos, at, body FROM facts WHERE pos > ?1 ORDER BY pos LIMIT ?2",
+        params![int(after), rows(limit)],
+        record,
+    )
+}
+
+/// A record from the columns `pos, at, body`.
+pub(super) fn record(row: &SqlRow<'_>) -> Result<Record, LogError> {
+    let pos = row.get::<_, i64>(0)?.cast_unsigned();
+    let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+    let mut record: Record = serde_json::from_str(body).map_err(|source| LogError::Unreadable {
+        what: format!("fact {pos}"),
+        source,
+    })?;
+    record.pos = pos;
+    record.at = Time(row.get(1)?);
+    Ok(record)
+}
+
+/// A message with the counts of what lies beside it.
+pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageRow>, LogError> {
+    let sql = format!("SELECT {} FROM messages WHERE id = ?1", MessageRow::COLUMNS);
+    let Some(mut row) = one(connection, &sql, [int(id)], MessageRow::from_sql)? else {
+        return Ok(None);
+    };
+    row.counts = counts(connection, id)?;
+    Ok(Some(row))
+}
+
+/// How many rows each feature has beside a message.
+pub(super) fn counts(
+    connection: &Connection,
+    id: Id,
+) -> Result<std::collections::BTreeMap<String, u64>, LogError> {
+    let counts = many(
+        connection,
+        "SELECT owner, count(*) FROM rows WHERE message = ?1 GROUP BY owner",
+        [int(id)],
+        |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
+    )?;
+    Ok(counts.into_iter().collect())
+}
+
+/// The newest whole snapshot.
+pub(super) fn snapshot(connection: &Connection) -> Result<Option<Snapshot>, LogError> {
+    let pos: Option<i64> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'snapshot'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(pos) = pos else { return Ok(None) };
+    let parts: Vec<Vec<u8>> = many(
+        connection,
+        "SELECT body FROM snapshots WHERE pos = ?1 ORDER BY part",
+        [pos],
+        |row| Ok(row.get(0)?),
+    )?;
+    Ok(Some(Snapshot {
+        pos: pos.cast_unsigned(),
+        body: parts.concat(),
+    }))
+}
+
+/// The first row, read by `from`.
+pub(super) fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    from: impl FnOnce(&SqlRow<'_>) -> Result<T, LogError>,
+) -> Result<Option<T>, LogError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(from).transpose()
+}
+
+/// Every row, read by `from`.
+pub(super) fn many<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    mut from: impl FnMut(&SqlRow<'_>) -> Result<T, LogError>,
+) -> Result<Vec<T>, LogError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(from(row)?);
+    }
+    Ok(all)
+}
+
+/// Full where nothing reached the disk, so that trying again is safe; failed where it might have.
+fn append_error(error: rusqlite::Error) -> AppendError {
+    let full = matches!(
+        &error,
+        rusqlite::Error::SqliteFailure(
+            ffi::Error {
+                code: ErrorCode::DiskFull,
+                ..
+            } | ffi::Error {
+                extended_code: ffi::SQLITE_IOERR_WRITE,
+                ..
+            } | ffi::Error {
+                extended_code: ffi::SQLITE_IOERR_SHMSIZE,
+                ..
+            },
+            _
+        )
+    );
+    if full {
+        AppendError::Full(error.into())
+    } else {
+        AppendError::Failed(error.into())
+    }
+}
+
+fn unwritable(source: serde_json::Error) -> AppendError {
+    AppendError::Failed(LogError::Unreadable {
+        what: "a record to be written".into(),
+        source,
+    })
+}

@@ -1,0 +1,143 @@
+//! `GET /openapi.json`: the API's description, gathered from the routes that the core and the
+//! enabled features declare, so that it cannot go stale.
+
+pub(crate) mod schemas;
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::feature::{Route, Run};
+use schemas::ProblemView;
+
+/// The document for these routes; each comes with the name of its feature, or `core`.
+pub(crate) fn document(routes: &[(&str, Route)]) -> Value {
+    let mut settings = SchemaSettings::openapi3();
+    // OpenAPI 3.1 is JSON Schema 2020-12.
+    settings.meta_schema = None;
+    settings.definitions_path = "/components/schemas".into();
+    settings.transforms.clear();
+    let mut generator = settings.into_generator();
+    let mut paths: Map<String, Value> = Map::new();
+    for (owner, route) in routes {
+        let methods = paths.entry(route.path).or_insert_with(|| json!({}));
+        methods[route.method.as_str().to_lowercase()] = operation(owner, route, &mut generator);
+    }
+    let problem = generator.subschema_for::<ProblemView>();
+    let schemas = generator.take_definitions(true);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "veche",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A self-hosted chat server.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                "problem": {
+                    "description": "A refusal, with a stable `code`",
+                    "content": {"application/problem+json": {"schema": problem}},
+                },
+            },
+        },
+    })
+}
+
+fn operation(owner: &str, route: &Route, generator: &mut SchemaGenerator) -> Value {
+    let mut operation = json!({
+        "operationId": operation_id(route),
+        "summary": route.about,
+        "tags": [owner],
+        "parameters": parameters(route, generator),
+        "responses": responses(route, generator),
+    });
+    if let Some(body) = route.body {
+        operation["requestBody"] = json!({
+            "required": !route.body_optional,
+            "content": {"application/json": {"schema": body(generator)}},
+        });
+    }
+    if route.open {
+        operation["security"] = json!([]);
+    }
+    operation
+}
+
+fn operation_id(route: &Route) -> String {
+    let words = route.path.split(['/', '.']).filter(|word| !word.is_empty());
+    let path: Vec<_> = words.map(|word| word.trim_matches(['{', '}'])).collect();
+    format!(
+        "{}_{}",
+        route.method.as_str().to_lowercase(),
+        path.join("_")
+    )
+}
+
+fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
+    let in_path = route.path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+    });
+    let mut parameters: Vec<Value> = in_path.collect();
+    if let Some(query) = route.query {
+        let schema = inlined(query, generator);
+        let required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let properties = schema.get("properties").and_then(Value::as_object).cloned();
+        for (name, schema) in properties.unwrap_or_default() {
+            parameters.push(json!({
+                "name": name,
+                "in": "query",
+                "required": required.contains(&name.as_str().into()),
+                "schema": schema,
+            }));
+        }
+    }
+    if route.method == http::Method::POST && !route.open && matches!(route.run, Run::Write(_)) {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "A repeat under the same key gets the first answer again",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        }));
+    }
+    parameters
+}
+
+/// A schema written out where it is used: a query's fields are parameters of their own.
+fn inlined(make: crate::feature::MakeSchema, generator: &mut SchemaGenerator) -> Value {
+    let schema = make(generator).to_value();
+    let name = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|path| path.rsplit('/').next());
+    match name {
+        None => schema,
+        Some(name) => {
+            let name = name.to_owned();
+            generator
+                .definitions_mut()
+                .remove(&name)
+                .unwrap_or_default()
+        }
+    }
+}
+
+fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = json!({"default": {"$ref": "#/components/responses/problem"}});
+    for (status, about, schema) in &route.returns {
+        let mut response = json!({"description": about});
+        if let Some(schema) = schema {
+            response["content"] = json!({"application/json": {"schema": schema(generator)}});
+        }
+        responses[status.to_string()] = response;
+    }
+    responses
+}

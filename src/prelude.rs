@@ -1,0 +1,20 @@
+//! All that a feature uses: `use veche::prelude::*;`.
+
+pub use async_trait::async_trait;
+pub use schemars::JsonSchema;
+pub use serde::{Deserialize, Serialize};
+pub use serde_json::{Value, json};
+
+pub use crate::bus::{
+    Address, Answer, Draft, Entry, Event, Fields, PassedDraft, Purpose, Shown, Stamp, Subject,
+    Telling, Tx, View,
+};
+pub use crate::chat::{Chat, Kind};
+pub use crate::feature;
+pub use crate::feature::{Ask, Call, Feature, Paging, Routes, Verdict};
+pub use crate::http::Problem;
+pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
+pub use crate::settings;
+pub use crate::settings::{Period, Size};
+pub use crate::time::Time;
+pub use http::StatusCode;

@@ -1,0 +1,168 @@
+//! The server put together: settings, features, log, bus, hub and HTTP; and the way of one
+//! request through them.
+
+mod gate;
+mod start;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::bus::{Answer, Bus, Hub, internal};
+use crate::chat::{self, Passwords};
+use crate::config::{Config, Network};
+use crate::feature::{Features, Run};
+use crate::http::{Payload, Problem, Request, Response, Router};
+use crate::log::reader::Reader;
+use crate::log::{Id, MessageRow, UserId};
+
+pub(crate) use start::serve;
+
+/// How a client shows who it is.
+pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
+
+/// What every handler reaches.
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) bus: Bus,
+    pub(crate) reader: Reader,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) features: Arc<Features>,
+    pub(crate) passwords: Passwords,
+    pub(crate) started: Instant,
+    proxies: Vec<Network>,
+    router: Router<Target>,
+    openapi: Bytes,
+}
+
+/// What a path leads to.
+struct Target {
+    path: &'static str,
+    open: bool,
+    body: bool,
+    body_optional: bool,
+    run: Run,
+    /// The feature that is off, whose path this is.
+    off: Option<&'static str>,
+}
+
+impl Core {
+    /// A message that a user may see; 404 otherwise, as if it did not exist.
+    pub(crate) async fn message(&self, id: Id, user: UserId) -> Result<MessageRow, Problem> {
+        let row = self
+            .reader
+            .read(move |reading| reading.message(id))
+            .await
+            .map_err(|error| internal("reading a message", &error))?;
+        let row = row.ok_or_else(chat::no_message)?;
+        let sees = self
+            .bus
+            .read(|view| chat::sees(&view.world().chat, user, &row))
+            .await?;
+        if sees {
+            Ok(row)
+        } else {
+            Err(chat::no_message())
+        }
+    }
+
+    /// The API's description.
+    pub(crate) fn openapi(&self) -> Response {
+        json_response(StatusCode::OK, self.openapi.clone())
+    }
+}
+
+/// The answer of `GET /healthz`.
+pub(crate) fn health(core: &Core) -> Result<Response, Problem> {
+    match core.bus.health().problem() {
+        Some(problem) => Err(problem),
+        None => Ok(respond(Answer::ok(json!({"status": "ok"})))),
+    }
+}
+
+/// A decision's answer as a response.
+pub(crate) fn respond(answer: Answer) -> Response {
+    let mut response = match answer.body {
+        None => Response::new(Payload::Empty),
+        Some(body) => json_response(answer.status, body.to_string().into()),
+    };
+    *response.status_mut() = answer.status;
+    response.headers_mut().extend(answer.headers);
+    response
+}
+
+fn json_response(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Payload::Full(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Nobody may cache an answer of the API or guess its type.
+fn harden(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The refusal of a request without a live token.
+pub(crate) fn unauthorized() -> Problem {
+    let detail = "this needs `Authorization: Bearer TOKEN` with the token of a live client";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        .header(WWW_AUTHENTICATE, CHALLENGE)
+}
+
+/// A request's JSON body; an optional one that is not there is `{}`.
+pub(crate) async fn json_body(
+    core: &Core,
+    request: &mut Request,
+    optional: bool,
+) -> Result<Bytes, Problem> {
+    let max = usize::try_from(core.config.server.body.bytes()).unwrap_or(usize::MAX);
+    let kind = request.headers().get(CONTENT_TYPE).cloned();
+    if kind.is_none() && optional {
+        let bytes = request.body_mut().bytes(max).await?;
+        if bytes.is_empty() {
+            return Ok(Bytes::from_static(b"{}"));
+        }
+        return Err(unsupported_type());
+    }
+    let is_json = kind
+        .as_ref()
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| {
+            let mut parts = kind.split(';').map(str::trim);
+            parts
+                .next()
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+                && parts.all(|part| {
+                    let charset = part.to_ascii_lowercase();
+                    !charset.starts_with("charset=")
+                        || charset.trim_start_matches("charset=").trim_matches('"') == "utf-8"
+                })
+        });
+    if !is_json {
+        return Err(unsupported_type());
+    }
+    let bytes = request.body_mut().bytes(max).await?;
+    if bytes.is_empty() && optional {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    Ok(bytes)
+}
+
+fn unsupported_type() -> Problem {
+    let detail = "the body must be JSON: `Content-Type: application/json`";
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_type",
+        detail,
+    )
+}

@@ -1,0 +1,291 @@
+//! The way of one request: CORS, its path, who asks, its idempotency key, its handler; and the
+//! log line of what came of it.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
+    ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use sha2::{Digest, Sha256};
+
+use super::{Core, Target, harden, json_body, respond, unauthorized};
+use crate::bus::KeySpec;
+use crate::chat::connect::{bearer, hash, hex};
+use crate::chat::invalid;
+use crate::feature::{Call, Run};
+use crate::http::{Found, Params, Payload, Peer, Problem, Request, Response, Service};
+
+/// The headers that pages of other origins may read.
+const EXPOSED: &str = "Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, \
+     ETag, Content-Disposition, WWW-Authenticate";
+
+/// The headers that pages of other origins may send.
+const ACCEPTED: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, \
+     If-None-Match, Accept";
+
+/// The methods of the API.
+const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
+
+/// The HTTP layer's service: the core behind its gate.
+pub(super) struct Gate(pub(super) Arc<Core>);
+
+/// What a request turned out to be, for its log line.
+#[derive(Default)]
+struct Seen {
+    path: &'static str,
+    call: Option<Call>,
+    code: Option<String>,
+}
+
+impl Service for Gate {
+    fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>> {
+        Box::pin(async move {
+            let begun = Instant::now();
+            let method = request.method().clone();
+            let peer = self.peer(&request);
+            let origin = self.allowed_origin(request.headers());
+            let mut seen = Seen::default();
+            let mut response = match self.answer(request, &mut seen).await {
+                Ok(response) => response,
+                Err(problem) => {
+                    seen.code = Some(problem.code.clone().into_owned());
+                    problem.into_response()
+                }
+            };
+            harden(response.headers_mut());
+            if !self.0.config.server.cors.is_empty() {
+                share(response.headers_mut(), origin);
+            }
+            self.log(&method, peer, &seen, response.status(), begun);
+            response
+        })
+    }
+}
+
+impl Gate {
+    async fn answer(&self, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
+        let core = &self.0;
+        if request.method() == Method::OPTIONS {
+            return self.options(&request);
+        }
+        let (target, params) = match core.router.find(request.method(), request.uri().path()) {
+            Found::Target { target, params } => (target, params),
+            Found::NotFound => {
+                let detail = "there is nothing at this path";
+                return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
+            }
+            Found::MethodNotAllowed { allow } => {
+                let detail = format!("this path takes {}", allow.to_str().unwrap_or_default());
+                return Err(Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    detail,
+                )
+                .header(ALLOW, allow));
+            }
+        };
+        seen.path = target.path;
+        if target.open {
+            return match &target.run {
+                Run::Read(handler) => handler(Arc::clone(core), None, request).await,
+                Run::Write(_) => Err(unauthorized()),
+            };
+        }
+        let call = self.authenticate(request.headers(), params).await?;
+        seen.call = Some(call.clone());
+        core.bus.seen(call.client);
+        if let Some(feature) = target.off {
+            let detail = format!("the feature `{feature}` is off on this server");
+            return Err(
+                Problem::new(StatusCode::NOT_FOUND, "feature_off", detail).with("feature", feature)
+            );
+        }
+        match &target.run {
+            Run::Read(handler) => handler(Arc::clone(core), Some(call), request).await,
+            Run::Write(_) => self.write(target, call, request).await,
+        }
+    }
+
+    async fn write(
+        &self,
+        target: &Target,
+        call: Call,
+        mut request: Request,
+    ) -> Result<Response, Problem> {
+        let Run::Write(prepare) = &target.run else {
+            return Err(unauthorized());
+        };
+        let key = idempotency_key(&request)?;
+        let bytes = if target.body {
+            json_body(&self.0, &mut request, target.body_optional).await?
+        } else {
+            Bytes::new()
+        };
+        let key = key.map(|key| KeySpec {
+            key,
+            digest: digest(&request, &bytes),
+        });
+        let by = Some((call.user, call.client));
+        let decide = prepare(call, &bytes)?;
+        self.0.bus.submit(by, key, decide).await.map(respond)
+    }
+
+    /// Whose token it is. One that is not found is looked for again once all is durable, since it
+    /// may be ending just now, or not.
+    async fn authenticate(&self, headers: &HeaderMap, params: Params) -> Result<Call, Problem> {
+        let token = bearer(headers).map(hash).ok_or_else(unauthorized)?;
+        let find = |view: &crate::bus::View<'_>| view.world().chat.client_by_token(&token);
+        let found = match self.0.bus.peek(find) {
+            Some(found) => Some(found),
+            None => self.0.bus.read(find).await?,
+        };
+        let (client, user) = found.ok_or_else(unauthorized)?;
+        Ok(Call {
+            user,
+            client,
+            params,
+        })
+    }
+
+    fn options(&self, request: &Request) -> Result<Response, Problem> {
+        let mut response = Response::new(Payload::Empty);
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let path = request.uri().path();
+        // A method that nobody has, so that the answer lists those that the path takes.
+        let nobody = Method::from_bytes(b"-").unwrap_or(Method::TRACE);
+        let allow = match self.0.router.find(&nobody, path) {
+            _ if path == "*" => HeaderValue::from_static(METHODS),
+            Found::MethodNotAllowed { allow } => allow,
+            Found::Target { .. } => HeaderValue::from_static(METHODS),
+            Found::NotFound => {
+                let detail = "there is nothing at this path";
+                return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(ALLOW, allow);
+        if request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+            && self.allowed_origin(request.headers()).is_some()
+        {
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static(METHODS),
+            );
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static(ACCEPTED),
+            );
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+        }
+        Ok(response)
+    }
+
+    fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        let allowed = &self.0.config.server.cors;
+        if allowed.iter().any(|allowed| allowed == "*") {
+            return Some(HeaderValue::from_static("*"));
+        }
+        allowed
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
+            .then(|| origin.clone())
+    }
+
+    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
+    /// proxy's, where the peer is one.
+    fn peer(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>()?.0.ip();
+        let trusted = &self.0.proxies;
+        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+        if !is_trusted(peer) {
+            return Some(peer);
+        }
+        let fields = request.headers().get_all("x-forwarded-for").iter();
+        let hops: Vec<_> = fields
+            .filter_map(|field| field.to_str().ok())
+            .flat_map(|field| field.split(','))
+            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+            .collect();
+        hops.into_iter()
+            .rev()
+            .find(|hop| !is_trusted(*hop))
+            .or(Some(peer))
+    }
+
+    fn log(
+        &self,
+        method: &Method,
+        peer: Option<IpAddr>,
+        seen: &Seen,
+        status: StatusCode,
+        begun: Instant,
+    ) {
+        let user = seen.call.as_ref().map(|call| {
+            self.0
+                .bus
+                .peek(|view| view.name(call.user).map(str::to_owned))
+                .unwrap_or_default()
+        });
+        tracing::info!(
+            %method,
+            path = seen.path,
+            user,
+            client = seen.call.as_ref().map(|call| tracing::field::display(call.client)),
+            peer = peer.map(tracing::field::display),
+            status = status.as_u16(),
+            code = seen.code,
+            us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+    }
+}
+
+fn share(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED),
+        );
+    }
+}
+
+/// The key of a POST: 1 to 128 printable ASCII characters.
+fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
+    let mut keys = request.headers().get_all("idempotency-key").iter();
+    let Some(key) = keys.next().filter(|_| request.method() == Method::POST) else {
+        return Ok(None);
+    };
+    let key = key.as_bytes();
+    let is_valid = (1..=128).contains(&key.len())
+        && key.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        && keys.next().is_none();
+    if !is_valid {
+        let detail = "an Idempotency-Key is 1 to 128 printable ASCII characters, given once";
+        return Err(invalid("Idempotency-Key", detail));
+    }
+    Ok(Some(String::from_utf8_lossy(key).into_owned()))
+}
+
+/// What tells one request from another under the same key.
+fn digest(request: &Request, body: &[u8]) -> String {
+    let mut digest = Sha256::new();
+    for part in [request.method().as_str(), request.uri().path()] {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    digest.update(body);
+    hex(&digest.finalize())
+}

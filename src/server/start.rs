@@ -1,0 +1,291 @@
+//! Starting and stopping.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use super::gate::Gate;
+use super::{Core, Target};
+use crate::bus::{
+    Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
+};
+use crate::chat::{self, Passwords};
+use crate::config::Config;
+use crate::feature::{Features, Route, conflict, registry};
+use crate::http::{self, Limits, RouteError, Router};
+use crate::log::reader::Reader;
+use crate::log::sqlite::SqliteLog;
+use crate::log::{Log, LogError};
+use crate::openapi;
+use crate::time::Clock;
+
+/// Batches that may wait for the hub.
+const BATCHES: usize = 1024;
+
+/// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
+const DRAIN: Duration = Duration::from_secs(7);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// Two features have one name.
+    #[error("{0}")]
+    Conflict(String),
+    /// A feature refused its settings.
+    #[error("{0}")]
+    Feature(String),
+    /// The data folder can't be used.
+    #[error("the data folder {folder} can't be used: {source}")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another server uses the data folder.
+    #[error("another server uses the data folder {0}; stop it, or start this one with --data")]
+    Locked(String),
+    /// The log can't be opened.
+    #[error("the log can't be opened")]
+    Log(#[from] LogError),
+    /// The log can't be folded.
+    #[error("the log can't be read")]
+    World(#[from] WorldError),
+    /// The address can't be listened on.
+    #[error("{address} can't be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Two paths are one.
+    #[error("two routes collide")]
+    Route(#[from] RouteError),
+    /// The system refused a thread or a signal handler.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Locks a data folder against a second server; held as long as the file is.
+fn lock(folder: &Path) -> Result<File, ServeError> {
+    let failed = |source| ServeError::Folder {
+        folder: folder.display().to_string(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeError::Locked(folder.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
+    if let Some(conflict) = conflict(registry()) {
+        return Err(ServeError::Conflict(conflict));
+    }
+    let mut stop = stop_signals()?;
+    let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
+    let _lock = lock(&config.server.data)?;
+    let log = SqliteLog::open(&config.server.data)?;
+    let reader = Reader::new(&config.server.data);
+    let clock = Clock::system();
+    let world = World::load(&log)?;
+    let pos = world.pos;
+    let shared = Arc::new(Shared::new(world, clock.clone()));
+
+    let (tasks, task_queue) = mpsc::channel(config.server.queue);
+    let (durable, durable_seen) = watch::channel(Durable { generation: 0, pos });
+    let (batches, batch_queue) = mpsc::channel(BATCHES);
+    let frames = Frames::new(Arc::clone(&features), log.epoch());
+    let hub = Arc::new(Hub::new(
+        frames,
+        Arc::clone(&shared.world),
+        clock,
+        pos,
+        config.server.streams,
+        config.server.stream_queue,
+    ));
+    let mut writer = Writer::new(WriterOptions {
+        log: Box::new(log),
+        shared: Arc::clone(&shared),
+        features: Arc::clone(&features),
+        hub: Arc::clone(&hub),
+        tasks: task_queue,
+        durable,
+        batches,
+        text_limit: config.chat.text,
+    });
+    writer.catch_up();
+    let bus = Bus::new(shared, tasks, durable_seen);
+    let runtime = tokio::runtime::Handle::current();
+    let writer = std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || writer.run(&runtime))?;
+    let fan_out = tokio::spawn(Arc::clone(&hub).run(batch_queue));
+    let snapshots = tokio::spawn(
+        Snapshotter {
+            every: config.storage.snapshot_every,
+            keep: config.storage.keep,
+            keep_facts: config.storage.keep_facts,
+        }
+        .run(bus.clone(), reader.clone()),
+    );
+
+    let (listener, address) = listen(&config.server.listen).await?;
+    let limits = limits(&config);
+    let core = Arc::new(core(
+        config,
+        bus.clone(),
+        reader,
+        Arc::clone(&hub),
+        features,
+    )?);
+    let works = run_features(&core);
+    let (drain, draining) = watch::channel(false);
+    println!("listening on http://{address}");
+    tracing::info!(%address, "listening");
+    let gate = Arc::new(Gate(core));
+    let serving = http::serve(listener, gate, limits, draining);
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => {}
+        _ = stop.recv() => {
+            tracing::info!("stopping");
+            drain.send_replace(true);
+            hub.stop();
+            serving.await;
+        }
+    }
+    snapshots.abort();
+    works.into_iter().for_each(|work| work.abort());
+    bus.stop().await;
+    let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
+    if !matches!(stopped, Ok(Ok(()))) {
+        tracing::error!("the writer ended in a panic");
+    }
+    fan_out.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen {
+        address: address.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        connections: server.connections,
+        head: usize::try_from(server.head.bytes()).unwrap_or(usize::MAX),
+        fields: server.fields,
+        head_timeout: server.head_timeout.to_std(),
+        body_timeout: server.body_timeout.to_std(),
+        idle_timeout: server.idle_timeout.to_std(),
+        write_timeout: server.write_timeout.to_std(),
+        drain_timeout: DRAIN,
+        ..Limits::default()
+    }
+}
+
+fn core(
+    config: Config,
+    bus: Bus,
+    reader: Reader,
+    hub: Arc<Hub>,
+    features: Arc<Features>,
+) -> Result<Core, RouteError> {
+    let mut described: Vec<(&str, Route)> = chat::routes()
+        .into_iter()
+        .map(|route| ("core", route))
+        .collect();
+    let mut off = Vec::new();
+    for registration in registry() {
+        let routes = (registration.routes)()
+            .into_iter()
+            .map(|route| (registration.name, route));
+        if features.is_on(registration.name) {
+            described.extend(routes)
+        } else {
+            off.extend(routes)
+        }
+    }
+    let openapi = openapi::document(&described).to_string().into();
+    let mut router = Router::new();
+    let on = described.into_iter().map(|(_, route)| (route, None));
+    let off = off.into_iter().map(|(name, route)| (route, Some(name)));
+    for (route, off) in on.chain(off) {
+        let target = Target {
+            path: route.path,
+            open: route.open,
+            body: route.body.is_some(),
+            body_optional: route.body_optional,
+            run: route.run,
+            off,
+        };
+        router.add(route.method, route.path, target)?;
+    }
+    Ok(Core {
+        proxies: config.server.proxies(),
+        config,
+        bus,
+        reader,
+        hub,
+        features,
+        passwords: Passwords::default(),
+        started: Instant::now(),
+        router,
+        openapi,
+    })
+}
+
+fn run_features(core: &Arc<Core>) -> Vec<tokio::task::JoinHandle<()>> {
+    let names = core.features.names();
+    names
+        .into_iter()
+        .map(|name| {
+            let core = Arc::clone(core);
+            tokio::spawn(async move {
+                if let Some(feature) = core.features.iter().find(|feature| feature.name() == name) {
+                    feature.run().await;
+                }
+            })
+        })
+        .collect()
+}
+
+/// Hears of SIGTERM and SIGINT from here on, so that none is missed while the log is read.
+fn stop_signals() -> io::Result<mpsc::Receiver<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (tell, told) = mpsc::channel(1);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // The server may have ended by itself.
+        let _ = tell.send(()).await;
+    });
+    Ok(told)
+}

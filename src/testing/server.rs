@@ -1,0 +1,555 @@
+//! The server's process: starting, stopping, killing, its log, and single calls of the program.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Client, Folder, PATIENCE, Reply, Wire, wait_at_most};
+
+/// What the contract gives a server that was told to stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// How often a port is asked for again that something else may have taken during a restart.
+const BINDS: usize = 5;
+
+/// The binary under test: `VECHE_BINARY` where that is set, else the one that cargo built for
+/// this integration test.
+///
+/// # Panics
+/// Where there is none; a crate with a `main` of its own gives its path to [`Builder::binary`].
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("VECHE_BINARY") {
+        return path.into();
+    }
+    if let Some(path) = std::env::var_os("CARGO_BIN_EXE_veche") {
+        return path.into();
+    }
+    // Older versions of cargo tell the path only while compiling; it is the same folder's.
+    let test = std::env::current_exe().expect("a running test knows its own file");
+    let path = test
+        .parent()
+        .and_then(Path::parent)
+        .map(|folder| folder.join(format!("veche{}", std::env::consts::EXE_SUFFIX)))
+        .unwrap_or_default();
+    assert!(
+        path.exists(),
+        "no binary at {}; name it with Server::builder().binary(env!(\"CARGO_BIN_EXE_…\"))",
+        path.display()
+    );
+    path
+}
+
+/// What one call of the program gave back.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All that it printed.
+    pub stdout: String,
+    /// All that it complained.
+    pub stderr: String,
+}
+
+/// Runs the program in `folder` with `arguments` and an empty stdin until it ends.
+///
+/// # Panics
+/// Where it does not end within [`PATIENCE`] (it is killed then), or prints what is not UTF-8.
+pub fn run<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Output {
+    let mut child = command(&binary(), folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let stdout = collect(child.stdout.take().expect("piped"));
+    let stderr = collect(child.stderr.take().expect("piped"));
+    let status = ended(&mut child, PATIENCE).unwrap_or_else(|| {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("the program did not end within {PATIENCE:?}")
+    });
+    Output {
+        status,
+        stdout: stdout.join().expect("the reader ends"),
+        stderr: stderr.join().expect("the reader ends"),
+    }
+}
+
+/// The names of every feature that the binary has, by `veche check`.
+///
+/// # Panics
+/// Where `check` fails or prints no TOML.
+pub fn features(binary: &Path) -> Vec<String> {
+    let folder = Folder::new();
+    let output = command(binary, folder.path())
+        .arg("check")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts");
+    let text = String::from_utf8(output.stdout).expect("the settings are UTF-8");
+    assert!(
+        output.status.success(),
+        "`check` of the defaults: {}{text}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let settings: toml::Table = text
+        .parse()
+        .unwrap_or_else(|error| panic!("`check` prints TOML, but: {error}\n{text}"));
+    let tables = settings.get("features").and_then(toml::Value::as_table);
+    tables
+        .map(|tables| tables.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// The program in a folder of its own, untouched by the environment of whoever runs the test.
+fn command(binary: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .env_remove("VECHE_CONFIG")
+        .env("HOME", folder)
+        .env("XDG_CONFIG_HOME", folder.join(".config"));
+    command
+}
+
+/// Reads all of a pipe beside the test, so that the program never waits for its reader.
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8(bytes).expect("the program prints UTF-8")
+    })
+}
+
+fn ended(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be asked") {
+            return Some(status);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How a [`Server`] is to be started.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    binary: Option<PathBuf>,
+    config: String,
+    features: Features,
+    environment: Vec<(OsString, OsString)>,
+}
+
+#[derive(Debug, Clone)]
+enum Features {
+    AsConfigured,
+    AllOff,
+    Only(String, String),
+}
+
+impl Builder {
+    /// Another binary than this crate's.
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = Some(path.into());
+        self
+    }
+
+    /// The text of `config.toml`. Address and data folder are the harness's own.
+    pub fn config(mut self, text: impl Into<String>) -> Self {
+        self.config = text.into();
+        self
+    }
+
+    /// Every feature switched off, whichever the binary has. Don't name one in
+    /// [`config`](Self::config) then.
+    pub fn core(mut self) -> Self {
+        self.features = Features::AllOff;
+        self
+    }
+
+    /// Every feature switched off but this one, whose settings are given as TOML.
+    pub fn only(mut self, feature: &str, settings: &str) -> Self {
+        self.features = Features::Only(feature.to_owned(), settings.to_owned());
+        self
+    }
+
+    /// A variable of the server's environment.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it and waits until it accepts connections.
+    ///
+    /// # Panics
+    /// Where it does not come up within [`PATIENCE`].
+    pub fn start(self) -> Server {
+        let binary = self.binary.clone().unwrap_or_else(binary);
+        let mut server = Server {
+            config: self.text(&binary),
+            binary,
+            environment: self.environment,
+            address: None,
+            process: None,
+            log: Arc::default(),
+            folder: Folder::new(),
+        };
+        server.launch();
+        server
+    }
+
+    fn text(&self, binary: &Path) -> String {
+        let mut text = self.config.clone();
+        let only = match &self.features {
+            Features::AsConfigured => return text,
+            Features::AllOff => None,
+            Features::Only(name, settings) => Some((name, settings)),
+        };
+        for name in features(binary) {
+            match only {
+                Some((on, settings)) if *on == name => {
+                    text += &format!("\n[features.{name}]\nenabled = true\n{settings}\n");
+                }
+                _ => text += &format!("\n[features.{name}]\nenabled = false\n"),
+            }
+        }
+        text
+    }
+}
+
+/// A running server. Dropping it kills the process and removes its folder; in a test that fails
+/// its log is shown, and the folder kept.
+#[derive(Debug)]
+pub struct Server {
+    binary: PathBuf,
+    config: String,
+    environment: Vec<(OsString, OsString)>,
+    /// Taken from the system at the first start, and kept over restarts.
+    address: Option<SocketAddr>,
+    process: Option<Process>,
+    log: Arc<Mutex<String>>,
+    folder: Folder,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// A server as it comes: no config.toml, every feature at its defaults.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A server with this config.toml.
+    pub fn with(config: impl Into<String>) -> Self {
+        Self::builder().config(config).start()
+    }
+
+    /// A server with no feature on.
+    pub fn core() -> Self {
+        Self::builder().core().start()
+    }
+
+    /// A server with one feature on, and its settings.
+    pub fn only(feature: &str, settings: &str) -> Self {
+        Self::builder().only(feature, settings).start()
+    }
+
+    /// For all that the short ways don't say.
+    pub fn builder() -> Builder {
+        Builder {
+            binary: None,
+            config: String::new(),
+            features: Features::AsConfigured,
+            environment: Vec::new(),
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`, the same over restarts.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// Where it never came up.
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("a started server has an address")
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The working folder, with config.toml and the data folder in it.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The process's number.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the server runs").child.id()
+    }
+
+    /// All that it wrote to stderr so far, over all its runs.
+    pub fn log(&self) -> String {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Another config.toml, from the next start on.
+    pub fn configure(&mut self, config: impl Into<String>) {
+        self.config = config.into();
+    }
+
+    /// The config.toml that it was started with.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// SIGKILL, as a crash of the machine's would: it gets no chance to finish anything.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+            process.finish();
+        }
+    }
+
+    /// SIGTERM, and how it ended.
+    ///
+    /// # Panics
+    /// Where it does not run, or does not end within the 10 s that it has.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.terminate("TERM");
+        self.stopped()
+    }
+
+    /// Sends a signal, by its name without `SIG`, and does not wait.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn terminate(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.pid().to_string())
+            .status()
+            .expect("kill(1) is there");
+        assert!(sent.success(), "the server cannot be sent SIG{signal}");
+    }
+
+    /// Waits until a server that was told to stop has ended, and says how.
+    ///
+    /// # Panics
+    /// Where it does not run, or does not end within the 10 s that it has.
+    pub fn stopped(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the server runs");
+        let Some(status) = ended(&mut process.child, STOP) else {
+            self.process = Some(process);
+            panic!("the server did not stop within {STOP:?}");
+        };
+        process.finish();
+        status
+    }
+
+    /// Starts it again on the same data and the same port, after a clean stop where it runs.
+    ///
+    /// # Panics
+    /// Where it does not come up within [`PATIENCE`].
+    pub fn restart(&mut self) {
+        if self.process.is_some() {
+            let status = self.stop();
+            assert!(status.success(), "a clean stop ended with {status}");
+        }
+        self.launch();
+    }
+
+    /// Starts it, on the port that it had; that one may be somebody's for a moment.
+    fn launch(&mut self) {
+        self.folder.write("config.toml", &self.config);
+        let mut tries = 0;
+        loop {
+            let before = self.log().len();
+            match self.spawn() {
+                Ok(()) => return,
+                Err(error) => {
+                    tries += 1;
+                    let taken = self.log()[before..].to_lowercase().contains("in use");
+                    assert!(taken && tries < BINDS, "{error}");
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+            }
+        }
+    }
+
+    fn spawn(&mut self) -> Result<(), String> {
+        let listen = self
+            .address
+            .map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
+        let mut command = command(&self.binary, self.folder.path());
+        command
+            .args(["serve", "--listen", &listen, "--data"])
+            .arg(self.data())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if !self.config.is_empty() {
+            command.args(["--config", "config.toml"]);
+        }
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        let mut child = command.spawn().expect("the binary starts");
+        let (sender, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let log = Arc::clone(&self.log);
+        let readers = vec![
+            std::thread::spawn(move || {
+                for line in stdout.lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            }),
+            std::thread::spawn(move || {
+                for line in stderr.split(b'\n').map_while(Result::ok) {
+                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                    log.push_str(&String::from_utf8_lossy(&line));
+                    log.push('\n');
+                }
+            }),
+        ];
+        let process = self.process.insert(Process { child, readers });
+        let line = match lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                return Err(format!("no `listening on` within {PATIENCE:?}"));
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let status = ended(&mut process.child, PATIENCE);
+                self.kill();
+                return Err(format!("the server ended at its start: {status:?}"));
+            }
+        };
+        let address = line
+            .strip_prefix("listening on http://")
+            .and_then(|address| address.parse().ok())
+            .ok_or_else(|| format!("{line:?} is not `listening on http://ADDRESS`"))?;
+        self.address = Some(address);
+        Ok(())
+    }
+
+    /// Joins the common chat as somebody new.
+    ///
+    /// # Panics
+    /// Where the server refuses, or knows the name.
+    pub fn connect(&self, name: &str) -> Client {
+        let reply = self.join(&serde_json::json!({ "name": name }));
+        Client::welcomed(&self.url(), &reply.expect(201))
+    }
+
+    /// `POST /connect` with this body, whatever comes of it.
+    pub fn join(&self, body: &Value) -> Reply {
+        self.guest().post("/connect", body)
+    }
+
+    /// The client that [`join`](Self::join) brought.
+    ///
+    /// # Panics
+    /// Where the server refused.
+    pub fn client(&self, body: &Value) -> Client {
+        let reply = self.join(body);
+        assert!(matches!(reply.status, 200 | 201), "{reply}");
+        Client::welcomed(&self.url(), &reply.body)
+    }
+
+    /// Somebody without a token.
+    pub fn guest(&self) -> Client {
+        Client::new(&self.url(), "")
+    }
+
+    /// A connection whose every byte is the test's own.
+    ///
+    /// # Panics
+    /// Where the server does not accept.
+    pub fn wire(&self) -> Wire {
+        Wire::open(self.address())
+    }
+
+    /// Sends these bytes, closes the sending side, and gives all that comes back until the
+    /// server closes too.
+    ///
+    /// # Panics
+    /// Where it does not within [`PATIENCE`].
+    pub fn raw(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut wire = self.wire();
+        wire.write(bytes);
+        wire.half_close();
+        wire.rest()
+    }
+
+    /// The files below the data folder that have `text` in their bytes, as it is or escaped
+    /// as JSON escapes it.
+    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let found = self.folder.files().into_iter();
+        found
+            .filter(|(path, _)| path.starts_with(self.data()))
+            .filter(|(_, bytes)| contains(bytes, text.as_bytes()))
+            .map(|(path, _)| path)
+            .collect()
+    }
+
+    /// Waits until no file below the data folder has `text` in its bytes.
+    ///
+    /// # Panics
+    /// Where one still has it after `limit`.
+    pub fn forgets(&self, limit: Duration, text: &str) {
+        wait_at_most(limit, "a removed text to leave the data folder", || {
+            self.files_with(text).is_empty().then_some(())
+        });
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+impl Process {
+    /// Both pipes are read to their end, so that the log is complete.
+    fn finish(self) {
+        for reader in self.readers {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the server's log ---\n{}--- its end ---", self.log());
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Connecting: names, passwords, tokens, a user's several clients, and leaving.
+
+use serde_json::{Value, json};
+use veche::testing::{Client, Server};
+
+#[test]
+fn a_new_name_is_answered_201_with_all_that_a_client_begins_with() {
+    let server = Server::core();
+    let reply = server.join(&json!({ "name": "ann" }));
+    let welcome = reply.expect(201);
+    assert_eq!(welcome["user"]["name"], "ann");
+    assert!(uuid(&welcome["client"]), "{welcome}");
+    assert!(
+        welcome["token"]
+            .as_str()
+            .is_some_and(|token| token.len() >= 32)
+    );
+    assert!(welcome["chats"].is_array(), "{welcome}");
+    assert_eq!(welcome["history"], json!([]));
+    assert!(welcome["unread"].is_object(), "{welcome}");
+    assert!(
+        welcome["cursor"]
+            .as_str()
+            .is_some_and(|cursor| !cursor.is_empty())
+    );
+}
+
+#[test]
+fn names_of_any_script_are_taken_as_they_are() {
+    let server = Server::core();
+    let names = [
+        "a",
+        "7",
+        "Ann",
+        "ann_b",
+        "x.y-z",
+        "Мария",
+        "Ιωάννα",
+        "李小龙",
+        "さくら",
+        "김민준",
+        "محمد",
+        "משה",
+        "अनुष्का",
+        "กมลา",
+        "தமிழ்",
+        "ნინო",
+        "Յան",
+        "ɳame",
+        "𝒜lice",
+        "٣٤",
+        "_a_",
+        "-1-",
+        ".b",
+    ];
+    for name in names {
+        let reply = server.join(&json!({ "name": name }));
+        let welcome = reply.expect(201);
+        assert_eq!(welcome["user"]["name"], name);
+        let client = Client::welcomed(&server.url(), &welcome);
+        let message = client.tell(name, "to myself");
+        assert_eq!(message["from"], name);
+        assert_eq!(message["to"], format!("@{name}"));
+    }
+}
+
+#[test]
+fn a_name_is_kept_in_its_composed_form_nfc() {
+    let server = Server::core();
+    let decomposed = server.connect("e\u{301}va");
+    assert_eq!(decomposed.name, "\u{e9}va");
+    server
+        .join(&json!({ "name": "\u{e9}va" }))
+        .problem(409, "name_taken");
+    let message = decomposed.tell("e\u{301}va", "found in either form");
+    assert_eq!(message["to"], "@\u{e9}va");
+}
+
+#[test]
+fn a_name_is_unique_and_found_whatever_its_case() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    for (name, others) in [
+        ("ann", ["ANN", "Ann"]),
+        ("Ärger", ["ärger", "ÄRGER"]),
+        ("σίσυφος", ["ΣΊΣΥΦΟΣ", "Σίσυφοσ"]),
+        ("Straße", ["STRASSE", "strasse"]),
+        ("Юля", ["юля", "ЮЛЯ"]),
+    ] {
+        server.connect(name);
+        for other in others {
+            server
+                .join(&json!({ "name": other }))
+                .problem(409, "name_taken");
+            let message = bob.tell(other, "hi");
+            assert_eq!(message["to"], format!("@{name}"), "by {other}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_none_is_refused_with_422_naming_the_field() {
+    let server = Server::core();
+    let long = "a".repeat(33);
+    let names = [
+        "",
+        " ",
+        "a b",
+        "ann ",
+        " ann",
+        "a/b",
+        "@ann",
+        "room:a",
+        "a,b",
+        "a\nb",
+        "a\u{0}b",
+        "a\u{200b}b",
+        "a\u{202e}b",
+        "_",
+        "-.-",
+        "...",
+        "\u{301}",
+        "😀",
+        "a😀",
+        "a?",
+        "a#",
+        "a%20",
+        long.as_str(),
+    ];
+    for name in names {
+        let problem = server
+            .join(&json!({ "name": name }))
+            .problem(422, "invalid");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("name"), "{name:?}: {detail}");
+    }
+    for body in [
+        json!({}),
+        json!({ "name": 7 }),
+        json!({ "name": null }),
+        json!({ "name": ["ann"] }),
+        json!({ "name": "ann", "password": 7 }),
+    ] {
+        server.join(&body).problem(422, "invalid");
+    }
+}
+
+#[test]
+fn a_name_has_up_to_32_characters_counted_after_composition() {
+    let server = Server::core();
+    server.connect(&"ж".repeat(32));
+    server.connect(&"𝒜".repeat(32));
+    let composed = server.connect(&"e\u{301}".repeat(32));
+    assert_eq!(composed.name, "\u{e9}".repeat(32));
+    server
+        .join(&json!({ "name": "ж".repeat(33) }))
+        .problem(422, "invalid");
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let server = Server::core();
+    let body = json!({ "name": "ann", "colour": "red", "deep": { "er": [1] } });
+    server.join(&body).expect(201);
+}
+
+#[test]
+fn a_known_name_without_a_password_is_taken_for_everybody_else() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let body = json!({ "name": "ann" });
+    server.join(&body).problem(409, "name_taken");
+    server
+        .join(&json!({ "name": "ann", "password": "guess" }))
+        .problem(409, "name_taken");
+    bob.post("/connect", &body).problem(409, "name_taken");
+    Client::new(&server.url(), "no-such-token")
+        .post("/connect", &body)
+        .problem(409, "name_taken");
+    ann.disconnect();
+    server.join(&body).problem(409, "name_taken");
+    ann.post("/connect", &body).problem(409, "name_taken");
+}
+
+#[test]
+fn a_live_clients_token_lets_in_a_further_client() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let second = ann.again();
+    assert_eq!(second.name, "ann");
+    assert_ne!(second.id, ann.id);
+    assert_ne!(second.token, ann.token);
+    let reply = ann.post("/connect", &json!({ "name": "ANN" }));
+    assert_eq!(reply.expect(200)["user"]["name"], "ann");
+    second.say("from the second");
+    assert_eq!(ann.texts("common"), ["from the second"]);
+}
+
+#[test]
+fn a_password_opens_its_name_and_nothing_else_does() {
+    let server = Server::core();
+    let secret = "пароль with spaces \u{1f512}";
+    let first = server.client(&json!({ "name": "ann", "password": secret }));
+    for body in [
+        json!({ "name": "ann" }),
+        json!({ "name": "ann", "password": "" }),
+        json!({ "name": "ann", "password": "wrong" }),
+        json!({ "name": "ANN", "password": secret.to_uppercase() }),
+    ] {
+        let reply = server.join(&body);
+        reply.problem(401, "wrong_password");
+        // RFC 9110, 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
+        // header field".
+        assert!(reply.header("www-authenticate").is_some(), "{reply}");
+    }
+    let body = json!({ "name": "Ann", "password": secret });
+    let second = Client::welcomed(&server.url(), &server.join(&body).expect(200));
+    assert_eq!(second.name, "ann");
+    assert_ne!(second.id, first.id);
+    first.again();
+    // Even its own live token does not make a wrong password right for another name.
+    let bob = server.connect("bob");
+    bob.post("/connect", &json!({ "name": "ann" }))
+        .problem(401, "wrong_password");
+}
+
+#[test]
+fn of_two_that_ask_for_a_new_name_at_once_one_gets_it() {
+    let server = Server::core();
+    let replies: Vec<u16> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| server.join(&json!({ "name": "ann" })).status))
+            .collect();
+        asking
+            .into_iter()
+            .filter_map(|asked| asked.join().ok())
+            .collect()
+    });
+    let count = |status| replies.iter().filter(|&&reply| reply == status).count();
+    assert_eq!((count(201), count(409)), (1, 7), "{replies:?}");
+}
+
+#[test]
+fn the_welcome_has_the_last_20_of_the_common_chat_and_the_counts_of_what_is_unread() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    for number in 0..25 {
+        ann.say(&format!("m{number}"));
+    }
+    let bob = server.connect("bob");
+    let expected: Vec<String> = (5..25).map(|number| format!("m{number}")).collect();
+    let texts: Vec<&str> = bob.welcome["history"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|message| message["text"].as_str())
+        .collect();
+    assert_eq!(texts, expected);
+
+    bob.read_all();
+    ann.say("one");
+    ann.say("two");
+    ann.tell("bob", "three");
+    let again = bob.again();
+    assert_eq!(again.welcome["unread"]["common"], 2);
+    assert_eq!(again.welcome["unread"]["@ann"], 1);
+}
+
+#[test]
+fn the_length_of_the_welcomes_history_is_a_setting() {
+    let server = Server::builder()
+        .core()
+        .config("[chat]\nhistory = 3\n")
+        .start();
+    let ann = server.connect("ann");
+    for number in 0..5 {
+        ann.say(&format!("m{number}"));
+    }
+    let bob = server.connect("bob");
+    assert_eq!(bob.welcome["history"].as_array().map(Vec::len), Some(3));
+    assert_eq!(bob.welcome["history"][2]["text"], "m4");
+}
+
+#[test]
+fn the_welcomes_cursor_misses_nothing_that_follows_it() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    ann.say("between");
+    let cursor = bob.welcome["cursor"].as_str().unwrap_or_default();
+    let mut events = bob.events_after(cursor);
+    assert_eq!(events.next("message").data["text"], "between");
+}
+
+#[test]
+fn a_token_is_dead_at_once_when_its_client_disconnects_and_its_streams_close() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let second = ann.again();
+    let mut stream = ann.events();
+    let mut other = second.events();
+    ann.disconnect();
+    let reply = ann.get("/status");
+    reply.problem(401, "unauthorized");
+    assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+    ann.send("common", "x").problem(401, "unauthorized");
+    ann.post("/disconnect", &json!({}))
+        .problem(401, "unauthorized");
+    stream.end();
+    second.say("still here");
+    other.until_text("still here");
+}
+
+#[test]
+fn disconnect_needs_no_body() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    ann.request("POST", "/disconnect").send().expect(204);
+    ann.get("/status").problem(401, "unauthorized");
+}
+
+#[test]
+fn all_ends_every_client_of_the_user_and_no_one_elses() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let second = ann.again();
+    let bob = server.connect("bob");
+    let mut stream = second.events();
+    ann.post("/disconnect", &json!({ "all": true })).expect(204);
+    stream.end();
+    ann.get("/status").problem(401, "unauthorized");
+    second.get("/status").problem(401, "unauthorized");
+    bob.status();
+}
+
+#[test]
+fn an_ended_client_gets_no_answer_to_a_poll_that_it_left_waiting() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let second = ann.again();
+    let cursor = ann.cursor();
+    std::thread::scope(|scope| {
+        let path = format!("/events?after={cursor}&wait=20s");
+        let poll = scope.spawn(move || {
+            let request = ann
+                .request("GET", &path)
+                .header("Accept", "application/json");
+            request.try_send().map(|reply| reply.status)
+        });
+        veche::testing::wait_until("the poll to be under way, or over", || {
+            second.post("/disconnect", &json!({ "all": true }));
+            poll.is_finished().then_some(())
+        });
+        let Ok(outcome) = poll.join() else {
+            unreachable!("the poll's thread does not panic")
+        };
+        // Closed, or answered: what matters is that it does not go on listening.
+        assert!(
+            outcome.is_err() || matches!(outcome, Ok(200 | 401)),
+            "{outcome:?}"
+        );
+    });
+}
+
+fn uuid(value: &Value) -> bool {
+    let parts: Vec<usize> = value
+        .as_str()
+        .unwrap_or_default()
+        .split('-')
+        .map(str::len)
+        .collect();
+    parts == [8, 4, 4, 4, 12]
+}

@@ -1,0 +1,157 @@
+//! The log: each action with its user, client and outcome, and no secret in it.
+
+use serde_json::{Value, json};
+use veche::testing::{Client, Server, wait_until};
+
+const PASSWORD: &str = "correct-horse-battery";
+const TEXT: &str = "purple-elephant-text";
+
+/// Does one of everything, and gives the two clients.
+fn act(server: &Server) -> (Client, Client) {
+    let ann = server.client(&json!({ "name": "ann", "password": PASSWORD }));
+    let bob = server.connect("bob");
+    let mut events = bob.events();
+    let message = ann.say(&format!("{TEXT} one"));
+    ann.tell("bob", &format!("{TEXT} two"));
+    ann.post_once(
+        "key-of-ann",
+        "/send",
+        &json!({ "to": "common", "text": format!("{TEXT} three") }),
+    )
+    .expect(201);
+    ann.send("@nobody", &format!("{TEXT} four"))
+        .problem(404, "unknown_chat");
+    ann.send("common", &TEXT.repeat(1000))
+        .problem(422, "invalid");
+    ann.request("POST", "/send")
+        .body(
+            format!("{{\"to\":\"common\",\"text\":\"{TEXT}"),
+            "application/json",
+        )
+        .send()
+        .problem(400, "malformed");
+    server
+        .join(&json!({ "name": "ann", "password": format!("{PASSWORD}-wrong") }))
+        .problem(401, "wrong_password");
+    bob.get(&format!("/messages/{}", message["id"])).expect(200);
+    bob.read_all();
+    events.until_text(&format!("{TEXT} two"));
+    Client::new(&server.url(), "unknown-token-of-nobody")
+        .get("/status")
+        .problem(401, "unauthorized");
+    bob.get(&format!("/status?token={}", ann.token));
+    bob.disconnect();
+    (ann, bob)
+}
+
+fn no_secret(log: &str, clients: &[&Client]) {
+    for client in clients {
+        assert!(
+            !log.contains(&client.token),
+            "a token is in the log:\n{log}"
+        );
+    }
+    for secret in [PASSWORD, TEXT, "unknown-token-of-nobody"] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
+
+#[test]
+fn each_action_is_logged_with_its_user_client_and_outcome() {
+    let mut server = Server::core();
+    let (ann, bob) = act(&server);
+    server.stop();
+    let log = server.log();
+    let posts: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("/send") || line.contains("send"))
+        .filter(|line| line.contains("ann") && line.contains(&ann.id))
+        .collect();
+    for status in ["201", "404", "422", "400"] {
+        assert!(
+            posts.iter().any(|line| line.contains(status)),
+            "no {status} of a post in\n{log}"
+        );
+    }
+    assert!(
+        log.lines()
+            .any(|line| line.contains(&bob.id) && line.contains("bob")),
+        "{log}"
+    );
+    assert!(
+        log.lines()
+            .any(|line| line.contains("wrong_password") || line.contains("401")),
+        "{log}"
+    );
+    no_secret(&log, &[&ann, &bob]);
+    assert!(!log.contains('\u{1b}'), "colours are for terminals:\n{log}");
+}
+
+#[test]
+fn no_secret_is_logged_however_much_is_asked_for() {
+    let mut server = Server::builder().core().env("RUST_LOG", "trace").start();
+    let (ann, bob) = act(&server);
+    server.stop();
+    no_secret(&server.log(), &[&ann, &bob]);
+}
+
+#[test]
+fn as_json_each_line_is_an_object() {
+    let mut server = Server::builder()
+        .core()
+        .config("[log]\nformat = \"json\"\n")
+        .env("RUST_LOG", "debug")
+        .start();
+    let (ann, bob) = act(&server);
+    server.stop();
+    let log = server.log();
+    for line in log.lines() {
+        let parsed: Result<Value, _> = serde_json::from_str(line);
+        assert!(
+            parsed.is_ok_and(|value| value.is_object()),
+            "no JSON: {line}"
+        );
+    }
+    assert!(
+        log.lines()
+            .any(|line| line.contains(&ann.id) && line.contains("201")),
+        "{log}"
+    );
+    no_secret(&log, &[&ann, &bob]);
+}
+
+#[test]
+fn rust_log_filters() {
+    let mut server = Server::builder().core().env("RUST_LOG", "off").start();
+    act(&server);
+    server.stop();
+    assert_eq!(server.log(), "");
+}
+
+#[test]
+fn what_clients_send_cannot_forge_lines() {
+    let server = Server::core();
+    let reply = server
+        .guest()
+        .request("POST", "/connect")
+        .header("User-Agent", "agent\u{9}with tab")
+        .json(&json!({ "name": "ann" }))
+        .send();
+    let ann = Client::welcomed(&server.url(), &reply.expect(201));
+    ann.get("/nothing%0aFORGED%20line");
+    ann.get("/nothing%1b%5b31mFORGED");
+    ann.send("@x\nFORGED line", "x");
+    ann.post("/send", &json!({ "to": "\nFORGED line", "text": "x" }));
+    server.join(&json!({ "name": "\nFORGED line" }));
+    ann.get("/status").expect(200);
+    wait_until("the requests to be logged", || {
+        server.log().contains("status").then_some(())
+    });
+    let log = server.log();
+    assert!(
+        log.lines()
+            .all(|line| !line.trim_start().starts_with("FORGED")),
+        "{log}"
+    );
+    assert!(!log.contains('\u{1b}'), "{log}");
+}
