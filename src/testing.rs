@@ -24,18 +24,24 @@
     reason = "a harness reports to the test that runs it, and a test fails by panicking"
 )]
 
+mod builder;
 mod client;
 mod events;
 mod folder;
+mod program;
+mod request;
 mod server;
 mod wire;
 
 use std::time::{Duration, Instant};
 
-pub use client::{Client, Reply, Request, encode};
+pub use builder::Builder;
+pub use client::{Client, encode};
 pub use events::{Event, Events};
 pub use folder::Folder;
-pub use server::{Builder, Output, Server, binary, features, run};
+pub use program::{Output, binary, features, run};
+pub use request::{Reply, Request};
+pub use server::Server;
 pub use wire::{Head, Response, Wire};
 
 /// How long the harness waits for anything before it calls the test failed.

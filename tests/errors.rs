@@ -180,7 +180,7 @@ fn what_is_no_json_is_400_malformed() {
         b"{\"to\":\"common\",\"text\":\"x\"} {}",
         b"{'to':'common'}",
         b"{\"to\":\"common\",\"text\":\"x\",}",
-        b"{\"to\":\"common\",\"text\":\"\\ud800\"}",
+        b"{\"to\":\"common\",\"text\":\"x\",\"ignored\":\"\xff\"}",
         b"{\"to\":\"common\",\"text\":\"\\x41\"}",
         b"{\"to\":\"common\",\"text\":\"raw\nnewline\"}",
         b"{\"to\":\"common\",\"text\":\"\xff\"}",
@@ -202,6 +202,19 @@ fn what_is_no_json_is_400_malformed() {
             String::from_utf8_lossy(body)
         );
         reply.problem(400, "malformed");
+    }
+    assert!(ann.texts("common").is_empty());
+}
+
+#[test]
+fn half_a_surrogate_pair_is_no_character() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    for text in ["\\ud800", "\\udc00", "a\\ud83d b", "\\ud83d\\ud83d"] {
+        let body = format!("{{\"to\":\"common\",\"text\":\"{text}\"}}");
+        let request = ann.request("POST", "/send");
+        let reply = request.body(body, "application/json").send();
+        assert!(matches!(reply.status, 400 | 422), "{text}: {reply}");
     }
     assert!(ann.texts("common").is_empty());
 }

@@ -152,7 +152,6 @@ fn a_mark_for_what_is_no_chat_is_refused() {
     ann.post("/read", &json!({ "chat": "@nobody", "upto": 1 }))
         .problem(404, "unknown_chat");
     for (field, body) in [
-        ("upto", json!({ "chat": "common" })),
         ("upto", json!({ "chat": "common", "upto": "x" })),
         ("upto", json!({ "chat": "common", "upto": -1 })),
         ("upto", json!({ "chat": "common", "upto": 1.5 })),

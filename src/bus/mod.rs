@@ -16,6 +16,8 @@ mod mailbox;
 mod shared;
 mod show;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod world;
 mod writer;

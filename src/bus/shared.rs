@@ -227,6 +227,12 @@ impl Bus {
         self.shared.health()
     }
 
+    /// How many requests wait for the writer.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.tasks.max_capacity() - self.tasks.capacity()
+    }
+
     /// The time.
     pub(crate) fn now(&self) -> Time {
         self.shared.clock.now()

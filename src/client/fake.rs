@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -106,15 +107,28 @@ fn read(stream: &TcpStream) -> Asked {
     asked
 }
 
-/// A session of ann's with that server, with a config folder of its own.
-pub fn session(base: &str) -> Session {
+/// A folder that goes away with this value.
+pub struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What the system's own cleaning finds later is not worth a second panic.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A config folder of its own, among the system's temporary files.
+pub fn store() -> (Store, Folder) {
     let folder = std::env::temp_dir().join(format!("veche-client-{}", uuid::Uuid::new_v4()));
-    let store = Store::at(folder.clone()).unwrap();
+    (Store::at(folder.join("veche")).unwrap(), Folder(folder))
+}
+
+/// A session of ann's with that server, signed in by a kept token.
+pub fn session(base: &str) -> Session {
+    let (store, _folder) = store();
     store.save(base, "ann", "kept").unwrap();
     let session = Session::new(Api::new(base), store, "ann".to_owned(), None);
-    let signed_in = session.sign_in(&mut |_| None);
-    std::fs::remove_dir_all(folder).unwrap();
-    signed_in.unwrap();
+    session.sign_in(&mut |_| None).unwrap();
     session
 }
 

@@ -313,3 +313,118 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Folder, Reply, serve, session, store};
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+    use std::thread;
+
+    fn echo(id: u64) -> Event {
+        let at = "2026-11-24T20:18:55.123Z";
+        Event::message(json!({"id": id, "from": "ann", "to": "common", "text": "x", "at": at}))
+    }
+
+    fn signed_in() -> Session {
+        session(&serve(|_| {
+            Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}}))
+        }))
+    }
+
+    #[test]
+    fn the_end_waits_until_the_stream_has_brought_back_what_was_posted() {
+        let session = signed_in();
+        assert!(session.await_echo(echo(7)).is_none());
+        let event = session.take(echo(7)).unwrap();
+        let (begun, begins) = sync_channel(0);
+        let order = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                begun.send(()).unwrap();
+                assert!(session.echoes(Duration::from_secs(60)).is_empty());
+                order.lock().unwrap().push("ended");
+            });
+            begins.recv().unwrap();
+            // Time enough for an end that does not wait.
+            (0..10_000).for_each(|_| thread::yield_now());
+            order.lock().unwrap().push("printed");
+            session.shown(&event);
+        });
+        assert_eq!(order.into_inner().unwrap(), ["printed", "ended"]);
+    }
+
+    #[test]
+    fn what_the_stream_does_not_bring_back_is_shown_from_the_answer() {
+        let session = signed_in();
+        assert!(session.await_echo(echo(7)).is_none());
+        assert_eq!(session.echoes(Duration::ZERO), [echo(7)]);
+        assert!(session.take(echo(7)).is_none());
+    }
+
+    #[test]
+    fn what_waits_for_its_echo_is_bounded() {
+        let session = signed_in();
+        for id in 1..=MAX_AWAITED as u64 {
+            assert!(session.await_echo(echo(id)).is_none());
+        }
+        assert_eq!(session.await_echo(echo(5_000)), Some(echo(1)));
+    }
+
+    /// A server where ann's password is `right`, and the kept token is dead.
+    fn with_password() -> (Session, Folder) {
+        let base = serve(|asked| {
+            let status = json!({"server": {}, "user": {"name": "ann"}});
+            let fresh = asked.field("authorization") == Some("Bearer fresh");
+            match asked.path.as_str() {
+                "/status" if fresh => Reply::Json(200, status),
+                "/connect" if asked.body["password"] == "right" => {
+                    Reply::Json(200, json!({"token": "fresh"}))
+                }
+                _ => Reply::Json(401, json!({"code": "wrong_password"})),
+            }
+        });
+        let (store, folder) = store();
+        store.save(&base, "ann", "dead").unwrap();
+        let session = Session::new(Api::new(&base), store, "ann".to_owned(), None);
+        (session, folder)
+    }
+
+    #[test]
+    fn a_dead_token_is_replaced_by_means_of_the_password() {
+        let (session, _folder) = with_password();
+        let mut answers = vec!["right", "wrong"];
+        let mut again = Vec::new();
+        let signed_in = session.sign_in(&mut |wrong| {
+            again.push(wrong);
+            answers.pop().map(str::to_owned)
+        });
+        assert_eq!(signed_in.unwrap(), SignedIn::NewClient);
+        assert_eq!(again, [false, true]);
+        let kept = session.store.load(session.api.base(), "ann").unwrap();
+        assert_eq!(kept.as_deref(), Some("fresh"));
+        assert_eq!(session.sign_in(&mut |_| None).unwrap(), SignedIn::Again);
+    }
+
+    #[test]
+    fn a_password_that_nobody_gives_is_asked_for_in_the_error() {
+        let (session, _folder) = with_password();
+        let error = session.sign_in(&mut |_| None).unwrap_err();
+        assert!(matches!(error, Error::PasswordNeeded(_)));
+        let mut answers = vec!["wrong"];
+        let error = session.sign_in(&mut |_| answers.pop().map(str::to_owned));
+        assert!(matches!(error.unwrap_err(), Error::WrongPassword(_)));
+    }
+
+    #[test]
+    fn a_name_of_somebody_else_is_explained() {
+        let base = serve(|_| Reply::Json(409, json!({"code": "name_taken"})));
+        let (store, _folder) = store();
+        let session = Session::new(Api::new(&base), store, "ann".to_owned(), None);
+        let error = session.sign_in(&mut |_| None).unwrap_err();
+        assert!(
+            error.to_string().contains("the name ann is taken"),
+            "{error}"
+        );
+    }
+}

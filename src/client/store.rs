@@ -162,22 +162,10 @@ fn folded(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::store;
     use super::*;
 
     const SERVER: &str = "http://127.0.0.1:8000";
-
-    struct Folder(PathBuf);
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn store() -> (Store, Folder) {
-        let folder = std::env::temp_dir().join(format!("veche-store-{}", uuid::Uuid::new_v4()));
-        (Store::at(folder.join("veche")).unwrap(), Folder(folder))
-    }
 
     #[test]
     fn a_token_is_kept_for_its_server_and_name_alone() {

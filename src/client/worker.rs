@@ -383,10 +383,21 @@ mod tests {
 
     #[test]
     fn a_typed_line_is_confirmed_and_its_echo_is_not_shown() {
-        let session = session_with_posts();
-        session.posting();
-        // The stream is faster than the answer.
-        assert!(session.take(Event::message(posted(7, "hi"))).is_none());
+        static SESSION: std::sync::OnceLock<Arc<Session>> = std::sync::OnceLock::new();
+        let base = serve(|asked| match asked.path.as_str() {
+            "/status" => Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}})),
+            "/send" => {
+                // The stream is faster than the answer.
+                let session = SESSION.get().unwrap();
+                match session.take(Event::message(posted(7, "hi"))) {
+                    None => Reply::Json(201, posted(7, "hi")),
+                    Some(_) => Reply::Json(400, json!({"detail": "shown before its answer"})),
+                }
+            }
+            _ => Reply::Json(204, Value::Null),
+        });
+        let session = Arc::new(session(&base));
+        assert!(SESSION.set(session.clone()).is_ok());
         let (result, lines) = run(session.clone(), true, vec![say("hi"), Job::End]);
         assert!(result.is_ok());
         assert_eq!(lines, ["sent 7"]);

@@ -48,7 +48,7 @@ mod tests;
 
 pub use body::Body;
 pub use payload::{Chunk, Payload, Source};
-pub use problem::Problem;
+pub use problem::{Details, Problem};
 pub use router::{Found, Params, RouteError, Router};
 pub use server::serve;
 

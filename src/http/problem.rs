@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -10,8 +11,14 @@ use serde_json::{Map, Value};
 use super::{Payload, Response};
 
 /// A refusal: a status, a stable word for programs, and a sentence for people.
+///
+/// Boxed, since it is the rare case of many results.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Details>);
+
+/// What a [`Problem`] says.
+#[derive(Clone, Debug)]
+pub struct Details {
     /// The HTTP status.
     pub status: StatusCode,
     /// The stable word that a program can match.
@@ -31,13 +38,13 @@ impl Problem {
         code: impl Into<Cow<'static, str>>,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Details {
             status,
             code: code.into(),
             detail: detail.into(),
             members: Map::new(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// Adds a member to the answer's JSON.
@@ -85,7 +92,7 @@ impl Problem {
         let body = self.to_json().to_string();
         let mut response = Response::new(Payload::Full(body.into()));
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = self.0.headers;
         response.headers_mut().insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
@@ -121,6 +128,20 @@ pub(super) fn headers_too_large(detail: impl Into<String>) -> Problem {
 /// 501 `not_implemented`.
 pub(super) fn not_implemented(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail)
+}
+
+impl Deref for Problem {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
 }
 
 impl fmt::Display for Problem {

@@ -9,6 +9,8 @@
 pub mod reader;
 mod rows;
 pub mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

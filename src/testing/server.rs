@@ -1,234 +1,25 @@
-//! The server's process: starting, stopping, killing, its log, and single calls of the program.
+//! The server's process: starting, stopping, killing, its log.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Client, Folder, PATIENCE, Reply, Wire, wait_at_most};
+use super::program::{command, ended};
+use super::{Builder, Client, Folder, PATIENCE, Reply, Wire, wait_at_most};
 
 /// What the contract gives a server that was told to stop.
 const STOP: Duration = Duration::from_secs(10);
 
 /// How often a port is asked for again that something else may have taken during a restart.
 const BINDS: usize = 5;
-
-/// The binary under test: `VECHE_BINARY` where that is set, else the one that cargo built for
-/// this integration test.
-///
-/// # Panics
-/// Where there is none; a crate with a `main` of its own gives its path to [`Builder::binary`].
-pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("VECHE_BINARY") {
-        return path.into();
-    }
-    if let Some(path) = std::env::var_os("CARGO_BIN_EXE_veche") {
-        return path.into();
-    }
-    // Older versions of cargo tell the path only while compiling; it is the same folder's.
-    let test = std::env::current_exe().expect("a running test knows its own file");
-    let path = test
-        .parent()
-        .and_then(Path::parent)
-        .map(|folder| folder.join(format!("veche{}", std::env::consts::EXE_SUFFIX)))
-        .unwrap_or_default();
-    assert!(
-        path.exists(),
-        "no binary at {}; name it with Server::builder().binary(env!(\"CARGO_BIN_EXE_…\"))",
-        path.display()
-    );
-    path
-}
-
-/// What one call of the program gave back.
-#[derive(Debug)]
-pub struct Output {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// All that it printed.
-    pub stdout: String,
-    /// All that it complained.
-    pub stderr: String,
-}
-
-/// Runs the program in `folder` with `arguments` and an empty stdin until it ends.
-///
-/// # Panics
-/// Where it does not end within [`PATIENCE`] (it is killed then), or prints what is not UTF-8.
-pub fn run<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Output {
-    let mut child = command(&binary(), folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let stdout = collect(child.stdout.take().expect("piped"));
-    let stderr = collect(child.stderr.take().expect("piped"));
-    let status = ended(&mut child, PATIENCE).unwrap_or_else(|| {
-        let _ = child.kill();
-        let _ = child.wait();
-        panic!("the program did not end within {PATIENCE:?}")
-    });
-    Output {
-        status,
-        stdout: stdout.join().expect("the reader ends"),
-        stderr: stderr.join().expect("the reader ends"),
-    }
-}
-
-/// The names of every feature that the binary has, by `veche check`.
-///
-/// # Panics
-/// Where `check` fails or prints no TOML.
-pub fn features(binary: &Path) -> Vec<String> {
-    let folder = Folder::new();
-    let output = command(binary, folder.path())
-        .arg("check")
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary starts");
-    let text = String::from_utf8(output.stdout).expect("the settings are UTF-8");
-    assert!(
-        output.status.success(),
-        "`check` of the defaults: {}{text}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let settings: toml::Table = text
-        .parse()
-        .unwrap_or_else(|error| panic!("`check` prints TOML, but: {error}\n{text}"));
-    let tables = settings.get("features").and_then(toml::Value::as_table);
-    tables
-        .map(|tables| tables.keys().cloned().collect())
-        .unwrap_or_default()
-}
-
-/// The program in a folder of its own, untouched by the environment of whoever runs the test.
-fn command(binary: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(binary);
-    command
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .env_remove("VECHE_CONFIG")
-        .env("HOME", folder)
-        .env("XDG_CONFIG_HOME", folder.join(".config"));
-    command
-}
-
-/// Reads all of a pipe beside the test, so that the program never waits for its reader.
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8(bytes).expect("the program prints UTF-8")
-    })
-}
-
-fn ended(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait().expect("a child can be asked") {
-            return Some(status);
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// How a [`Server`] is to be started.
-#[derive(Debug, Clone)]
-pub struct Builder {
-    binary: Option<PathBuf>,
-    config: String,
-    features: Features,
-    environment: Vec<(OsString, OsString)>,
-}
-
-#[derive(Debug, Clone)]
-enum Features {
-    AsConfigured,
-    AllOff,
-    Only(String, String),
-}
-
-impl Builder {
-    /// Another binary than this crate's.
-    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
-        self.binary = Some(path.into());
-        self
-    }
-
-    /// The text of `config.toml`. Address and data folder are the harness's own.
-    pub fn config(mut self, text: impl Into<String>) -> Self {
-        self.config = text.into();
-        self
-    }
-
-    /// Every feature switched off, whichever the binary has. Don't name one in
-    /// [`config`](Self::config) then.
-    pub fn core(mut self) -> Self {
-        self.features = Features::AllOff;
-        self
-    }
-
-    /// Every feature switched off but this one, whose settings are given as TOML.
-    pub fn only(mut self, feature: &str, settings: &str) -> Self {
-        self.features = Features::Only(feature.to_owned(), settings.to_owned());
-        self
-    }
-
-    /// A variable of the server's environment.
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    /// Starts it and waits until it accepts connections.
-    ///
-    /// # Panics
-    /// Where it does not come up within [`PATIENCE`].
-    pub fn start(self) -> Server {
-        let binary = self.binary.clone().unwrap_or_else(binary);
-        let mut server = Server {
-            config: self.text(&binary),
-            binary,
-            environment: self.environment,
-            address: None,
-            process: None,
-            log: Arc::default(),
-            folder: Folder::new(),
-        };
-        server.launch();
-        server
-    }
-
-    fn text(&self, binary: &Path) -> String {
-        let mut text = self.config.clone();
-        let only = match &self.features {
-            Features::AsConfigured => return text,
-            Features::AllOff => None,
-            Features::Only(name, settings) => Some((name, settings)),
-        };
-        for name in features(binary) {
-            match only {
-                Some((on, settings)) if *on == name => {
-                    text += &format!("\n[features.{name}]\nenabled = true\n{settings}\n");
-                }
-                _ => text += &format!("\n[features.{name}]\nenabled = false\n"),
-            }
-        }
-        text
-    }
-}
 
 /// A running server. Dropping it kills the process and removes its folder; in a test that fails
 /// its log is shown, and the folder kept.
@@ -273,12 +64,26 @@ impl Server {
 
     /// For all that the short ways don't say.
     pub fn builder() -> Builder {
-        Builder {
-            binary: None,
-            config: String::new(),
-            features: Features::AsConfigured,
-            environment: Vec::new(),
-        }
+        Builder::default()
+    }
+
+    /// Starts the first time.
+    pub(super) fn launched(
+        binary: PathBuf,
+        config: String,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Self {
+        let mut server = Self {
+            binary,
+            config,
+            environment,
+            address: None,
+            process: None,
+            log: Arc::default(),
+            folder: Folder::new(),
+        };
+        server.launch();
+        server
     }
 
     /// `http://127.0.0.1:PORT`, the same over restarts.
@@ -510,8 +315,7 @@ impl Server {
         wire.rest()
     }
 
-    /// The files below the data folder that have `text` in their bytes, as it is or escaped
-    /// as JSON escapes it.
+    /// The files below the data folder that have `text` in their bytes.
     pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
         let found = self.folder.files().into_iter();
         found

@@ -41,7 +41,7 @@ fn good(input: &[u8]) -> Head {
 fn refused(input: &[u8]) -> (u16, String) {
     match parse_split(input, &Limits::default()) {
         Ok(head) => panic!("taken: {} as {head:?}", input.escape_ascii()),
-        Err(problem) => (problem.status.as_u16(), problem.code.into_owned()),
+        Err(problem) => (problem.status.as_u16(), problem.code.to_string()),
     }
 }
 

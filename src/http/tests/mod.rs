@@ -83,7 +83,7 @@ impl Service for Desk {
                 }
                 "/flood" => Payload::Stream {
                     length: None,
-                    source: Box::new(Flood),
+                    source: Box::new(Flood(Arc::clone(&self.source_dropped))),
                 },
                 "/panic" => panic!("as asked"),
                 "/interim" => {

@@ -1,0 +1,402 @@
+//! The heart of the bus, with a log whose commits fail on demand.
+
+use std::collections::VecDeque;
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+use crate::chat::Fact;
+use crate::config::Config;
+use crate::feature::Features;
+use crate::http::Problem;
+use crate::log::reader::Reader;
+use crate::log::sqlite::SqliteLog;
+use crate::log::*;
+use crate::time::{Clock, Time};
+
+/// What the next commits do.
+enum Fault {
+    /// Another writer takes the name first.
+    Lost(&'static str),
+    Full,
+    Failed,
+    /// Waits until it is let go.
+    Held(std_mpsc::Receiver<()>),
+}
+
+#[derive(Clone, Default)]
+struct Script {
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    probes: Arc<Mutex<VecDeque<Fault>>>,
+    commits: Arc<Mutex<usize>>,
+}
+
+struct Faulty {
+    inner: SqliteLog,
+    script: Script,
+}
+
+fn error(fault: &Fault) -> AppendError {
+    let cause = LogError::Sqlite(rusqlite::Error::InvalidQuery);
+    match fault {
+        Fault::Full => AppendError::Full(cause),
+        _ => AppendError::Failed(cause),
+    }
+}
+
+impl Log for Faulty {
+    fn epoch(&self) -> &str {
+        self.inner.epoch()
+    }
+    fn last(&self) -> Pos {
+        self.inner.last()
+    }
+    fn read(&self, after: Pos, limit: usize) -> Result<Vec<Record>, LogError> {
+        self.inner.read(after, limit)
+    }
+    fn stage(
+        &mut self,
+        record: &Record,
+        text: Option<&str>,
+        changes: &[Change],
+    ) -> Result<(), AppendError> {
+        self.inner.stage(record, text, changes)
+    }
+    fn commit(&mut self, expected: Pos) -> Result<(), AppendError> {
+        *self.script.commits.lock().expect("unpoisoned") += 1;
+        let fault = self.script.faults.lock().expect("unpoisoned").pop_front();
+        match fault {
+            None => self.inner.commit(expected),
+            Some(Fault::Held(release)) => {
+                release.recv().expect("let go");
+                self.inner.commit(expected)
+            }
+            Some(Fault::Lost(name)) => {
+                self.inner.rollback();
+                let last = self.inner.last();
+                let fact = Fact::Joined { name: name.into(), password: None };
+                let record = Record {
+                    pos: last + 1,
+                    at: Time(1),
+                    owner: CORE.into(),
+                    fact: serde_json::value::to_raw_value(&fact).expect("JSON"),
+                    by: None,
+                    audience: Audience::Nobody,
+                    riders: Riders::new(),
+                    row: None,
+                    text: false,
+                };
+                self.inner.stage(&record, None, &[])?;
+                self.inner.commit(last)?;
+                Err(AppendError::Lost)
+            }
+            Some(fault) => Err(error(&fault)),
+        }
+    }
+    fn rollback(&mut self) {
+        self.inner.rollback();
+    }
+    fn probe(&mut self) -> Result<(), AppendError> {
+        match self.script.probes.lock().expect("unpoisoned").pop_front() {
+            Some(fault) => Err(error(&fault)),
+            None => self.inner.probe(),
+        }
+    }
+    fn snapshot(&self) -> Result<Option<Snapshot>, LogError> {
+        self.inner.snapshot()
+    }
+    fn save_part(&mut self, pos: Pos, part: u32, body: &[u8], last: bool) -> Result<(), AppendError> {
+        self.inner.save_part(pos, part, body, last)
+    }
+    fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError> {
+        self.inner.trim(before, keep, limit)
+    }
+    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
+        self.inner.message(id)
+    }
+    fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
+        self.inner.row(id)
+    }
+    fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<(String, KeptAnswer)>, LogError> {
+        self.inner.key(user, key, since)
+    }
+    fn next_end(&self) -> Result<Option<Time>, LogError> {
+        self.inner.next_end()
+    }
+    fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        self.inner.ended(now, limit)
+    }
+    fn scrub(&mut self) -> Result<bool, LogError> {
+        self.inner.scrub()
+    }
+}
+
+/// A bus with its writer, without HTTP.
+struct Bench {
+    bus: Bus,
+    script: Script,
+    clock: Clock,
+    writer: Option<std::thread::JoinHandle<()>>,
+    _batches: mpsc::Receiver<Vec<Sent>>,
+    folder: std::path::PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("veche-bus-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let script = Script::default();
+        let log = Faulty { inner: SqliteLog::open(&folder).expect("a log"), script: script.clone() };
+        let config = Config::parse("", "config.toml", &[]).expect("the defaults");
+        let features = Arc::new(Features::build(&config).expect("features"));
+        let clock = Clock::manual(Time(1_000_000));
+        let shared = Arc::new(Shared::new(World::default(), clock.clone()));
+        let (tasks, queue) = mpsc::channel(1_000);
+        let (durable, seen) = watch::channel(Durable::default());
+        let (batches, batch_queue) = mpsc::channel(1_000);
+        let frames = Frames::new(Arc::clone(&features), log.epoch());
+        let world = Arc::clone(&shared.world);
+        let hub = Arc::new(Hub::new(frames, world, clock.clone(), 0, 10, 10));
+        let writer = Writer::new(WriterOptions {
+            log: Box::new(log),
+            shared: Arc::clone(&shared),
+            features,
+            hub,
+            tasks: queue,
+            durable,
+            batches,
+            text_limit: 4000,
+        });
+        let runtime = tokio::runtime::Handle::current();
+        let writer = std::thread::spawn(move || writer.run(&runtime));
+        let bus = Bus::new(shared, tasks, seen);
+        Self { bus, script, clock, writer: Some(writer), _batches: batch_queue, folder }
+    }
+
+    fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.script.faults.lock().expect("unpoisoned").extend(faults);
+    }
+
+    async fn join(&self, name: &str) -> Result<Answer, Problem> {
+        join(&self.bus, name).await
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        self.bus.peek(|view| view.find_user(name).is_some())
+    }
+
+    async fn stop(mut self) -> World {
+        self.bus.stop().await;
+        let writer = self.writer.take().expect("not stopped before");
+        tokio::task::spawn_blocking(move || writer.join().expect("no panic")).await.expect("joined");
+        World::load(&SqliteLog::open(&self.folder).expect("a log")).expect("a world")
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Takes a name, unless somebody has it.
+async fn join(bus: &Bus, name: &str) -> Result<Answer, Problem> {
+    let name = name.to_owned();
+    let decide = move |tx: &mut Tx<'_>| {
+        if tx.find_user(&name).is_some() {
+            return Err(Problem::new(http::StatusCode::CONFLICT, "taken", "taken"));
+        }
+        tx.core(&Fact::Joined { name: name.clone(), password: None }, Audience::Nobody)
+            .map(|pos| Answer::ok(pos))
+    };
+    bus.submit(None, None, Box::new(decide)).await
+}
+
+async fn bounded<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_wait_share_one_append() {
+    let bench = Bench::new();
+    let (release, held) = std_mpsc::channel();
+    bench.plan([Fault::Held(held)]);
+    let first = tokio::spawn({
+        let bus = bench.bus.clone();
+        async move { join(&bus, "first").await }
+    });
+    while *bench.script.commits.lock().expect("unpoisoned") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let waiting: Vec<_> = (0..100)
+        .map(|n| {
+            let bus = bench.bus.clone();
+            tokio::spawn(async move { join(&bus, &format!("user{n}")).await })
+        })
+        .collect();
+    // All of them are in the queue once a read-only look at its capacity says so.
+    while bench.bus.waiting() < 100 {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).expect("the writer waits");
+    assert!(bounded(first).await.expect("no panic").is_ok());
+    for one in waiting {
+        assert!(bounded(one).await.expect("no panic").is_ok());
+    }
+    assert_eq!(*bench.script.commits.lock().expect("unpoisoned"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_or_read_before_it_is_durable() {
+    let bench = Bench::new();
+    let (release, held) = std_mpsc::channel();
+    bench.plan([Fault::Held(held)]);
+    let answer = tokio::spawn({
+        let bus = bench.bus.clone();
+        async move { join(&bus, "ann").await }
+    });
+    while !bench.knows("ann") {
+        tokio::task::yield_now().await;
+    }
+    let read = tokio::spawn({
+        let bus = bench.bus.clone();
+        async move { bus.read(|view| view.find_user("ann").is_some()).await }
+    });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!answer.is_finished(), "answered before it was durable");
+    assert!(!read.is_finished(), "shown before it was durable");
+    release.send(()).expect("the writer waits");
+    assert!(bounded(answer).await.expect("no panic").is_ok());
+    assert!(bounded(read).await.expect("no panic").expect("readable"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_race_is_decided_again_on_what_the_winner_wrote() {
+    let bench = Bench::new();
+    bench.plan([Fault::Lost("ann"), Fault::Lost("other")]);
+    let answer = bounded(bench.join("ann")).await;
+    assert_eq!(answer.expect_err("the winner has the name").code, "taken");
+    assert!(bounded(bench.join("bob")).await.is_ok());
+    let world = bench.stop().await;
+    for name in ["ann", "other", "bob"] {
+        assert!(world.chat.find(name).is_some(), "{name}");
+    }
+    assert_eq!(world.chat.user_count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_storage_refuses_keeps_nothing_and_recovers_by_itself() {
+    let bench = Bench::new();
+    assert!(bounded(bench.join("before")).await.is_ok());
+    bench.plan([Fault::Full]);
+    let refusal = bounded(bench.join("ann")).await.expect_err("no room");
+    assert_eq!((refusal.status.as_u16(), &*refusal.code), (503, "storage_full"));
+    assert!(!bench.knows("ann"), "what was not appended is not in the world");
+    assert!(bench.knows("before"));
+    let commits = *bench.script.commits.lock().expect("unpoisoned");
+    let refusal = bounded(bench.join("ann")).await.expect_err("still no room");
+    assert_eq!(refusal.code, "storage_full");
+    assert_eq!(*bench.script.commits.lock().expect("unpoisoned"), commits, "refused undecided");
+    // A second later it is tried: first there is still no room, then there is.
+    bench.script.probes.lock().expect("unpoisoned").push_back(Fault::Full);
+    bench.clock.advance(crate::settings::Period::secs(2));
+    assert_eq!(bounded(bench.join("ann")).await.expect_err("no room").code, "storage_full");
+    bench.clock.advance(crate::settings::Period::secs(2));
+    assert!(bounded(bench.join("ann")).await.is_ok());
+    assert_eq!(bench.bus.health(), Health::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_fsync_ends_all_writing() {
+    let bench = Bench::new();
+    assert!(bounded(bench.join("before")).await.is_ok());
+    bench.plan([Fault::Failed]);
+    assert_eq!(bounded(bench.join("ann")).await.expect_err("failed").code, "storage_failed");
+    bench.clock.advance(crate::settings::Period::hours(1));
+    assert_eq!(bounded(bench.join("ann")).await.expect_err("for good").code, "storage_failed");
+    let seen = bounded(bench.bus.read(|view| view.find_user("before").is_some())).await;
+    assert!(seen.expect("reads go on"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saved_world_and_the_facts_after_it_are_the_world_byte_for_byte() {
+    let bench = Bench::new();
+    for n in 0..20 {
+        assert!(bounded(bench.join(&format!("user{n}"))).await.is_ok());
+    }
+    let reader = Reader::new(&bench.folder);
+    let maker = Snapshotter {
+        every: 1,
+        keep: crate::settings::Period::hours(24),
+        keep_facts: 0,
+    };
+    let making = tokio::spawn(maker.run(bench.bus.clone(), reader.clone()));
+    let saved = bounded(async {
+        loop {
+            let snapshot = reader.read(|reading| reading.snapshot()).await.expect("readable");
+            match snapshot {
+                Some(snapshot) => return snapshot,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    making.abort();
+    assert!(bounded(bench.join("after")).await.is_ok());
+    let folder = bench.folder.clone();
+    let log = SqliteLog::open(&folder).expect("a log");
+    let from_snapshot = World::load(&log).expect("a world").save().expect("bytes");
+    let mut from_start = World::default();
+    for record in log.read(0, 1_000).expect("readable") {
+        from_start.apply(&record).expect("applied");
+    }
+    assert_eq!(from_start.save().expect("bytes"), from_snapshot);
+    assert_eq!(World::restore(&saved).expect("a world").save().expect("bytes"), saved.body);
+}
+
+#[test]
+fn facts_of_a_feature_that_is_not_compiled_in_are_carried_along() {
+    let record = |pos| Record {
+        pos,
+        at: Time(5),
+        owner: "elsewhere".into(),
+        fact: serde_json::value::to_raw_value(&serde_json::json!({"n": pos})).expect("JSON"),
+        by: None,
+        audience: Audience::Nobody,
+        riders: Riders::new(),
+        row: None,
+        text: false,
+    };
+    let mut world = World::default();
+    world.apply(&record(1)).expect("carried");
+    let body = world.save().expect("bytes");
+    let mut again = World::restore(&Snapshot { pos: 1, body }).expect("a world");
+    again.apply(&record(2)).expect("carried");
+    let saved: serde_json::Value =
+        serde_json::from_slice(&again.save().expect("bytes")).expect("JSON");
+    let facts = &saved["features"]["elsewhere"]["facts"];
+    assert_eq!(facts[0]["fact"]["n"], 1);
+    assert_eq!(facts[1]["fact"]["n"], 2);
+}
+
+#[test]
+fn a_fact_of_the_core_that_is_unknown_stops_the_fold() {
+    let record = Record {
+        pos: 1,
+        at: Time(5),
+        owner: CORE.into(),
+        fact: serde_json::value::to_raw_value(&serde_json::json!({"invented": {}})).expect("JSON"),
+        by: None,
+        audience: Audience::Nobody,
+        riders: Riders::new(),
+        row: None,
+        text: false,
+    };
+    let error = World::default().apply(&record).expect_err("unknown");
+    assert!(error.to_string().contains("fact 1"), "{error}");
+}

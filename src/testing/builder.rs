@@ -1,0 +1,84 @@
+//! How a server is to be started.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::{Server, binary, features};
+
+/// How a [`Server`] is to be started.
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    binary: Option<PathBuf>,
+    config: String,
+    features: Features,
+    environment: Vec<(OsString, OsString)>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Features {
+    #[default]
+    AsConfigured,
+    AllOff,
+    Only(String, String),
+}
+
+impl Builder {
+    /// Another binary than this crate's.
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = Some(path.into());
+        self
+    }
+
+    /// The text of `config.toml`. Address and data folder are the harness's own.
+    pub fn config(mut self, text: impl Into<String>) -> Self {
+        self.config = text.into();
+        self
+    }
+
+    /// Every feature switched off, whichever the binary has. Don't name one in
+    /// [`config`](Self::config) then.
+    pub fn core(mut self) -> Self {
+        self.features = Features::AllOff;
+        self
+    }
+
+    /// Every feature switched off but this one, whose settings are given as TOML.
+    pub fn only(mut self, feature: &str, settings: &str) -> Self {
+        self.features = Features::Only(feature.to_owned(), settings.to_owned());
+        self
+    }
+
+    /// A variable of the server's environment.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it and waits until it accepts connections.
+    ///
+    /// # Panics
+    /// Where it does not come up within [`PATIENCE`].
+    pub fn start(self) -> Server {
+        let binary = self.binary.clone().unwrap_or_else(binary);
+        let config = self.text(&binary);
+        Server::launched(binary, config, self.environment)
+    }
+
+    fn text(&self, binary: &Path) -> String {
+        let mut text = self.config.clone();
+        let only = match &self.features {
+            Features::AsConfigured => return text,
+            Features::AllOff => None,
+            Features::Only(name, settings) => Some((name, settings)),
+        };
+        for name in features(binary) {
+            match only {
+                Some((on, settings)) if *on == name => {
+                    text += &format!("\n[features.{name}]\nenabled = true\n{settings}\n");
+                }
+                _ => text += &format!("\n[features.{name}]\nenabled = false\n"),
+            }
+        }
+        text
+    }
+}
