@@ -213,20 +213,48 @@ fn every_way_of_handing_it_over_is_a_delivery() {
     removed(&mut his, &message);
 }
 
-#[test]
-fn a_look_without_the_message_delivers_nothing() {
+/// Does this for longer than a delivered message would live, and the message is still there.
+fn delivers_nothing(look: impl Fn(&Client)) {
     let server = server("1s");
     let ann = server.connect("ann");
     let bob = server.connect("bob");
     ann.tell("bob", "psst");
     let begin = Instant::now();
     wait_until("longer than a delivered one would live", || {
-        bob.get("/users").expect(200);
-        bob.get("/messages?chat=common").expect(200);
-        bob.head("/messages?chat=@ann");
-        drop(bob.events());
+        look(&bob);
         assert_eq!(ann.texts("@bob"), ["psst"]);
         (begin.elapsed() > Duration::from_secs(3)).then_some(())
+    });
+}
+
+#[test]
+fn a_look_elsewhere_delivers_nothing() {
+    delivers_nothing(|bob| {
+        bob.get("/users").expect(200);
+        bob.get("/messages?chat=common").expect(200);
+        bob.get("/messages?chat=@ann&before=1").expect(200);
+        drop(bob.events());
+    });
+}
+
+#[test]
+fn an_answer_without_its_body_delivers_nothing() {
+    delivers_nothing(|bob| {
+        assert_eq!(bob.head("/messages?chat=@ann").status, 200);
+        assert_eq!(bob.head("/unread").status, 200);
+    });
+}
+
+#[test]
+fn a_fresh_connect_that_shows_counts_alone_delivers_nothing() {
+    delivers_nothing(|bob| {
+        let again = bob.again();
+        assert_eq!(again.welcome["unread"]["@ann"], 1);
+        assert!(
+            !again.welcome.to_string().contains("psst"),
+            "{}",
+            again.welcome
+        );
     });
 }
 

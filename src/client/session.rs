@@ -334,24 +334,31 @@ mod tests {
 
     #[test]
     fn the_end_waits_until_the_stream_has_brought_back_what_was_posted() {
-        let session = signed_in();
-        assert!(session.await_echo(echo(7)).is_none());
-        let event = session.take(echo(7)).unwrap();
-        let (begun, begins) = sync_channel(0);
-        let order = Mutex::new(Vec::new());
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                begun.send(()).unwrap();
-                assert!(session.echoes(Duration::from_secs(60)).is_empty());
-                order.lock().unwrap().push("ended");
+        for answered_first in [true, false] {
+            let session = signed_in();
+            if answered_first {
+                assert!(session.await_echo(echo(7)).is_none());
+            }
+            let event = session.take(echo(7)).unwrap();
+            if !answered_first {
+                assert!(session.await_echo(echo(7)).is_none());
+            }
+            let (begun, begins) = sync_channel(0);
+            let order = Mutex::new(Vec::new());
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    begun.send(()).unwrap();
+                    assert!(session.echoes(Duration::from_secs(60)).is_empty());
+                    order.lock().unwrap().push("ended");
+                });
+                begins.recv().unwrap();
+                // Time enough for an end that does not wait.
+                (0..10_000).for_each(|_| thread::yield_now());
+                order.lock().unwrap().push("printed");
+                session.shown(&event);
             });
-            begins.recv().unwrap();
-            // Time enough for an end that does not wait.
-            (0..10_000).for_each(|_| thread::yield_now());
-            order.lock().unwrap().push("printed");
-            session.shown(&event);
-        });
-        assert_eq!(order.into_inner().unwrap(), ["printed", "ended"]);
+            assert_eq!(order.into_inner().unwrap(), ["printed", "ended"]);
+        }
     }
 
     #[test]
