@@ -89,8 +89,11 @@ impl fmt::Display for Problem {
             ("", text) | (text, _) => f.write_str(text)?,
         }
         match self.retry_after {
-            Some(seconds) => write!(f, " (again in {})", duration(seconds)),
-            None => Ok(()),
+            // Most servers' sentences tell it already.
+            Some(seconds) if !self.detail.contains("again") => {
+                write!(f, " (again in {})", duration(seconds))
+            }
+            _ => Ok(()),
         }
     }
 }

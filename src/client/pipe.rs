@@ -39,7 +39,12 @@ fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>) {
     loop {
         let job = match next_line(input) {
             Ok(None) => Job::End,
-            Err(error) => Job::Wrong(format!("standard input ended: {error}")),
+            Err(error) => {
+                let why = format!("standard input cannot be read: {error}");
+                // Where nobody takes jobs any more there is nobody to tell.
+                let _ = jobs.send(Job::Wrong(why));
+                Job::End
+            }
             Ok(Some(Err(why))) => Job::Wrong(why),
             Ok(Some(Ok(line))) => match parse(&line) {
                 Ok(None) => continue,
@@ -252,6 +257,22 @@ mod tests {
             jobs[0]
         );
         assert_eq!(jobs[1..], ["common: Say(\"ok\")", "end"]);
+    }
+
+    #[test]
+    fn an_input_that_cannot_be_read_ends_it() {
+        struct Broken;
+        impl io::Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("it is a folder"))
+            }
+        }
+        let (jobs, queue) = sync_channel(QUEUE);
+        read(&mut io::BufReader::new(Broken), &jobs);
+        drop(jobs);
+        let jobs: Vec<Job> = queue.iter().collect();
+        assert!(matches!(&jobs[0], Job::Wrong(why) if why.ends_with("it is a folder")));
+        assert!(matches!(jobs[1..], [Job::End]));
     }
 
     #[test]

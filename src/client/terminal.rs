@@ -61,8 +61,7 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
             let _ = finished.send(worker.run(&queue));
         })
         .map_err(Error::Thread)?;
-    let left = read(&mut editor, &jobs);
-    let _ = editor.append_history(history);
+    let left = read(&mut editor, history, &jobs);
     // Without the editor nothing more waits to be printed above its line.
     drop(editor);
     leave(&session, &jobs, &end).and(left)
@@ -81,7 +80,7 @@ fn greeting(session: &Session, signed_in: SignedIn) -> String {
 }
 
 /// Hands the lines to the worker until the user leaves.
-fn read(editor: &mut Lines, jobs: &SyncSender<Job>) -> Result<(), Error> {
+fn read(editor: &mut Lines, history: &Path, jobs: &SyncSender<Job>) -> Result<(), Error> {
     let mut current = "common".to_owned();
     loop {
         let line = match editor.readline(&format!("{}> ", safe_line(&current))) {
@@ -90,6 +89,9 @@ fn read(editor: &mut Lines, jobs: &SyncSender<Job>) -> Result<(), Error> {
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(Error::Terminal(error)),
         };
+        // Line by line, as a terminal that is closed leaves no time for it; a history that cannot
+        // be kept is no reason not to chat.
+        let _ = editor.append_history(history);
         let job = match parse(&line) {
             Ok(None) => continue,
             Ok(Some(Command::Quit)) => return Ok(()),

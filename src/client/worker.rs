@@ -191,6 +191,8 @@ impl Worker {
             }
             Command::Who => self.who()?,
             Command::Status => {
+                // What stands on the screen counts as read.
+                self.session.mark()?;
                 let status = api.get("/status", &[])?;
                 self.output
                     .answer("status", &status, &summary::status(&status));
@@ -242,7 +244,7 @@ impl Worker {
         }
         match answer {
             Ok(_) => Ok(()),
-            Err(error @ CallError::Lost(_)) => Err(Failure::Lost(error)),
+            Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
                 let text = body["text"].as_str().unwrap_or_default();
                 let begin: String = text.chars().take(40).collect();

@@ -265,7 +265,11 @@ impl Incoming {
         tokio::task::consume_budget().await;
         loop {
             match self.decoder.decode(&mut self.input.buf)? {
-                Decoded::Data(data) => return Ok(Some(data)),
+                Decoded::Data(data) => {
+                    // Who has begun to send does not wait to be told so.
+                    self.go_ahead = None;
+                    return Ok(Some(data));
+                }
                 Decoded::End => return Ok(None),
                 Decoded::More => {}
             }

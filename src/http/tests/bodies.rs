@@ -77,13 +77,20 @@ async fn a_body_is_waited_for_with_100_continue_only_when_it_is_read() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(!answer.contains("connection: close"), "{answer}");
 
-    // Who has sent the body already needs no telling.
-    client
-        .send(format!(
-            "{POST}Content-Length: 5\r\nExpect: 100-continue\r\n\r\nworld"
-        ))
-        .await;
-    assert!(client.until("world").await.starts_with("HTTP/1.1 200 OK"));
+    // Who has begun to send the body needs no telling.
+    for (fields, first, second) in [
+        ("Content-Length: 5", "wo", "rld"),
+        ("Transfer-Encoding: chunked", "5", "\r\nworld\r\n0\r\n\r\n"),
+    ] {
+        client
+            .send(format!(
+                "{POST}{fields}\r\nExpect: 100-continue\r\n\r\n{first}"
+            ))
+            .await;
+        settle().await;
+        client.send(second).await;
+        assert!(client.until("world").await.starts_with("HTTP/1.1 200 OK"));
+    }
 
     // And no body is not waited for.
     client
@@ -252,7 +259,7 @@ async fn a_stream_that_breaks_does_not_look_whole() {
             answer.contains(told) && !answer.ends_with("0\r\n\r\n"),
             "{path}: {answer}"
         );
-        assert!(path != "/long" || !answer.ends_with("onetw"), "{answer}");
+        assert!(path != "/long" || !answer.contains("two"), "{answer}");
     }
     // In HTTP/1.0 the connection's end is the body's end, so only a reset tells.
     let mut client = server.connect().await;

@@ -95,17 +95,22 @@ async fn a_client_that_does_not_read_is_closed() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_no_longer_read_from() {
     let server = Server::start(Limits::default()).await;
-    let mut client = server.connect().await;
-    client.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let requests = GET.repeat(1000);
-    let mut sent = 0;
-    // What still can be sent then lies in the kernel's buffers.
-    while timeout(short() * 10, client.0.write_all(requests.as_bytes()))
-        .await
-        .is_ok()
-    {
-        sent += requests.len();
-        assert!(sent < 64 * 1024 * 1024, "the server reads on and on");
+    for path in ["/flood", "/slow", "/events"] {
+        let mut client = server.connect().await;
+        client
+            .send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"))
+            .await;
+        let requests = GET.repeat(1000);
+        let mut sent = 0;
+        // What still can be sent then lies in the kernel's buffers.
+        let more = async |client: &mut Client| client.0.write_all(requests.as_bytes()).await;
+        while timeout(short() * 10, more(&mut client)).await.is_ok() {
+            sent += requests.len();
+            assert!(
+                sent < 64 * 1024 * 1024,
+                "{path}: the server reads on and on"
+            );
+        }
     }
 }
 

@@ -126,6 +126,20 @@ async fn a_refusal_is_one_answer_and_the_end() {
 }
 
 #[tokio::test]
+async fn a_refused_client_may_go_on_sending_for_a_while() {
+    // RFC 9112, 9.6: "servers typically close a connection in stages".
+    let server = Server::start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.send("GET\r\n".repeat(1000)).await;
+    client.until("\"headers_too_large\"}").await;
+    for _ in 0..10 {
+        client.send("more").await;
+        settle().await;
+    }
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
 async fn a_half_closed_client_gets_its_whole_answer() {
     let server = Server::start(Limits::default()).await;
     for path in ["/slow", "/pieces", "/a"] {
@@ -147,6 +161,16 @@ async fn a_half_closed_client_gets_its_whole_answer() {
             "{answer}"
         );
     }
+    // What comes after the half-closing is part of it.
+    let mut client = server.connect().await;
+    client.send("GET /feed HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    client.until("5\r\nhello\r\n").await;
+    client.half_close().await;
+    settle().await;
+    server.desk.send_event("more");
+    assert_eq!(client.until("more\r\n").await, "4\r\nmore\r\n");
+    *server.desk.events.lock().unwrap() = None;
+    assert_eq!(client.rest().await, "0\r\n\r\n");
     // Half a head is no request.
     let mut client = server.connect().await;
     client.send("GET / HT").await;

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Desk {
     started: Notify,
     go_on: Notify,
-    /// What an event stream is fed with.
+    /// What the last stream at `/events`, which is endless, or `/feed` is fed with.
     events: std::sync::Mutex<Option<mpsc::UnboundedSender<Chunk>>>,
     sources: Arc<AtomicUsize>,
     source_dropped: Arc<Notify>,
@@ -75,11 +75,11 @@ impl Service for Desk {
                 "/short" => self.stream(Some(7), given(&["one", "two"]), false),
                 "/long" => self.stream(Some(5), given(&["one", "two"]), false),
                 "/broken" => self.stream(None, given(&["one", "BREAK"]), false),
-                "/events" => {
+                path @ ("/events" | "/feed") => {
                     let (sender, receiver) = mpsc::unbounded_channel();
                     sender.send(Chunk::framed("hello")).unwrap();
                     *self.events.lock().unwrap() = Some(sender);
-                    self.stream(None, receiver, true)
+                    self.stream(None, receiver, path == "/events")
                 }
                 "/flood" => Payload::Stream {
                     length: None,
@@ -125,6 +125,13 @@ impl Desk {
             .unwrap()
             .send(Chunk::framed(text))
             .unwrap();
+    }
+}
+
+/// Lets all else that can go on do so, and has the sockets looked at.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
     }
 }
 
