@@ -188,7 +188,10 @@ mod tests {
         let config = include_str!("../config.toml");
         // A feature that is deleted takes its table along by hand, so more may stand there.
         for part in config::sample(&tables()).split("\n\n[") {
-            assert!(config.contains(part.trim_end()), "config.toml is without\n{part}");
+            assert!(
+                config.contains(part.trim_end()),
+                "config.toml is without\n{part}"
+            );
         }
     }
 }

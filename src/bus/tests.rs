@@ -77,7 +77,10 @@ impl Log for Faulty {
             Some(Fault::Lost(name)) => {
                 self.inner.rollback();
                 let last = self.inner.last();
-                let fact = Fact::Joined { name: name.into(), password: None };
+                let fact = Fact::Joined {
+                    name: name.into(),
+                    password: None,
+                };
                 let record = Record {
                     pos: last + 1,
                     at: Time(1),
@@ -108,7 +111,13 @@ impl Log for Faulty {
     fn snapshot(&self) -> Result<Option<Snapshot>, LogError> {
         self.inner.snapshot()
     }
-    fn save_part(&mut self, pos: Pos, part: u32, body: &[u8], last: bool) -> Result<(), AppendError> {
+    fn save_part(
+        &mut self,
+        pos: Pos,
+        part: u32,
+        body: &[u8],
+        last: bool,
+    ) -> Result<(), AppendError> {
         self.inner.save_part(pos, part, body, last)
     }
     fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError> {
@@ -120,7 +129,12 @@ impl Log for Faulty {
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
         self.inner.row(id)
     }
-    fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<(String, KeptAnswer)>, LogError> {
+    fn key(
+        &self,
+        user: UserId,
+        key: &str,
+        since: Time,
+    ) -> Result<Option<(String, KeptAnswer)>, LogError> {
         self.inner.key(user, key, since)
     }
     fn next_end(&self) -> Result<Option<Time>, LogError> {
@@ -149,7 +163,10 @@ impl Bench {
         let folder = std::env::temp_dir().join(format!("veche-bus-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let script = Script::default();
-        let log = Faulty { inner: SqliteLog::open(&folder).expect("a log"), script: script.clone() };
+        let log = Faulty {
+            inner: SqliteLog::open(&folder).expect("a log"),
+            script: script.clone(),
+        };
         let config = Config::parse("", "config.toml", &[]).expect("the defaults");
         let features = Arc::new(Features::build(&config).expect("features"));
         let clock = Clock::manual(Time(1_000_000));
@@ -173,11 +190,22 @@ impl Bench {
         let runtime = tokio::runtime::Handle::current();
         let writer = std::thread::spawn(move || writer.run(&runtime));
         let bus = Bus::new(shared, tasks, seen);
-        Self { bus, script, clock, writer: Some(writer), _batches: batch_queue, folder }
+        Self {
+            bus,
+            script,
+            clock,
+            writer: Some(writer),
+            _batches: batch_queue,
+            folder,
+        }
     }
 
     fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.script.faults.lock().expect("unpoisoned").extend(faults);
+        self.script
+            .faults
+            .lock()
+            .expect("unpoisoned")
+            .extend(faults);
     }
 
     async fn join(&self, name: &str) -> Result<Answer, Problem> {
@@ -191,7 +219,9 @@ impl Bench {
     async fn stop(mut self) -> World {
         self.bus.stop().await;
         let writer = self.writer.take().expect("not stopped before");
-        tokio::task::spawn_blocking(move || writer.join().expect("no panic")).await.expect("joined");
+        tokio::task::spawn_blocking(move || writer.join().expect("no panic"))
+            .await
+            .expect("joined");
         World::load(&SqliteLog::open(&self.folder).expect("a log")).expect("a world")
     }
 }
@@ -209,14 +239,22 @@ async fn join(bus: &Bus, name: &str) -> Result<Answer, Problem> {
         if tx.find_user(&name).is_some() {
             return Err(Problem::new(http::StatusCode::CONFLICT, "taken", "taken"));
         }
-        tx.core(&Fact::Joined { name: name.clone(), password: None }, Audience::Nobody)
-            .map(|pos| Answer::ok(pos))
+        tx.core(
+            &Fact::Joined {
+                name: name.clone(),
+                password: None,
+            },
+            Audience::Nobody,
+        )
+        .map(Answer::ok)
     };
     bus.submit(None, None, Box::new(decide)).await
 }
 
 async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
+    tokio::time::timeout(Duration::from_secs(10), future)
+        .await
+        .expect("in time")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -295,17 +333,35 @@ async fn a_full_storage_refuses_keeps_nothing_and_recovers_by_itself() {
     assert!(bounded(bench.join("before")).await.is_ok());
     bench.plan([Fault::Full]);
     let refusal = bounded(bench.join("ann")).await.expect_err("no room");
-    assert_eq!((refusal.status.as_u16(), &*refusal.code), (503, "storage_full"));
-    assert!(!bench.knows("ann"), "what was not appended is not in the world");
+    assert_eq!(
+        (refusal.status.as_u16(), &*refusal.code),
+        (503, "storage_full")
+    );
+    assert!(
+        !bench.knows("ann"),
+        "what was not appended is not in the world"
+    );
     assert!(bench.knows("before"));
     let commits = *bench.script.commits.lock().expect("unpoisoned");
     let refusal = bounded(bench.join("ann")).await.expect_err("still no room");
     assert_eq!(refusal.code, "storage_full");
-    assert_eq!(*bench.script.commits.lock().expect("unpoisoned"), commits, "refused undecided");
+    assert_eq!(
+        *bench.script.commits.lock().expect("unpoisoned"),
+        commits,
+        "refused undecided"
+    );
     // A second later it is tried: first there is still no room, then there is.
-    bench.script.probes.lock().expect("unpoisoned").push_back(Fault::Full);
+    bench
+        .script
+        .probes
+        .lock()
+        .expect("unpoisoned")
+        .push_back(Fault::Full);
     bench.clock.advance(crate::settings::Period::secs(2));
-    assert_eq!(bounded(bench.join("ann")).await.expect_err("no room").code, "storage_full");
+    assert_eq!(
+        bounded(bench.join("ann")).await.expect_err("no room").code,
+        "storage_full"
+    );
     bench.clock.advance(crate::settings::Period::secs(2));
     assert!(bounded(bench.join("ann")).await.is_ok());
     assert_eq!(bench.bus.health(), Health::Ok);
@@ -316,9 +372,15 @@ async fn a_failed_fsync_ends_all_writing() {
     let bench = Bench::new();
     assert!(bounded(bench.join("before")).await.is_ok());
     bench.plan([Fault::Failed]);
-    assert_eq!(bounded(bench.join("ann")).await.expect_err("failed").code, "storage_failed");
+    assert_eq!(
+        bounded(bench.join("ann")).await.expect_err("failed").code,
+        "storage_failed"
+    );
     bench.clock.advance(crate::settings::Period::hours(1));
-    assert_eq!(bounded(bench.join("ann")).await.expect_err("for good").code, "storage_failed");
+    assert_eq!(
+        bounded(bench.join("ann")).await.expect_err("for good").code,
+        "storage_failed"
+    );
     let seen = bounded(bench.bus.read(|view| view.find_user("before").is_some())).await;
     assert!(seen.expect("reads go on"));
 }
@@ -338,7 +400,10 @@ async fn a_saved_world_and_the_facts_after_it_are_the_world_byte_for_byte() {
     let making = tokio::spawn(maker.run(bench.bus.clone(), reader.clone()));
     let saved = bounded(async {
         loop {
-            let snapshot = reader.read(|reading| reading.snapshot()).await.expect("readable");
+            let snapshot = reader
+                .read(|reading| reading.snapshot())
+                .await
+                .expect("readable");
             match snapshot {
                 Some(snapshot) => return snapshot,
                 None => tokio::task::yield_now().await,
@@ -356,7 +421,13 @@ async fn a_saved_world_and_the_facts_after_it_are_the_world_byte_for_byte() {
         from_start.apply(&record).expect("applied");
     }
     assert_eq!(from_start.save().expect("bytes"), from_snapshot);
-    assert_eq!(World::restore(&saved).expect("a world").save().expect("bytes"), saved.body);
+    assert_eq!(
+        World::restore(&saved)
+            .expect("a world")
+            .save()
+            .expect("bytes"),
+        saved.body
+    );
 }
 
 #[test]

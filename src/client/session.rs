@@ -353,7 +353,7 @@ mod tests {
                 });
                 begins.recv().unwrap();
                 // Time enough for an end that does not wait.
-                (0..10_000).for_each(|_| thread::yield_now());
+                (0..200).for_each(|_| thread::yield_now());
                 order.lock().unwrap().push("printed");
                 session.shown(&event);
             });

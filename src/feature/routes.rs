@@ -327,6 +327,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
         },
         Err(error) => {
+            let said = error.inner();
+            if said.is_syntax() || said.is_eof() {
+                return Err(malformed(format!("the body is not JSON: {said}")));
+            }
             // A wrong type may come before what is no JSON at all.
             if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
                 return Err(malformed(format!("the body is not JSON: {error}")));

@@ -53,7 +53,12 @@ fn record(pos: Pos, audience: Audience) -> Record {
 
 fn message(ends: Option<i64>, fuse: Option<u64>) -> Change {
     let (ends, fuse) = (ends.map(Time), fuse.map(Period::ms));
-    Change::Message { chat: COMMON, addressee: None, ends, fuse }
+    Change::Message {
+        chat: COMMON,
+        addressee: None,
+        ends,
+        fuse,
+    }
 }
 
 fn post(log: &mut SqliteLog, pos: Pos, text: &str, change: Change) {
@@ -74,7 +79,10 @@ fn a_committed_batch_is_there_again_after_reopening_and_a_rolled_back_one_is_not
         post(&mut log, 1, "kept", message(None, None));
         log.commit(0).expect("durable");
         post(&mut log, 2, "dropped", message(None, None));
-        assert!(log.message(2).expect("readable").is_some(), "the open batch is seen by its log");
+        assert!(
+            log.message(2).expect("readable").is_some(),
+            "the open batch is seen by its log"
+        );
         log.rollback();
         assert!(log.message(2).expect("readable").is_none());
         log.epoch().to_owned()
@@ -83,7 +91,10 @@ fn a_committed_batch_is_there_again_after_reopening_and_a_rolled_back_one_is_not
     assert_eq!(log.epoch(), epoch);
     assert_eq!(log.last(), 1);
     assert_eq!(positions(&log.read(0, 10).expect("readable")), [1]);
-    assert_eq!(log.message(1).expect("readable").expect("kept").text, "kept");
+    assert_eq!(
+        log.message(1).expect("readable").expect("kept").text,
+        "kept"
+    );
 }
 
 #[test]
@@ -105,17 +116,28 @@ fn a_removed_message_is_in_no_file_once_scrubbed() {
         post(&mut log, pos, &secret, message(None, None));
         let mut comment = record(1_000 + pos, Audience::Nobody);
         comment.row = Some(Beside::Message(pos));
-        log.stage(&comment, Some("secret-comment"), &[Change::Row(Beside::Message(pos))])
-            .expect("staged");
+        log.stage(
+            &comment,
+            Some("secret-comment"),
+            &[Change::Row(Beside::Message(pos))],
+        )
+        .expect("staged");
     }
     log.commit(0).expect("durable");
     assert!(folder.holds(b"secret-"));
-    log.stage(&record(2_000, Audience::Nobody), None, &[Change::Remove((1..=200).collect())])
-        .expect("staged");
+    log.stage(
+        &record(2_000, Audience::Nobody),
+        None,
+        &[Change::Remove((1..=200).collect())],
+    )
+    .expect("staged");
     log.commit(1_200).expect("durable");
     assert!(log.scrub().expect("scrubbed"));
     assert!(!folder.holds(b"secret-"), "a text outlived its message");
-    assert!(log.row(1_001).expect("readable").is_none(), "a comment outlived its message");
+    assert!(
+        log.row(1_001).expect("readable").is_none(),
+        "a comment outlived its message"
+    );
 }
 
 #[test]
@@ -127,14 +149,27 @@ fn the_next_end_is_the_soonest_and_delivery_starts_a_fuse_once() {
     post(&mut log, 3, "c", message(None, None));
     assert_eq!(log.next_end().expect("readable"), Some(Time(8_000)));
     for (pos, at) in [(4, 5_000), (5, 6_000)] {
-        let delivered = Change::Delivered { ids: vec![2, 3], at: Time(at) };
-        log.stage(&record(pos, Audience::Nobody), None, &[delivered]).expect("staged");
+        let delivered = Change::Delivered {
+            ids: vec![2, 3],
+            at: Time(at),
+        };
+        log.stage(&record(pos, Audience::Nobody), None, &[delivered])
+            .expect("staged");
     }
     log.commit(0).expect("durable");
     let row = log.message(2).expect("readable").expect("there");
-    assert_eq!((row.ends, row.fuse), (Some(Time(5_100)), None), "the second delivery is none");
+    assert_eq!(
+        (row.ends, row.fuse),
+        (Some(Time(5_100)), None),
+        "the second delivery is none"
+    );
     assert_eq!(log.message(3).expect("readable").expect("there").ends, None);
-    let ended: Vec<_> = log.ended(Time(9_000), 10).expect("readable").iter().map(|m| m.id).collect();
+    let ended: Vec<_> = log
+        .ended(Time(9_000), 10)
+        .expect("readable")
+        .iter()
+        .map(|m| m.id)
+        .collect();
     assert_eq!(ended, [1, 2]);
     assert_eq!(log.ended(Time(5_099), 10).expect("readable").len(), 0);
 }
@@ -143,18 +178,28 @@ fn the_next_end_is_the_soonest_and_delivery_starts_a_fuse_once() {
 fn a_key_is_found_for_a_day() {
     let folder = Folder::new();
     let mut log = folder.log();
-    let answer = KeptAnswer { status: 201, headers: vec![], body: None, made: Some(1) };
+    let answer = KeptAnswer {
+        status: 201,
+        headers: vec![],
+        body: None,
+        made: Some(1),
+    };
     let key = |digest: &str| Change::Key {
         user: UserId(1),
         key: "k".into(),
         digest: digest.into(),
         answer: answer.clone(),
     };
-    log.stage(&record(1, Audience::Nobody), None, &[key("d")]).expect("staged");
+    log.stage(&record(1, Audience::Nobody), None, &[key("d")])
+        .expect("staged");
     log.commit(0).expect("durable");
     let found = log.key(UserId(1), "k", Time(1_001)).expect("readable");
     assert_eq!(found, Some(("d".to_owned(), answer.clone())));
-    assert_eq!(log.key(UserId(1), "k", Time(1_002)).expect("readable"), None, "it is too old");
+    assert_eq!(
+        log.key(UserId(1), "k", Time(1_002)).expect("readable"),
+        None,
+        "it is too old"
+    );
     assert_eq!(log.key(UserId(2), "k", Time(0)).expect("readable"), None);
 }
 
@@ -171,18 +216,27 @@ async fn a_resumed_reader_gets_its_own_facts_in_order_and_only_them() {
         Audience::Chat(COMMON),
     ];
     for (pos, audience) in (1..).zip(audiences) {
-        log.stage(&record(pos, audience), None, &[]).expect("staged");
+        log.stage(&record(pos, audience), None, &[])
+            .expect("staged");
     }
     log.commit(0).expect("durable");
     let reader = Reader::new(&folder.0);
     let own = [Audience::user_key(UserId(1)), Audience::chat_key(COMMON)];
-    let (all, upto) =
-        reader.read(move |r| r.told(&own, 0, 6, 10)).await.expect("readable");
+    let (all, upto) = reader
+        .read(move |r| r.told(&own, 0, 6, 10))
+        .await
+        .expect("readable");
     let told: Vec<_> = all.iter().map(|(record, _)| record.pos).collect();
     assert_eq!((told, upto), (vec![1, 2, 6], 6));
-    let (part, upto) = reader.read(move |r| r.told(&own, 0, 6, 2)).await.expect("readable");
+    let (part, upto) = reader
+        .read(move |r| r.told(&own, 0, 6, 2))
+        .await
+        .expect("readable");
     assert_eq!((part.len(), upto), (2, 2), "a part says how far it reaches");
-    let (rest, upto) = reader.read(move |r| r.told(&own, 2, 6, 2)).await.expect("readable");
+    let (rest, upto) = reader
+        .read(move |r| r.told(&own, 2, 6, 2))
+        .await
+        .expect("readable");
     assert_eq!((rest[0].0.pos, upto), (6, 6));
 }
 
@@ -205,8 +259,10 @@ async fn pages_come_oldest_first_from_either_side() {
         (Page::After(u64::MAX), vec![], false),
     ];
     for (page, expected, expected_more) in cases {
-        let (rows, more) =
-            reader.read(move |r| r.page(COMMON, page, 2)).await.expect("readable");
+        let (rows, more) = reader
+            .read(move |r| r.page(COMMON, page, 2))
+            .await
+            .expect("readable");
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         assert_eq!((ids, more), (expected, expected_more), "{page:?}");
     }
@@ -217,21 +273,40 @@ fn a_snapshot_is_whole_or_not_there_and_the_log_is_trimmed_behind_the_older_one(
     let folder = Folder::new();
     let mut log = folder.log();
     for pos in 1..=10 {
-        log.stage(&record(pos, Audience::Chat(COMMON)), None, &[]).expect("staged");
+        log.stage(&record(pos, Audience::Chat(COMMON)), None, &[])
+            .expect("staged");
     }
     log.commit(0).expect("durable");
     log.save_part(4, 0, b"half", false).expect("saved");
-    assert!(log.snapshot().expect("readable").is_none(), "half a snapshot is none");
+    assert!(
+        log.snapshot().expect("readable").is_none(),
+        "half a snapshot is none"
+    );
     log.save_part(4, 1, b"-whole", true).expect("saved");
     let snapshot = log.snapshot().expect("readable").expect("there");
     assert_eq!((snapshot.pos, snapshot.body), (4, b"half-whole".to_vec()));
     let far = Time(i64::MAX);
-    assert_eq!(log.trim(far, 0, 100).expect("trimmed"), 0, "only one snapshot covers it");
+    assert_eq!(
+        log.trim(far, 0, 100).expect("trimmed"),
+        0,
+        "only one snapshot covers it"
+    );
     log.save_part(8, 0, b"next", true).expect("saved");
-    assert_eq!(log.trim(Time(1_003), 0, 100).expect("trimmed"), 2, "what is young stays");
-    assert_eq!(log.trim(far, 7, 100).expect("trimmed"), 1, "the last ones stay");
+    assert_eq!(
+        log.trim(Time(1_003), 0, 100).expect("trimmed"),
+        2,
+        "what is young stays"
+    );
+    assert_eq!(
+        log.trim(far, 7, 100).expect("trimmed"),
+        1,
+        "the last ones stay"
+    );
     assert_eq!(log.trim(far, 0, 100).expect("trimmed"), 1);
-    assert_eq!(positions(&log.read(0, 100).expect("readable")), [5, 6, 7, 8, 9, 10]);
+    assert_eq!(
+        positions(&log.read(0, 100).expect("readable")),
+        [5, 6, 7, 8, 9, 10]
+    );
     assert_eq!(log.last(), 10);
 }
 
@@ -240,6 +315,11 @@ fn data_of_another_format_is_refused() {
     let folder = Folder::new();
     drop(folder.log());
     let connection = rusqlite::Connection::open(sqlite::file(&folder.0)).expect("open");
-    connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'", []).expect("changed");
-    assert!(matches!(SqliteLog::open(&folder.0), Err(LogError::Format { found: 99, .. })));
+    connection
+        .execute("UPDATE meta SET value = 99 WHERE key = 'format'", [])
+        .expect("changed");
+    assert!(matches!(
+        SqliteLog::open(&folder.0),
+        Err(LogError::Format { found: 99, .. })
+    ));
 }
