@@ -3,6 +3,7 @@
 mod backup;
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,11 +112,17 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("veche: {}", causes(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn tables() -> Vec<FeatureTable> {
@@ -144,17 +151,17 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
 }
 
 fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {
-    if arguments.sample {
-        print!("{}", config::sample(&tables()));
+    let text = if arguments.sample {
+        config::sample(&tables())
     } else {
-        print!("{}", load(&arguments.settings)?.print());
-    }
-    Ok(())
+        load(&arguments.settings)?.print()
+    };
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 fn features(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    print!("{}", config::describe(&tables(), &load(settings)?));
-    Ok(())
+    let text = config::describe(&tables(), &load(settings)?);
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 fn chat(arguments: Chat) -> Result<(), Box<dyn Error>> {

@@ -210,3 +210,26 @@ fn switched_off_its_paths_say_so_and_its_field_is_gone_and_switched_on_again_all
     assert_eq!(ann.messages("common")[0]["comments"], 1);
     assert_eq!(texts(&comments(&ann, &message, "")), ["one"]);
 }
+
+#[test]
+fn comments_are_kept_where_the_log_was_trimmed_behind_a_snapshot() {
+    let mut server = Server::builder()
+        .only("comments", "")
+        .config("[storage]\nkeep = \"0s\"\nkeep_facts = 0\nsnapshot_every = 1\n")
+        .start();
+    let ann = server.connect("ann");
+    let message = ann.say("hello");
+    comment(&ann, &message, "one").expect(201);
+    for number in 0..50 {
+        ann.tell("ann", &format!("m{number}"));
+    }
+    for count in 1..4 {
+        if count == 2 {
+            server.kill();
+        }
+        server.restart();
+        assert_eq!(ann.messages("common")[0]["comments"], count);
+        assert_eq!(texts(&comments(&ann, &message, "")).len(), count);
+        comment(&ann, &message, "more").expect(201);
+    }
+}

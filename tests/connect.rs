@@ -374,3 +374,22 @@ fn uuid(value: &Value) -> bool {
         .collect();
     parts == [8, 4, 4, 4, 12]
 }
+
+#[test]
+fn no_token_and_no_password_lies_in_the_data_folder() {
+    let mut server = Server::core();
+    let secret = "correct-horse-battery";
+    let ann = server.client(&json!({ "name": "ann", "password": secret }));
+    let second = ann.again();
+    ann.say("a text is there");
+    for stop in [false, true] {
+        if stop {
+            server.stop();
+        }
+        // The scan finds what is there.
+        assert!(!server.files_with("a text is there").is_empty());
+        for hidden in [secret, &ann.token, &second.token] {
+            assert_eq!(server.files_with(hidden), Vec::<std::path::PathBuf>::new());
+        }
+    }
+}

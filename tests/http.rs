@@ -1129,3 +1129,42 @@ fn answers_say_their_date_and_length() {
         assert!(response.header("content-length").is_some());
     }
 }
+
+#[test]
+fn damaged_requests_get_an_answer_that_blames_them_and_harm_nobody() {
+    let server = Server::core();
+    let whole = chunked("7;x=y\r\n{\"name\"\r\n8\r\n:\"user1\"\r\n1\r\n}\r\n0\r\nT: u\r\n\r\n");
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % 1_000_003).unwrap_or(0) % bound
+    };
+    for _ in 0..1500 {
+        let mut bytes = whole.clone();
+        for _ in 0..=random(4) {
+            let place = random(bytes.len());
+            match random(4) {
+                0 => bytes[place] = u8::try_from(random(256)).unwrap_or(0),
+                1 => drop(bytes.remove(place)),
+                2 => bytes.insert(place, b"\r\n:; \0\xff\t"[random(8)]),
+                _ => bytes.truncate(place.max(1)),
+            }
+        }
+        let answer = server.raw(&bytes);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        for line in text.split("HTTP/1.1 ").skip(1) {
+            let status = &line[..3];
+            assert!(
+                status < "500" || matches!(status, "501" | "505"),
+                "{status} to {:?}",
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+    }
+    let mut wire = server.wire();
+    wire.write(NEXT);
+    assert_eq!(wire.response().status(), 200);
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}

@@ -174,3 +174,28 @@ fn any_authenticated_post_takes_a_key() {
     assert!(replayed(&again), "{again}");
     assert_eq!(ann.unread().len(), 1, "the repeat marked nothing");
 }
+
+#[test]
+fn a_repeat_is_known_where_the_log_was_trimmed_behind_a_snapshot() {
+    let mut server = Server::builder()
+        .core()
+        .config("[storage]\nkeep = \"0s\"\nkeep_facts = 0\nsnapshot_every = 1\n")
+        .start();
+    let ann = server.connect("ann");
+    let message = ann.post_once("k", "/send", &hello()).expect(201);
+    for number in 0..50 {
+        ann.tell("ann", &format!("m{number}"));
+    }
+    for crash in [false, true] {
+        if crash {
+            server.kill();
+        }
+        server.restart();
+        let again = ann.post_once("k", "/send", &hello());
+        assert_eq!(again.expect(201), message);
+        assert!(replayed(&again));
+        ann.post_once("k", "/read", &json!({}))
+            .problem(422, "key_reused");
+    }
+    assert_eq!(ann.texts("common").len(), 1);
+}

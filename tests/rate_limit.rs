@@ -228,3 +228,21 @@ fn switched_off_nothing_is_counted_and_no_header_appears() {
         assert!(reply.header("ratelimit").is_none(), "{reply}");
     }
 }
+
+#[test]
+fn the_count_is_kept_where_the_log_was_trimmed_behind_a_snapshot() {
+    let mut server = Server::builder()
+        .only("rate_limit", "messages = 2\nper = \"1h\"")
+        .config("[storage]\nkeep = \"0s\"\nkeep_facts = 0\nsnapshot_every = 1\n")
+        .start();
+    let ann = server.connect("ann");
+    ann.say("1");
+    for number in 0..50 {
+        ann.tell("ann", &format!("m{number}"));
+    }
+    server.restart();
+    assert_eq!(left(&ann.send("common", "2")).0, 0);
+    server.kill();
+    server.restart();
+    ann.send("common", "3").problem(429, "rate_limited");
+}

@@ -389,3 +389,29 @@ fn seconds_between(from: &Value, to: &Value) -> i64 {
     };
     (time(to) - time(from) + 500) / 1000
 }
+
+#[test]
+fn ends_are_kept_where_the_log_was_trimmed_behind_a_snapshot_and_no_snapshot_has_the_text() {
+    let mut server = Server::builder()
+        .only("ttl", "after = \"4s\"")
+        .config("[storage]\nkeep = \"0s\"\nkeep_facts = 0\nsnapshot_every = 1\n")
+        .start();
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let common = unique("common");
+    let private = unique("private");
+    ann.say(&common);
+    ann.tell("bob", &private);
+    for number in 0..50 {
+        ann.tell("ann", &format!("m{number}"));
+    }
+    bob.unread();
+    server.restart();
+    server.kill();
+    server.restart();
+    wait_until("all to go", || {
+        (ann.messages("common").is_empty() && ann.messages("@bob").is_empty()).then_some(())
+    });
+    server.forgets(FORGOTTEN, &common);
+    server.forgets(FORGOTTEN, &private);
+}

@@ -69,6 +69,27 @@ fn pages_cover_everybody_exactly_once() {
 }
 
 #[test]
+fn a_page_begins_after_any_name_whether_somebody_has_it_or_not() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    server.connect("bob");
+    server.connect("eve");
+    for (after, rest) in [
+        ("bob", vec!["eve"]),
+        ("BOB", vec!["eve"]),
+        ("c", vec!["eve"]),
+        ("zz", vec![]),
+    ] {
+        let page = ann.get(&format!("/users?after={after}")).expect(200);
+        assert_eq!(
+            (names(&page), &page["more"]),
+            (rest.into_iter().map(str::to_owned).collect(), &json!(false)),
+            "{after}"
+        );
+    }
+}
+
+#[test]
 fn a_limit_that_is_none_is_refused() {
     let server = Server::core();
     let ann = server.connect("ann");

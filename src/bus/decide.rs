@@ -1,5 +1,7 @@
 //! Deciding one command: who asks, whether it is a repeat, and what is kept of its answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -32,6 +34,13 @@ pub(super) fn decide(tx: &mut Tx<'_>, command: &Command) -> Result<Answer, Probl
     };
     tx.core(&fact, Audience::Nobody)?;
     Ok(answer)
+}
+
+/// Runs a decision; a panic in it, which can only be a fault of a feature's code, is one failed
+/// request: a decision changes nothing until it is applied.
+pub(super) fn guarded<T>(decide: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    catch_unwind(AssertUnwindSafe(decide))
+        .unwrap_or_else(|_| Err(internal("a decision", "it panicked")))
 }
 
 /// The answer that was given before under this key.

@@ -8,6 +8,7 @@
 //! - `hub.rs`, `mailbox.rs`: one frame a fact, fanned out to every stream it is for.
 //! - `snapshot.rs`: saves the world off the writer and trims the log behind it.
 
+mod answer;
 mod decide;
 mod draft;
 mod frame;
@@ -22,6 +23,7 @@ mod tx;
 mod world;
 mod writer;
 
+pub use answer::Answer;
 pub(crate) use draft::Passed;
 pub use draft::{Address, Draft, Purpose};
 pub(crate) use frame::{Frame, Frames};
@@ -30,7 +32,7 @@ pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::Snapshotter;
-pub use tx::{Answer, Entry, PassedDraft, Stamp, Tx, View};
+pub use tx::{Entry, PassedDraft, Stamp, Tx, View};
 pub(crate) use tx::{causes, internal};
 pub use world::World;
 pub(crate) use world::WorldError;

@@ -386,6 +386,15 @@ async fn a_failed_fsync_ends_all_writing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_that_panics_is_one_failed_request() {
+    let bench = Bench::new();
+    let decide = |_: &mut Tx<'_>| panic!("a fault of a feature");
+    let refusal = bounded(bench.bus.submit(None, None, Box::new(decide))).await;
+    assert_eq!(refusal.expect_err("it failed").status.as_u16(), 500);
+    assert!(bounded(bench.join("ann")).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_saved_world_and_the_facts_after_it_are_the_world_byte_for_byte() {
     let bench = Bench::new();
     for n in 0..20 {

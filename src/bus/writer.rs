@@ -6,6 +6,8 @@
 //! the log: the world is rebuilt from it, and what was not answered is decided again (a lost
 //! race) or refused (no room; a failed fsync, after which only a restart takes writes again).
 
+mod attempt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -17,11 +19,10 @@ use tokio::time::Instant;
 
 use super::shared::{Durable, Shared, Task, Upkeep};
 use super::tx::causes;
-use super::{Answer, Command, Health, Hub, Sent, Tx, World, WorldError, decide, internal};
-use crate::chat::{self, Fact};
+use super::{Command, Health, Hub, Sent, Tx, World, WorldError, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
-use crate::log::{AppendError, Audience, Change, ClientId, Id, Log, UserId};
+use crate::log::{AppendError, ClientId, Id, Log, UserId};
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -242,148 +243,6 @@ impl Writer {
             commands,
             &internal("deciding", "every append was another writer's"),
         );
-    }
-
-    /// Decides and applies everything, and appends it. Nothing is answered here, so that a lost
-    /// race leaves the commands to be decided again.
-    fn attempt(
-        &mut self,
-        commands: &[Command],
-        noted: &Noted,
-    ) -> Result<Vec<Result<Answer, Problem>>, Broken> {
-        let now = self.now();
-        self.sent.clear();
-        let mut answers = Vec::with_capacity(commands.len());
-        let shared = Arc::clone(&self.o.shared);
-        let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
-        let before = world.pos;
-        self.wake(&mut world, now)?;
-        self.note(&mut world, now, noted)?;
-        for command in commands {
-            let decided = {
-                let mut tx = self.tx(&world, now, command.by.map(|(user, _)| user));
-                decide::decide(&mut tx, command).map(|answer| (answer, tx.into_records()))
-            };
-            match decided {
-                Err(problem) => answers.push(Err(problem)),
-                Ok((answer, records)) => {
-                    self.apply(&mut world, records)?;
-                    answers.push(Ok(answer));
-                }
-            }
-        }
-        let after = world.pos;
-        drop(world);
-        self.o.log.commit(before)?;
-        if !noted.seen.is_empty() {
-            self.seen_since = None;
-        }
-        let generation = shared.generation.load(Ordering::Acquire);
-        self.o.durable.send_replace(Durable {
-            generation,
-            pos: after,
-        });
-        self.publish();
-        Ok(answers)
-    }
-
-    /// Does a part of what is due.
-    fn wake(&mut self, world: &mut World, now: Time) -> Result<(), Broken> {
-        let features = Arc::clone(&self.o.features);
-        for feature in features.iter() {
-            let woken = {
-                let mut tx = self.tx(world, now, None);
-                if self.due_of(feature, &tx).is_none_or(|due| due > now) {
-                    continue;
-                }
-                feature.wake(&mut tx).map(|()| tx.into_records())
-            };
-            match woken {
-                // Doing nothing about what is due would be asked for again at once, for ever.
-                Ok(records) if records.is_empty() => {
-                    self.resting.insert(feature.name(), now.plus(RETRY));
-                }
-                Ok(records) => {
-                    self.resting.remove(feature.name());
-                    self.apply(world, records)?;
-                }
-                Err(problem) => {
-                    tracing::error!(feature = feature.name(), %problem, "doing what is due");
-                    self.resting.insert(feature.name(), now.plus(RETRY));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Records what others noted in passing.
-    fn note(&mut self, world: &mut World, now: Time, noted: &Noted) -> Result<(), Broken> {
-        let records = {
-            let mut tx = self.tx(world, now, None);
-            let mut ids = Vec::new();
-            for id in &noted.delivered {
-                // Another client of theirs may have been first.
-                match tx.message_row(*id) {
-                    Ok(Some(row)) if row.fuse.is_some() => ids.push(*id),
-                    Ok(_) => {}
-                    Err(error) => return Err(AppendError::Failed(error).into()),
-                }
-            }
-            let clients: Vec<_> = noted
-                .seen
-                .iter()
-                .filter(|(client, _)| world.chat.client(**client).is_some())
-                .map(|(client, at)| (*client, *at))
-                .collect();
-            let facts = [
-                (!ids.is_empty()).then(|| Fact::Delivered { ids, at: now }),
-                (!clients.is_empty()).then(|| Fact::Seen { clients }),
-            ];
-            for fact in facts.into_iter().flatten() {
-                if let Err(problem) = tx.core(&fact, Audience::Nobody) {
-                    tracing::error!(%problem, "recording what was noted");
-                }
-            }
-            tx.into_records()
-        };
-        self.apply(world, records)
-    }
-
-    /// Stages and applies what a decision recorded.
-    fn apply(&mut self, world: &mut World, records: Vec<Sent>) -> Result<(), Broken> {
-        for (record, text) in records {
-            let changes = chat::changes(&record).map_err(|source| WorldError::Fact {
-                pos: record.pos,
-                owner: record.owner.clone(),
-                source,
-            })?;
-            self.o.log.stage(&record, text.as_deref(), &changes)?;
-            if changes
-                .iter()
-                .any(|change| matches!(change, Change::Remove(_) | Change::Erase(_)))
-            {
-                let at = record.at.plus(SCRUB_AFTER);
-                self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));
-            }
-            world.apply(&record)?;
-            self.sent.push((record, text));
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self) {
-        if self.sent.is_empty() {
-            return;
-        }
-        if self
-            .o
-            .batches
-            .try_send(std::mem::take(&mut self.sent))
-            .is_err()
-        {
-            // The hub is behind: its streams read the log instead of holding the writer up.
-            self.o.hub.missed();
-        }
     }
 
     /// Drops what was applied and not appended: the world as the log has it.

@@ -21,7 +21,7 @@ use crate::bus::{Answer, Event, Frame, Registered, Taken, internal};
 use crate::feature::{Boxed, Call, parse_query};
 use crate::http::{Chunk, Payload, Problem, Request, Response, Source};
 use crate::log::{Audience, Id, Pos, UserId};
-use crate::server::{Core, respond};
+use crate::server::{Core, respond, unauthorized};
 use crate::settings::Period;
 
 /// Records read from the log at a time, and the most events of one poll.
@@ -61,6 +61,10 @@ pub(super) async fn events(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(1),
         );
     };
+    // A client that ended before it had its place would never hear of it.
+    if core.bus.read(|view| view.world().chat.client(call.client).is_none()).await? {
+        return Err(unauthorized());
+    }
     let start = start(&core, cursor).await?;
     if polls {
         let wait = wait.min(LONGEST_WAIT).to_std();

@@ -1,13 +1,13 @@
 //! Starting and stopping.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
 use super::{Core, Target};
@@ -67,6 +67,9 @@ pub(crate) enum ServeError {
     /// Two paths are one.
     #[error("two routes collide")]
     Route(#[from] RouteError),
+    /// The writer broke, which is a fault of this program or of a feature.
+    #[error("the writer ended in a panic; its message stands above")]
+    Writer,
     /// The system refused a thread or a signal handler.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -132,9 +135,11 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     writer.catch_up();
     let bus = Bus::new(shared, tasks, durable_seen);
     let runtime = tokio::runtime::Handle::current();
-    let writer = std::thread::Builder::new()
-        .name("writer".into())
-        .spawn(move || writer.run(&runtime))?;
+    let (alive, mut gone) = oneshot::channel::<()>();
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || {
+        let _alive = alive;
+        writer.run(&runtime);
+    })?;
     let fan_out = tokio::spawn(Arc::clone(&hub).run(batch_queue));
     let snapshots = tokio::spawn(
         Snapshotter {
@@ -156,28 +161,29 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     )?);
     let works = run_features(&core);
     let (drain, draining) = watch::channel(false);
-    println!("listening on http://{address}");
+    // Whoever started this may not listen to what it says.
+    let _ = writeln!(io::stdout(), "listening on http://{address}");
     tracing::info!(%address, "listening");
     let gate = Arc::new(Gate(core));
-    let serving = http::serve(listener, gate, limits, draining);
-    tokio::pin!(serving);
+    let serving = tokio::spawn(http::serve(listener, gate, limits, draining));
     tokio::select! {
-        () = &mut serving => {}
-        _ = stop.recv() => {
-            tracing::info!("stopping");
-            drain.send_replace(true);
-            hub.stop();
-            serving.await;
-        }
+        _ = stop.recv() => tracing::info!("stopping"),
+        // Without the writer nothing can be kept: better to end, and be started again.
+        _ = &mut gone => tracing::error!("the writer is gone: stopping"),
+    }
+    drain.send_replace(true);
+    hub.stop();
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "serving ended early");
     }
     snapshots.abort();
     works.into_iter().for_each(|work| work.abort());
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
-    if !matches!(stopped, Ok(Ok(()))) {
-        tracing::error!("the writer ended in a panic");
-    }
     fan_out.abort();
+    if !matches!(stopped, Ok(Ok(()))) {
+        return Err(ServeError::Writer);
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,0 +1,78 @@
+//! What a decision answers.
+
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
+
+use crate::log::Id;
+
+/// A decision's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Value>,
+    pub(crate) made: Option<Id>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, body: Option<Value>) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body,
+            made: None,
+        }
+    }
+
+    /// 200 with a body.
+    pub fn ok(body: impl Into<Value>) -> Self {
+        Self::new(StatusCode::OK, Some(body.into()))
+    }
+
+    /// 201 with a body.
+    pub fn created(body: impl Into<Value>) -> Self {
+        Self::new(StatusCode::CREATED, Some(body.into()))
+    }
+
+    /// 202 with a body.
+    pub fn accepted(body: impl Into<Value>) -> Self {
+        Self::new(StatusCode::ACCEPTED, Some(body.into()))
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self::new(StatusCode::NO_CONTENT, None)
+    }
+
+    /// Names the message or row that was made: a repeat under the same idempotency key is 410
+    /// once that is gone, and the body's `text` is kept with it, not with the key.
+    #[must_use]
+    pub fn made(mut self, id: Id) -> Self {
+        self.made = Some(id);
+        self
+    }
+
+    /// Says where what was made can be read.
+    #[must_use]
+    pub fn location(mut self, path: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(path) {
+            self.headers.insert(LOCATION, value);
+        }
+        self
+    }
+
+    /// Adds headers.
+    #[must_use]
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.append(HeaderName::from_static(name), value);
+        self
+    }
+}
