@@ -20,8 +20,31 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long somebody who polls counts as online between two polls.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// A durable record on its way to the streams, with its text.
-pub(crate) type Sent = (Record, Option<String>);
+/// A durable record on its way to the streams.
+pub(crate) struct Sent {
+    pub(crate) record: Record,
+    pub(crate) text: Option<String>,
+    pub(crate) to: Recipients,
+}
+
+/// Whom an event is for, as it was when it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recipients {
+    Everyone,
+    These(Vec<UserId>),
+}
+
+impl Recipients {
+    /// Whoever is in a record's audience now.
+    pub(crate) fn of(audience: &Audience, world: &World) -> Self {
+        match audience {
+            Audience::Nobody => Self::These(Vec::new()),
+            Audience::Chat(ChatId::COMMON) => Self::Everyone,
+            Audience::Chat(chat) => Self::These(world.chat.members(*chat)),
+            Audience::Users(users) => Self::These(users.clone()),
+        }
+    }
+}
 
 /// The streams, and who is online.
 pub(crate) struct Hub {
@@ -160,7 +183,7 @@ impl Hub {
     }
 
     fn publish(&self, batch: &[Sent]) {
-        let Some((last, _)) = batch.last() else {
+        let Some(last) = batch.last().map(|sent| sent.record.pos) else {
             return;
         };
         let frames = if self.lock().count == 0 {
@@ -169,7 +192,7 @@ impl Hub {
             self.render(batch)
         };
         let mut streams = self.lock();
-        streams.published = last.pos;
+        streams.published = last;
         if self.gap.swap(false, Ordering::AcqRel) {
             // Also those that registered after the look above are behind, and read the log.
             streams.all().for_each(|mailbox| mailbox.fall_behind());
@@ -181,17 +204,17 @@ impl Hub {
                 .for_each(|mailbox| mailbox.close());
             return;
         }
-        for (frame, users) in &frames {
-            match users {
-                None => streams.all().for_each(|mailbox| mailbox.push(frame)),
-                Some(users) => users
+        for (frame, to) in &frames {
+            match to {
+                Recipients::Everyone => streams.all().for_each(|mailbox| mailbox.push(frame)),
+                Recipients::These(users) => users
                     .iter()
                     .filter_map(|user| streams.by_user.get(user))
                     .flatten()
                     .for_each(|mailbox| mailbox.push(frame)),
             }
         }
-        for client in batch.iter().filter_map(|(record, _)| ended_client(record)) {
+        for client in batch.iter().filter_map(|sent| ended_client(&sent.record)) {
             streams
                 .all()
                 .filter(|mailbox| mailbox.client == client)
@@ -199,23 +222,21 @@ impl Hub {
         }
     }
 
-    /// Each fact's one frame and whom it is for; none for everyone.
-    fn render(&self, batch: &[Sent]) -> Vec<(Arc<Frame>, Option<Vec<UserId>>)> {
+    /// Each fact's one frame and whom it is for.
+    fn render<'a>(&self, batch: &'a [Sent]) -> Vec<(Arc<Frame>, &'a Recipients)> {
         let world = self.world();
         let view = View::new(&world, self.clock.now());
-        let mut frames = Vec::with_capacity(batch.len());
-        for (record, text) in batch {
-            let users = match &record.audience {
-                Audience::Nobody => continue,
-                Audience::Chat(ChatId::COMMON) => None,
-                Audience::Chat(chat) => Some(world.chat.members(*chat)),
-                Audience::Users(users) => Some(users.clone()),
-            };
-            if let Some(frame) = self.frames.frame(&view, record, text.as_deref()) {
-                frames.push((Arc::new(frame), users));
-            }
-        }
-        frames
+        let nobody = Recipients::These(Vec::new());
+        batch
+            .iter()
+            .filter(|sent| sent.to != nobody)
+            .filter_map(|sent| {
+                let frame = self
+                    .frames
+                    .frame(&view, &sent.record, sent.text.as_deref())?;
+                Some((Arc::new(frame), &sent.to))
+            })
+            .collect()
     }
 
     fn beat(&self) {

@@ -88,6 +88,9 @@ impl<'a> View<'a> {
     }
 }
 
+/// What a decision recorded: a record and its text.
+pub(crate) type Recorded = (Record, Option<String>);
+
 /// A decision under way. Reading it is free; what it records is appended only if the whole
 /// decision succeeds. It may be run again, so it must change nothing else.
 pub struct Tx<'a> {
@@ -96,7 +99,7 @@ pub struct Tx<'a> {
     features: &'a Features,
     text_limit: usize,
     by: Option<UserId>,
-    records: Vec<(Record, Option<String>)>,
+    records: Vec<Recorded>,
     next: Pos,
 }
 
@@ -300,7 +303,7 @@ impl<'a> Tx<'a> {
         self.features
     }
 
-    pub(crate) fn into_records(self) -> Vec<(Record, Option<String>)> {
+    pub(crate) fn into_records(self) -> Vec<Recorded> {
         self.records
     }
 

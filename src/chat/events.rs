@@ -20,7 +20,7 @@ use super::invalid;
 use crate::bus::{Answer, Event, Frame, Registered, Taken, internal};
 use crate::feature::{Boxed, Call, parse_query};
 use crate::http::{Chunk, Payload, Problem, Request, Response, Source};
-use crate::log::{Audience, Id, Pos, UserId};
+use crate::log::{Id, Pos, UserId};
 use crate::server::{Core, respond, unauthorized};
 use crate::settings::Period;
 
@@ -62,7 +62,11 @@ pub(super) async fn events(
         );
     };
     // A client that ended before it had its place would never hear of it.
-    if core.bus.read(|view| view.world().chat.client(call.client).is_none()).await? {
+    if core
+        .bus
+        .read(|view| view.world().chat.client(call.client).is_none())
+        .await?
+    {
         return Err(unauthorized());
     }
     let start = start(&core, cursor).await?;
@@ -146,7 +150,6 @@ struct Part {
 
 /// Reads what a user could see after a position.
 async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem> {
-    let bus = core.bus.clone();
     let part = core
         .reader
         .read(move |reading| {
@@ -154,17 +157,7 @@ async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem
             if reading.floor()? > after {
                 return Ok((Vec::new(), last, true, true));
             }
-            // Looked at only now: the world is never behind the store, so that no chat is missed.
-            let mut audiences = vec![Audience::user_key(user)];
-            audiences.extend(bus.peek(|view| {
-                let chats = view.world().chat.chats_of(user);
-                chats
-                    .into_iter()
-                    .map(Audience::chat_key)
-                    .collect::<Vec<_>>()
-            }));
-            // What happened before they came was not theirs to see.
-            let (told, upto) = reading.told(&audiences, after.max(user.0), last, PAGE)?;
+            let (told, upto) = reading.told(user, after, PAGE)?;
             Ok((told, upto, upto == last, false))
         })
         .await;

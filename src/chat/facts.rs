@@ -123,6 +123,9 @@ pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
                 fuse,
             }]
         }
+        Fact::Opened { pair } => pair
+            .map(|user| Change::Enter(user, ChatId(record.pos)))
+            .to_vec(),
         Fact::Delivered { ids, at } => vec![Change::Delivered { ids, at }],
         Fact::Removed { ids, .. } => vec![Change::Remove(ids)],
         Fact::Erased { ids } => vec![Change::Erase(ids)],
@@ -142,7 +145,6 @@ pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
         Fact::Joined { .. }
         | Fact::Connected { .. }
         | Fact::Disconnected { .. }
-        | Fact::Opened { .. }
         | Fact::Read { .. }
         | Fact::Seen { .. } => Vec::new(),
     })

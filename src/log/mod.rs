@@ -141,6 +141,8 @@ pub enum Change {
         /// How long it lives from its delivery on, while it waits for that.
         fuse: Option<Period>,
     },
+    /// A user is in a chat from this fact on.
+    Enter(UserId, ChatId),
     /// The fact is a row of its owner.
     Row(Beside),
     /// These messages are gone, with all that lies beside them.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use tokio::sync::Semaphore;
 
 use super::sqlite::{self, int, many, one, rows as rows_limit};
-use super::{ChatId, Id, LogError, MessageRow, Pos, Record, Row, UserId};
+use super::{Audience, ChatId, Id, LogError, MessageRow, Pos, Record, Row, UserId};
 
 /// Reads at once. More would only queue for the same cores.
 const CONNECTIONS: usize = 4;
@@ -110,6 +110,13 @@ pub enum Page {
     Before(Id),
     /// The first ones after this id.
     After(Id),
+}
+
+/// An audience, and the positions from and to which somebody is part of it.
+struct Seen {
+    who: i64,
+    since: Pos,
+    until: i64,
 }
 
 /// A record with the text that lies beside it, if it still does.
@@ -219,21 +226,22 @@ impl Reading {
         Ok((rows, more))
     }
 
-    /// Up to `limit` records after `after` up to `upto` for any of these audiences, in order,
+    /// Up to `limit` records after `after` that a user could see when they happened, in order,
     /// each with its text; and the position up to which these are all there are.
     pub fn told(
         &self,
-        audiences: &[i64],
+        user: UserId,
         after: Pos,
-        upto: Pos,
         limit: usize,
     ) -> Result<(Vec<Told>, Pos), LogError> {
+        let last = self.last()?;
         let mut found = Vec::new();
-        for who in audiences {
-            let bounds = params![who, int(after), int(upto), rows_limit(limit + 1)];
+        for seen in self.seen_by(user)? {
+            let from = seen.since.max(after.saturating_add(1));
+            let bounds = params![seen.who, int(from), seen.until, rows_limit(limit + 1)];
             found.extend(many(
                 &self.connection,
-                "SELECT pos FROM audience WHERE who = ?1 AND pos > ?2 AND pos <= ?3
+                "SELECT pos FROM audience WHERE who = ?1 AND pos >= ?2 AND pos <= ?3
                  ORDER BY pos LIMIT ?4",
                 bounds,
                 |row| Ok(row.get::<_, i64>(0)?),
@@ -246,13 +254,39 @@ impl Reading {
         found.truncate(limit);
         let upto = match found.last() {
             Some(last) if !complete => last.cast_unsigned(),
-            _ => upto,
+            _ => last,
         };
-        let told = found
-            .into_iter()
-            .map(|pos| self.record(pos))
-            .collect::<Result<Vec<_>, _>>()?;
+        let told = found.into_iter().map(|pos| self.record(pos));
+        let told = told.collect::<Result<Vec<_>, _>>()?;
         Ok((told.into_iter().flatten().collect(), upto))
+    }
+
+    /// The audiences that a user is or was part of, each with its positions.
+    fn seen_by(&self, user: UserId) -> Result<Vec<Seen>, LogError> {
+        // What happened before they came was not theirs to see.
+        let ever = |who| Seen {
+            who,
+            since: user.0,
+            until: i64::MAX,
+        };
+        let mut seen = vec![
+            ever(Audience::user_key(user)),
+            ever(Audience::chat_key(ChatId::COMMON)),
+        ];
+        seen.extend(many(
+            &self.connection,
+            "SELECT chat, since, ifnull(until, ?2) FROM members WHERE user = ?1",
+            [int(user.0), i64::MAX],
+            |row| {
+                let since = row.get::<_, i64>(1)?.cast_unsigned();
+                Ok(Seen {
+                    who: row.get(0)?,
+                    since,
+                    until: row.get(2)?,
+                })
+            },
+        )?);
+        Ok(seen)
     }
 
     fn record(&self, pos: i64) -> Result<Option<Told>, LogError> {

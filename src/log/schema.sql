@@ -23,6 +23,16 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_chat ON messages (chat, id, author);
 CREATE INDEX messages_by_end ON messages (ends) WHERE ends IS NOT NULL;
 
+-- Who was in which chat, from the fact that let them in to the one that let them out (none while
+-- they are in); the common chat needs no row, everyone is in it from their first fact on.
+CREATE TABLE members (
+    user INTEGER NOT NULL,
+    chat INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    PRIMARY KEY (user, chat, since)
+) STRICT, WITHOUT ROWID;
+
 -- What features keep, beside a message or by itself.
 CREATE TABLE rows (
     id INTEGER PRIMARY KEY,

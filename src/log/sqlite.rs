@@ -123,6 +123,12 @@ impl SqliteLog {
                     ],
                 )?;
             }
+            Change::Enter(user, chat) => {
+                self.write(
+                    "INSERT OR IGNORE INTO members (user, chat, since) VALUES (?1, ?2, ?3)",
+                    [int(user.0), int(chat.0), pos],
+                )?;
+            }
             Change::Row(beside) => {
                 let message = match beside {
                     Beside::Message(id) => Some(int(*id)),

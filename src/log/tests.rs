@@ -204,40 +204,51 @@ fn a_key_is_found_for_a_day() {
 }
 
 #[tokio::test]
-async fn a_resumed_reader_gets_its_own_facts_in_order_and_only_them() {
+async fn a_resumed_reader_gets_what_was_theirs_to_see_in_order_and_only_that() {
     let folder = Folder::new();
     let mut log = folder.log();
+    let (one, room) = (UserId(2), ChatId(9));
     let audiences = [
         Audience::Chat(COMMON),
-        Audience::Users(vec![UserId(1), UserId(2)]),
-        Audience::Users(vec![UserId(2)]),
+        Audience::Users(vec![one, UserId(3)]),
+        Audience::Users(vec![UserId(3)]),
         Audience::Nobody,
-        Audience::Chat(ChatId(9)),
+        Audience::Chat(room),
+        Audience::Chat(room),
         Audience::Chat(COMMON),
     ];
     for (pos, audience) in (1..).zip(audiences) {
-        log.stage(&record(pos, audience), None, &[])
+        let enters = (pos == 6).then_some(Change::Enter(one, room));
+        log.stage(&record(pos, audience), None, enters.as_slice())
             .expect("staged");
     }
     log.commit(0).expect("durable");
     let reader = Reader::new(&folder.0);
-    let own = [Audience::user_key(UserId(1)), Audience::chat_key(COMMON)];
-    let (all, upto) = reader
-        .read(move |r| r.told(&own, 0, 6, 10))
-        .await
-        .expect("readable");
-    let told: Vec<_> = all.iter().map(|(record, _)| record.pos).collect();
-    assert_eq!((told, upto), (vec![1, 2, 6], 6));
-    let (part, upto) = reader
-        .read(move |r| r.told(&own, 0, 6, 2))
-        .await
-        .expect("readable");
-    assert_eq!((part.len(), upto), (2, 2), "a part says how far it reaches");
-    let (rest, upto) = reader
-        .read(move |r| r.told(&own, 2, 6, 2))
-        .await
-        .expect("readable");
-    assert_eq!((rest[0].0.pos, upto), (6, 6));
+    let told = |after, limit| {
+        let reader = reader.clone();
+        async move {
+            let read = reader.read(move |r| r.told(one, after, limit)).await;
+            let (told, upto) = read.expect("readable");
+            (
+                told.iter()
+                    .map(|(record, _)| record.pos)
+                    .collect::<Vec<_>>(),
+                upto,
+            )
+        }
+    };
+    assert_eq!(
+        told(0, 10).await,
+        (vec![2, 6, 7], 7),
+        "from their coming, and their entering"
+    );
+    assert_eq!(
+        told(0, 2).await,
+        (vec![2, 6], 6),
+        "a part says how far it reaches"
+    );
+    assert_eq!(told(6, 2).await, (vec![7], 7));
+    assert_eq!(told(7, 2).await, (vec![], 7));
 }
 
 #[tokio::test]

@@ -136,10 +136,12 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     let bus = Bus::new(shared, tasks, durable_seen);
     let runtime = tokio::runtime::Handle::current();
     let (alive, mut gone) = oneshot::channel::<()>();
-    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || {
-        let _alive = alive;
-        writer.run(&runtime);
-    })?;
+    let writer = std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || {
+            let _alive = alive;
+            writer.run(&runtime);
+        })?;
     let fan_out = tokio::spawn(Arc::clone(&hub).run(batch_queue));
     let snapshots = tokio::spawn(
         Snapshotter {

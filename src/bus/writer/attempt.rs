@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer};
 use crate::bus::shared::Durable;
-use crate::bus::{Answer, Command, Sent, World, WorldError, decide};
+use crate::bus::{Answer, Command, Recipients, Recorded, Sent, World, WorldError, decide};
 use crate::chat::{self, Fact};
 use crate::http::Problem;
 use crate::log::{AppendError, Audience, Change};
@@ -119,7 +119,7 @@ impl Writer {
     }
 
     /// Stages and applies what a decision recorded.
-    fn apply(&mut self, world: &mut World, records: Vec<Sent>) -> Result<(), Broken> {
+    fn apply(&mut self, world: &mut World, records: Vec<Recorded>) -> Result<(), Broken> {
         for (record, text) in records {
             let changes = chat::changes(&record).map_err(|source| WorldError::Fact {
                 pos: record.pos,
@@ -135,7 +135,8 @@ impl Writer {
                 self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));
             }
             world.apply(&record)?;
-            self.sent.push((record, text));
+            let to = Recipients::of(&record.audience, world);
+            self.sent.push(Sent { record, text, to });
         }
         Ok(())
     }
