@@ -8,10 +8,10 @@
 //! | [`http`] | bytes become a request, an answer becomes bytes; knows nothing of chat |
 //! | `server` | who asks, which path, which handler |
 //! | [`chat`] | the core's rules: users, clients, chats, messages, read marks |
-//! | [`feature`] | the trait that features implement; `features/` holds one file each |
+//! | [`mod@feature`] | the trait that features implement; `features/` holds one file each |
 //! | [`bus`] | the writer decides, applies and answers; the hub fans out to streams |
 //! | [`log`] | the one durable order of facts, and the rows beside it |
-//! | [`config`], [`settings`] | config.toml, with the tables of core and features |
+//! | [`config`], [`mod@settings`] | config.toml, with the tables of core and features |
 //! | `client` | the console client |
 //! | [`testing`] | the harness that tests of features use, in the tree and out of it |
 //!

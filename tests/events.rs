@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Event, Server, encode};
+use veche::testing::{Client, Event, Server, encode, wait_until};
 
 fn texts(events: &[Event]) -> Vec<&str> {
     let messages = events.iter().filter(|event| event.event == "message");
@@ -349,32 +349,37 @@ fn where_the_log_no_longer_reaches_back_there_is_a_reset_and_never_a_hole() {
         .start();
     let ann = server.connect("ann");
     let old = ann.cursor();
-    for number in 0..50 {
-        ann.say(&format!("m{number}"));
-    }
-    // Trimming is the server's own affair; the restart gives it every occasion.
-    server.restart();
-    for number in 50..100 {
-        ann.say(&format!("m{number}"));
-    }
+    let mut posted = 0;
+    // When the log is trimmed is the server's own affair: until then all must be there.
+    wait_until("the log to be trimmed", || {
+        ann.say(&format!("m{posted}"));
+        posted += 1;
+        let mut events = ann.events_after(&old);
+        let marker = format!("marker {posted}");
+        ann.say(&marker);
+        let passed = events.until_text(&marker);
+        if passed[0].event == "reset" {
+            return Some(());
+        }
+        assert_eq!(texts(&passed).len(), 2 * posted);
+        None
+    });
+    let (polled, next) = ann.poll(&old, "1s");
+    assert_eq!(polled[0].event, "reset");
     server.restart();
     let mut events = ann.events_after(&old);
-    let first = events.any();
-    if first.event == "reset" {
-        ann.say("next");
-        assert_eq!(texts(&events.until_text("next")), ["next"]);
-    } else {
-        // Nothing trimmed yet: then all must be there.
-        let passed = events.until_text("m99");
-        assert_eq!(
-            texts(&passed).len() + usize::from(first.event == "message"),
-            100
-        );
-    }
+    assert_eq!(events.any().event, "reset");
+    let cursor = events.cursor().to_owned();
+    ann.say("next");
+    assert_eq!(texts(&events.until_text("next")), ["next"]);
     assert_eq!(
-        ann.history("common").len(),
-        100 + usize::from(first.event == "reset")
+        texts(&ann.events_after(&cursor).until_text("next")),
+        ["next"]
     );
+    assert_eq!(texts(&ann.poll(&next, "5s").0), ["next"]);
+    // Messages are kept whatever becomes of the log.
+    let kept = ann.history("common");
+    assert_eq!(kept.len(), 2 * posted + 1);
 }
 
 #[test]

@@ -1155,7 +1155,11 @@ fn damaged_requests_get_an_answer_that_blames_them_and_harm_nobody() {
         let answer = server.raw(&bytes);
         let text = String::from_utf8_lossy(&answer).into_owned();
         for line in text.split("HTTP/1.1 ").skip(1) {
-            let status = &line[..3];
+            let status = line.get(..3).unwrap_or_default();
+            if !status.bytes().all(|byte| byte.is_ascii_digit()) {
+                // A sentence that speaks of the version.
+                continue;
+            }
             assert!(
                 status < "500" || matches!(status, "501" | "505"),
                 "{status} to {:?}",

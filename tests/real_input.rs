@@ -11,12 +11,7 @@ use serde_json::{Value, json};
 use veche::testing::{Client, Event, PATIENCE, Server, encode, wait_at_most};
 
 const USERS: usize = 200;
-/// A debug build is to be tried as well, and is many times slower.
-const MESSAGES: usize = if cfg!(debug_assertions) {
-    10_000
-} else {
-    100_000
-};
+const MESSAGES: usize = 100_000;
 /// How many post at the same time; each posts for its share of the users.
 const WRITERS: usize = 40;
 /// How many users listen, with two clients each.

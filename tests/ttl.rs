@@ -47,14 +47,14 @@ fn gone_everywhere(client: &Client, message: &Value, chat: &str) {
 
 #[test]
 fn a_common_message_shows_its_end_and_is_gone_everywhere_when_it_comes() {
-    let server = server("2s");
+    let server = server("3s");
     let ann = server.connect("ann");
     let bob = server.connect("bob");
     let cursor = bob.cursor();
     let mut events = bob.events();
     let text = unique("ephemeral");
     let message = ann.say(&text);
-    assert_eq!(seconds_between(&message["at"], &message["expires"]), 2);
+    assert_eq!(seconds_between(&message["at"], &message["expires"]), 3);
     let told = events.next("message");
     assert_eq!(told.data, message);
     assert_eq!(ann.messages("common"), std::slice::from_ref(&message));

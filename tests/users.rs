@@ -102,6 +102,8 @@ fn whoever_listens_is_online_until_they_stop() {
     let ann = server.connect("ann");
     let bob = server.connect("bob");
     let mut watching = ann.events();
+    ann.say("marker");
+    watching.until_text("marker");
     let listening = bob.events();
     let seen = watching.until(|event| {
         event.event == "user" && event.data == json!({ "name": "bob", "online": true })
@@ -122,12 +124,33 @@ fn whoever_listens_is_online_until_they_stop() {
 }
 
 #[test]
+fn a_stream_that_said_hello_hears_who_comes() {
+    // Whoever asks for the users after the hello must not miss a change in between.
+    let server = Server::core();
+    let ann = server.connect("ann");
+    for number in 0..30 {
+        let name = format!("user{number}");
+        let user = server.connect(&name);
+        let mut watching = ann.events();
+        let _listening = user.events();
+        user.say(&name);
+        let passed = watching.until_text(&name);
+        let came = passed.iter().any(|event| {
+            event.event == "user" && event.data == json!({ "name": name, "online": true })
+        });
+        assert!(came, "{passed:?}");
+    }
+}
+
+#[test]
 fn one_of_two_clients_leaving_leaves_the_user_online() {
     let server = Server::core();
     let ann = server.connect("ann");
     let bob = server.connect("bob");
     let second = bob.again();
     let mut watching = ann.events();
+    ann.say("begin");
+    watching.until_text("begin");
     let _first = bob.events();
     watching.until(|event| event.event == "user" && event.data["name"] == "bob");
     let other = second.events();

@@ -62,6 +62,11 @@ impl Frame {
         self.chunk.clone()
     }
 
+    /// Whether it says nothing but that the stream is alive.
+    pub(crate) fn is_comment(&self) -> bool {
+        self.kind.is_empty()
+    }
+
     /// Its kind.
     pub(crate) fn kind(&self) -> &'static str {
         self.kind

@@ -60,16 +60,18 @@ impl Mailbox {
     /// Puts a frame in; one too many puts the stream behind.
     pub(crate) fn push(&self, frame: &Arc<Frame>) {
         let mut state = self.lock();
-        if state.behind || state.closed || (frame.pos != 0 && frame.pos <= state.from) {
+        let is_live = frame.pos == 0;
+        // The log tells again what has a position, and only that.
+        let had = !is_live && (state.behind || frame.pos <= state.from);
+        // What only shows that a stream is alive can't wait for long.
+        let is_idle = frame.is_comment() && !state.queue.is_empty();
+        if state.closed || had || is_idle {
             return;
         }
-        if state.queue.len() >= self.limit {
-            if frame.pos != 0 {
-                state.queue = VecDeque::new();
-                state.behind = true;
-            }
-        } else {
+        if state.queue.len() < self.limit {
             state.queue.push_back(Arc::clone(frame));
+        } else if !is_live {
+            state.fall_behind();
         }
         state.wake();
     }
@@ -84,8 +86,7 @@ impl Mailbox {
     /// Puts the stream back on the log.
     pub(crate) fn fall_behind(&self) {
         let mut state = self.lock();
-        state.queue = VecDeque::new();
-        state.behind = true;
+        state.fall_behind();
         state.wake();
     }
 
@@ -127,6 +128,12 @@ impl Mailbox {
 }
 
 impl State {
+    fn fall_behind(&mut self) {
+        self.queue.retain(|frame| frame.pos == 0);
+        self.queue.shrink_to_fit();
+        self.behind = true;
+    }
+
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -179,6 +186,19 @@ mod tests {
         for pos in 1..=3 {
             mailbox.push(&frame(pos));
         }
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Behind), vec![]));
+    }
+
+    #[test]
+    fn what_only_those_present_see_reaches_a_stream_that_still_reads_the_log() {
+        let mailbox = mailbox();
+        mailbox.push(&frame(0));
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Frames), vec![0]));
+        mailbox.go_live(0);
+        for pos in [0, 1, 2] {
+            mailbox.push(&frame(pos));
+        }
+        assert_eq!(take(&mailbox), (Poll::Ready(Taken::Frames), vec![0]));
         assert_eq!(take(&mailbox), (Poll::Ready(Taken::Behind), vec![]));
     }
 

@@ -1,4 +1,4 @@
-//! Addresses: `common`, `@name`, `room:UUID`.
+//! Addresses: `common`, `@name`, `@me` (one's own notebook), `room:UUID`.
 
 use http::StatusCode;
 
@@ -9,11 +9,14 @@ use crate::log::{ChatId, UserId};
 
 /// What an address names for a user: 404 `unknown_chat` where they see nothing by it, 422 where
 /// it is no address.
-pub fn resolve(state: &State, address: &str, _user: UserId) -> Result<Address, Problem> {
+pub fn resolve(state: &State, address: &str, user: UserId) -> Result<Address, Problem> {
     if address == "common" {
         return Ok(Address::Chat(ChatId::COMMON));
     }
     if let Some(name) = address.strip_prefix('@') {
+        if name.eq_ignore_ascii_case("me") {
+            return Ok(Address::User(user));
+        }
         return state.find(name).map(Address::User).ok_or_else(unknown_chat);
     }
     if address.starts_with("room:") {

@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::reading::Viewer;
 use super::{Fact, Name, password, status};
 use crate::bus::{Answer, Tx, internal};
 use crate::feature::{Call, parse_json};
@@ -96,7 +97,11 @@ pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Res
             Ok(answer) => {
                 let user = answer.body.as_ref().and_then(serde_json::Value::as_u64);
                 let user = UserId(user.unwrap_or_default());
-                let overview = status::overview(&core, user, true).await?;
+                let to = Viewer {
+                    user,
+                    gets_it: true,
+                };
+                let overview = status::overview(&core, to, true).await?;
                 let name = core.bus.peek(|view| view.name(user).map(str::to_owned));
                 tracing::info!(user = name, %client, is_new, "connected");
                 let body = json!({

@@ -72,7 +72,7 @@ pub(super) async fn events(
     let start = start(&core, cursor).await?;
     if polls {
         let wait = wait.min(LONGEST_WAIT).to_std();
-        return poll(&core, &registered, start, wait).await;
+        return poll(&core, &registered, start, wait, call.hands_over).await;
     }
     let stream = Stream::new(Arc::clone(&core), registered, start);
     let mut response = Response::new(Payload::Stream {
@@ -284,6 +284,7 @@ async fn poll(
     registered: &Registered,
     start: Start,
     wait: Duration,
+    hands_over: bool,
 ) -> Result<Response, Problem> {
     let user = registered.mailbox().user;
     let mut pos = start.pos;
@@ -321,13 +322,11 @@ async fn poll(
     if let Some(last) = frames.last() {
         pos = pos.max(last.pos);
     }
-    core.bus.delivered(
-        frames
-            .iter()
-            .filter_map(|frame| frame.delivers)
-            .filter(|(to, _)| *to == user)
-            .map(|d| d.1),
-    );
+    if hands_over {
+        let own = |frame: &Arc<Frame>| frame.delivers.filter(|(to, _)| *to == user);
+        core.bus
+            .delivered(frames.iter().filter_map(own).map(|(_, id)| id));
+    }
     let events = frames
         .iter()
         .map(|frame| event_json(core, frame))

@@ -40,6 +40,10 @@ impl Name {
         if !name.chars().any(is_alphanumeric) {
             return Err(invalid("name", "a name needs at least one letter or digit"));
         }
+        // `@me` is everybody's own notebook.
+        if name.eq_ignore_ascii_case("me") {
+            return Err(invalid("name", "`me` is what everybody calls themselves"));
+        }
         Ok(Self(name))
     }
 
@@ -104,6 +108,7 @@ mod tests {
             "😀",
             "a\u{202e}b",
             "a\nb",
+            "Me",
             "\u{301}",
         ] {
             assert!(Name::parse(name).is_err(), "{name:?}");

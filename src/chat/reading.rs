@@ -90,14 +90,14 @@ pub(super) async fn history(
             .map_err(|error| internal("reading history", &error))?,
     };
     Ok(Answer::ok(
-        json!({"messages": show(&core, call.user, &rows), "more": more}),
+        json!({"messages": show(&core, Viewer::of(&call), &rows), "more": more}),
     ))
 }
 
 /// `GET /messages/{id}`
 pub(super) async fn message(core: Arc<Core>, call: Call) -> Result<Answer, Problem> {
     let row = core.message(call.id("id")?, call.user).await?;
-    let message = show(&core, call.user, std::slice::from_ref(&row)).pop();
+    let message = show(&core, Viewer::of(&call), std::slice::from_ref(&row)).pop();
     Ok(Answer::ok(message.unwrap_or_default()))
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn unread(core: Arc<Core>, call: Call, query: Unread) -> Result
         .await
         .map_err(|error| internal("reading what is unread", &error))?;
     Ok(Answer::ok(
-        json!({"messages": show(&core, call.user, &rows), "more": more}),
+        json!({"messages": show(&core, Viewer::of(&call), &rows), "more": more}),
     ))
 }
 
@@ -153,9 +153,27 @@ pub(super) async fn users(core: Arc<Core>, query: Users) -> Result<Answer, Probl
     Ok(Answer::ok(json!({"users": users, "more": more})))
 }
 
+/// Who is shown messages.
+#[derive(Clone, Copy)]
+pub(super) struct Viewer {
+    pub(super) user: UserId,
+    /// Whether the answer's body is sent to them, so that it delivers what it holds.
+    pub(super) gets_it: bool,
+}
+
+impl Viewer {
+    pub(super) fn of(call: &Call) -> Self {
+        Self {
+            user: call.user,
+            gets_it: call.hands_over,
+        }
+    }
+}
+
 /// Messages as JSON, on their way to a user: their delivery, if that matters.
-pub(super) fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Vec<Value> {
-    let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
+pub(super) fn show(core: &Core, to: Viewer, rows: &[MessageRow]) -> Vec<Value> {
+    let waiting =
+        |row: &&MessageRow| row.fuse.is_some() && to.gets_it && row.addressee == Some(to.user);
     core.bus
         .delivered(rows.iter().filter(waiting).map(|row| row.id));
     core.bus.peek(|view| {

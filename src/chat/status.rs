@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::reading::show;
+use super::reading::{Viewer, show};
 use super::{address, render};
 use crate::bus::{Answer, Subject, internal};
 use crate::feature::Call;
@@ -38,11 +38,8 @@ struct Outline {
 type Contents = (u64, Option<MessageRow>);
 
 /// A user's chats; with `history`, the common chat's last messages too.
-pub(super) async fn overview(
-    core: &Core,
-    user: UserId,
-    history: bool,
-) -> Result<Overview, Problem> {
+pub(super) async fn overview(core: &Core, to: Viewer, history: bool) -> Result<Overview, Problem> {
+    let user = to.user;
     let outlines = outlines(core, user).await?;
     let wanted: Vec<_> = outlines.iter().map(|o| (o.chat, o.mark, o.last)).collect();
     let count = if history { core.config.chat.history } else { 0 };
@@ -69,14 +66,14 @@ pub(super) async fn overview(
     let mut overview = Overview {
         chats: Vec::new(),
         unread: Map::new(),
-        history: show(core, user, &rows),
+        history: show(core, to, &rows),
         pos,
     };
     for (mut outline, (unread, last)) in outlines.into_iter().zip(contents) {
         if unread > 0 {
             overview.unread.insert(outline.address, unread.into());
         }
-        let last = last.map(|row| show(core, user, std::slice::from_ref(&row)));
+        let last = last.map(|row| show(core, to, std::slice::from_ref(&row)));
         outline.json.insert("unread".into(), unread.into());
         outline
             .json
@@ -132,7 +129,7 @@ async fn outlines(core: &Core, user: UserId) -> Result<Vec<Outline>, Problem> {
 
 /// `GET /status`
 pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Problem> {
-    let overview = overview(&core, call.user, false).await?;
+    let overview = overview(&core, Viewer::of(&call), false).await?;
     let lately = core.bus.seen_lately();
     let user = core
         .bus

@@ -64,6 +64,8 @@ pub struct Call {
     pub user: UserId,
     pub(crate) client: ClientId,
     pub(crate) params: Params,
+    /// Whether the answer's body is sent: nothing is handed over in the answer to a HEAD.
+    pub(crate) hands_over: bool,
 }
 
 impl Call {
@@ -312,10 +314,40 @@ pub(crate) fn limit(asked: Option<u64>) -> Result<usize, Problem> {
     }
 }
 
+/// How deep arrays and objects may lie in each other, those in ignored fields included.
+const DEPTH: usize = 64;
+
+/// How deep arrays and objects lie in each other at most. What is no JSON has some depth, too.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = bytes.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next().filter(|byte| **byte != b'"') {
+                    if *byte == b'\\' {
+                        bytes.next();
+                    }
+                }
+            }
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// Reads a JSON body: 400 `malformed` where it is no JSON, 422 `invalid` naming the field where
 /// it is of the wrong type. Unknown fields are ignored.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let malformed = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
+    if depth(bytes) > DEPTH {
+        return Err(malformed(format!(
+            "the body is nested more than {DEPTH} deep"
+        )));
+    }
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(malformed(format!("the body is not UTF-8: {error}")));
     }
@@ -410,8 +442,16 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        let bomb = "[".repeat(100_000);
-        assert_eq!(refusal(bomb.as_bytes()).0, 400);
+        let nested = |depth| {
+            format!(
+                r#"{{"to": "a\"[[", "x": {}{}}}"#,
+                "[".repeat(depth),
+                "]".repeat(depth)
+            )
+        };
+        assert!(parse_json::<Send>(nested(DEPTH - 1).as_bytes()).is_ok());
+        assert_eq!(refusal(nested(DEPTH).as_bytes()).0, 400);
+        assert_eq!(refusal("[".repeat(100_000).as_bytes()).0, 400);
     }
 
     #[test]

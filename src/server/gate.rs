@@ -99,7 +99,7 @@ impl Gate {
                 Run::Write(_) => Err(unauthorized()),
             };
         }
-        let call = self.authenticate(request.headers(), params).await?;
+        let call = self.authenticate(&request, params).await?;
         seen.call = Some(call.clone());
         core.bus.seen(call.client);
         if let Some(feature) = target.off {
@@ -140,8 +140,10 @@ impl Gate {
 
     /// Whose token it is. One that is not found is looked for again once all is durable, since it
     /// may be ending just now, or not.
-    async fn authenticate(&self, headers: &HeaderMap, params: Params) -> Result<Call, Problem> {
-        let token = bearer(headers).map(hash).ok_or_else(unauthorized)?;
+    async fn authenticate(&self, request: &Request, params: Params) -> Result<Call, Problem> {
+        let token = bearer(request.headers())
+            .map(hash)
+            .ok_or_else(unauthorized)?;
         let find = |view: &crate::bus::View<'_>| view.world().chat.client_by_token(&token);
         let found = match self.0.bus.peek(find) {
             Some(found) => Some(found),
@@ -152,6 +154,7 @@ impl Gate {
             user,
             client,
             params,
+            hands_over: request.method() != Method::HEAD,
         })
     }
 

@@ -57,7 +57,7 @@ impl Builder {
     /// Starts it and waits until it accepts connections.
     ///
     /// # Panics
-    /// Where it does not come up within [`PATIENCE`].
+    /// Where it does not come up within [`PATIENCE`](super::PATIENCE).
     pub fn start(self) -> Server {
         let binary = self.binary.clone().unwrap_or_else(binary);
         let config = self.text(&binary);

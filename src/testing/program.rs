@@ -13,7 +13,7 @@ use super::{Folder, PATIENCE};
 /// this integration test.
 ///
 /// # Panics
-/// Where there is none; a crate with a `main` of its own gives its path to [`Builder::binary`].
+/// Where there is none; a crate with a `main` of its own gives its path to [`Builder::binary`](super::Builder::binary).
 pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("VECHE_BINARY") {
         return path.into();
