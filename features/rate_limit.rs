@@ -151,7 +151,7 @@ mod tests {
             pos: 1,
             at: Time(at),
             by: Some(UserId(user)),
-            message: None,
+            ..Stamp::default()
         };
         RateLimit::apply(state, Counted { until: Time(until) }, &stamp);
     }

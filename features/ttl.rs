@@ -15,7 +15,7 @@
 use veche::prelude::*;
 
 /// Messages removed in one go, so that many which end together hold no post up.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 16;
 
 settings! {
     /// How long messages live.

@@ -31,7 +31,7 @@ use crate::time::Time;
 
 pub use erased::Features;
 pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
-pub use routes::{Ask, Call, Paging, Routes, parse_json, parse_query};
+pub use routes::{Ask, Call, NoQuery, Paging, Routes, parse_json, parse_query};
 pub(crate) use routes::{Boxed, Handler, MakeSchema, Prepare, Route, Run, limit};
 pub use verdict::Verdict;
 

@@ -9,9 +9,9 @@ pub use crate::bus::{
     Address, Answer, Draft, Entry, Event, Fields, PassedDraft, Purpose, Shown, Stamp, Subject,
     Telling, Tx, View,
 };
-pub use crate::chat::{Chat, Kind};
+pub use crate::chat::{Chat, Kind, invalid, not_found};
 pub use crate::feature;
-pub use crate::feature::{Ask, Call, Feature, Paging, Routes, Verdict};
+pub use crate::feature::{Ask, Call, Feature, Named, NoQuery, Paging, Routes, Verdict};
 pub use crate::http::Problem;
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
 pub use crate::settings;

@@ -53,6 +53,11 @@ impl Answer {
         self
     }
 
+    /// What was made.
+    pub fn id(&self) -> Option<Id> {
+        self.made
+    }
+
     /// Says where what was made can be read.
     #[must_use]
     pub fn location(mut self, path: &str) -> Self {

@@ -131,15 +131,11 @@ impl Frames {
             return None;
         }
         let registration = Features::registration(&record.owner)?;
-        let message = match record.row {
-            Some(crate::log::Beside::Message(id)) => Some(id),
-            _ => None,
-        };
         let telling = super::Telling {
             id: record.pos,
             at: record.at,
             by: record.by,
-            message,
+            message: record.message(),
             text,
             view,
         };

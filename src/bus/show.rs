@@ -66,6 +66,8 @@ pub enum Subject<'a> {
 pub struct Shown<'a> {
     /// Its id.
     pub id: Id,
+    /// The chat it stands in.
+    pub chat: ChatId,
     /// Who wrote it.
     pub author: UserId,
     /// When it was posted.
@@ -80,6 +82,7 @@ impl<'a> Shown<'a> {
     pub(crate) fn of(row: &'a MessageRow) -> Self {
         Self {
             id: row.id,
+            chat: row.chat,
             author: row.author,
             at: row.at,
             // While it waits for its delivery, its end is not known.

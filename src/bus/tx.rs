@@ -18,7 +18,7 @@ use crate::log::{
 use crate::time::Time;
 
 /// Where and when a fact happened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Stamp {
     /// Its position.
     pub pos: Pos,
@@ -26,8 +26,25 @@ pub struct Stamp {
     pub at: Time,
     /// Whose request it came from.
     pub by: Option<UserId>,
+    /// The chat whose members are told of it.
+    pub chat: Option<ChatId>,
     /// The message that it lies beside.
     pub message: Option<Id>,
+}
+
+impl Stamp {
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            pos: record.pos,
+            at: record.at,
+            by: record.by,
+            chat: match record.audience {
+                Audience::Chat(chat) => Some(chat),
+                Audience::Nobody | Audience::Users(_) => None,
+            },
+            message: record.message(),
+        }
+    }
 }
 
 /// The world as it is read: users, chats and who sees what.
@@ -50,6 +67,11 @@ impl<'a> View<'a> {
     /// A user's name, as they spelt it first.
     pub fn name(&self, user: UserId) -> Option<&'a str> {
         self.world.chat.user(user).map(|user| user.name.as_str())
+    }
+
+    /// When a user joined.
+    pub fn joined_at(&self, user: UserId) -> Option<Time> {
+        self.world.chat.user(user).map(|user| user.since)
     }
 
     /// A user by name, in any case.

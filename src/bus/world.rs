@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Stamp;
 use crate::chat;
 use crate::feature::{AnyState, Feature, Features, Named, Registration, registry};
-use crate::log::{Beside, CORE, Id, Log, LogError, Pos, Record, Snapshot, UserId};
+use crate::log::{CORE, ChatId, Id, Log, LogError, Pos, Record, Snapshot, UserId};
 use crate::time::Time;
 
 /// Facts folded at a time when a world is read from the log.
@@ -45,6 +45,7 @@ struct CarriedFact {
     pos: Pos,
     at: Time,
     by: Option<UserId>,
+    chat: Option<ChatId>,
     message: Option<Id>,
     fact: Box<RawValue>,
 }
@@ -151,6 +152,7 @@ impl World {
                             pos: waiting.pos,
                             at: waiting.at,
                             by: waiting.by,
+                            chat: waiting.chat,
                             message: waiting.message,
                         };
                         (registration.state.apply)(&mut state, &waiting.fact, &stamp).map_err(
@@ -205,16 +207,7 @@ impl World {
 
     /// Folds one record: its fact, and what the checks added, each into its own state.
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), WorldError> {
-        let message = match record.row {
-            Some(Beside::Message(id)) => Some(id),
-            _ => None,
-        };
-        let stamp = Stamp {
-            pos: record.pos,
-            at: record.at,
-            by: record.by,
-            message,
-        };
+        let stamp = Stamp::of(record);
         let unknown = |owner: &str| {
             let owner = owner.to_owned();
             move |source| WorldError::Fact {
@@ -288,6 +281,7 @@ impl CarriedFact {
             pos: stamp.pos,
             at: stamp.at,
             by: stamp.by,
+            chat: stamp.chat,
             message: stamp.message,
             fact: fact.to_owned(),
         }

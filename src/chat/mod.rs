@@ -41,11 +41,12 @@ pub fn sees(state: &State, user: UserId, message: &MessageRow) -> bool {
 
 /// The answer for a message that is not there, or not for this user.
 pub fn no_message() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "there is no such message",
-    )
+    not_found("there is no such message")
+}
+
+/// 404 `not_found`, for what is not there or not for this user.
+pub fn not_found(detail: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 
 /// Whether a text can be posted: 1 to `limit` characters (Unicode scalar values).

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{connect, events, posting, reading, status};
 use crate::bus::{Answer, Decide, Tx};
-use crate::feature::{Call, Handler, Prepare, Route, Routes, Run, parse_json, parse_query};
+use crate::feature::{
+    Call, Handler, NoQuery, Prepare, Route, Routes, Run, parse_json, parse_query,
+};
 use crate::http::{Problem, Request};
 use crate::openapi::schemas::{
     Connected, EventPage, HealthView, MessagePage, MessageView, StatusView, UserPage,
@@ -147,7 +148,3 @@ impl Routes<()> {
             .query::<Q>()
     }
 }
-
-/// The query of a path that takes none.
-#[derive(Deserialize, JsonSchema)]
-struct NoQuery {}

@@ -32,6 +32,8 @@ pub struct User {
     /// The password's argon2id hash, if they have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// When they joined.
+    pub since: Time,
     /// When they were last seen.
     pub seen: Time,
     /// Their clients.
@@ -184,6 +186,7 @@ impl State {
         let user = User {
             name,
             password,
+            since: stamp.at,
             seen: stamp.at,
             clients: BTreeSet::new(),
             chats: BTreeSet::new(),

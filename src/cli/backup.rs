@@ -1,5 +1,6 @@
 //! `veche backup`: one consistent moment of the data, as a tar that unpacks to a data folder.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -38,8 +39,14 @@ pub(super) fn write(data: &Path, file: &Path) -> Result<(), BackupError> {
         let what = what.display().to_string();
         move |source| BackupError::File { what, source }
     };
-    // Beside the data, where there is room for it and it needs no other place's protection.
-    let copy = data.join(format!("backup-{}.tmp", uuid::Uuid::new_v4()));
+    // Beside the backup: what a killed backup leaves must not lie in the data folder, where texts
+    // that are erased later would survive in it.
+    let place = if file == Path::new("-") {
+        env::temp_dir().join("veche")
+    } else {
+        file.to_owned()
+    };
+    let copy = place.with_added_extension(format!("{}.tmp", uuid::Uuid::new_v4()));
     let copied = copy_database(&database, &copy);
     let packed = copied.and_then(|()| {
         if file == Path::new("-") {

@@ -271,6 +271,13 @@ impl<F: Feature> Ask<F> {
         self.core.message(id, self.call.user).await
     }
 
+    /// One of the feature's own rows.
+    pub async fn row(&self, id: Id) -> Result<Option<Row>, Problem> {
+        let read = self.core.reader.read(move |r| r.row(id)).await;
+        let row = read.map_err(|error| internal(F::NAME, &error))?;
+        Ok(row.filter(|row| row.owner == F::NAME))
+    }
+
     /// The feature's rows beside a message after an id, oldest first, and whether there are more.
     pub async fn rows(
         &self,
@@ -285,6 +292,10 @@ impl<F: Feature> Ask<F> {
         read.await.map_err(|error| internal(F::NAME, &error))
     }
 }
+
+/// The query of a path that takes none.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct NoQuery {}
 
 /// Which part of a list: `?after=ID&limit=`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

@@ -113,6 +113,16 @@ pub struct Record {
     pub text: bool,
 }
 
+impl Record {
+    /// The message that it lies beside.
+    pub fn message(&self) -> Option<Id> {
+        match self.row {
+            Some(Beside::Message(id)) => Some(id),
+            Some(Beside::None) | None => None,
+        }
+    }
+}
+
 /// The owner's name of the core's facts. No feature can have it: `chat` is a folder of `src/`.
 pub const CORE: &str = "chat";
 

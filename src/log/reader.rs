@@ -170,6 +170,11 @@ impl Reading {
         sqlite::message(&self.connection, id)
     }
 
+    /// A feature's row.
+    pub fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
+        sqlite::row(&self.connection, id)
+    }
+
     /// How many messages of a chat after `mark` are by others than `user`.
     pub fn unread_count(&self, chat: ChatId, mark: Id, user: UserId) -> Result<u64, LogError> {
         let count: i64 = self

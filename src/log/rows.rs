@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{ChatId, Id, LogError, Riders, UserId};
+use crate::feature::Feature;
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -37,6 +38,11 @@ pub struct MessageRow {
 }
 
 impl MessageRow {
+    /// What a feature's own check added to it.
+    pub fn rider<F: Feature>(&self) -> Option<F::Fact> {
+        serde_json::from_str(self.riders.get(F::NAME)?.get()).ok()
+    }
+
     pub(super) const COLUMNS: &str = "id, chat, author, addressee, at, ends, fuse, riders, text";
 
     pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
@@ -82,13 +88,17 @@ pub struct Row {
     pub author: Option<UserId>,
     /// When it was made.
     pub at: Time,
-    /// The fact that made it.
-    pub fact: Box<RawValue>,
+    pub(crate) fact: Box<RawValue>,
     /// Its text.
     pub text: Option<String>,
 }
 
 impl Row {
+    /// The fact that made it.
+    pub fn fact<F: Feature>(&self) -> Option<F::Fact> {
+        serde_json::from_str(self.fact.get()).ok()
+    }
+
     pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text";
 
     pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {

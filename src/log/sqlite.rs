@@ -351,8 +351,7 @@ impl Log for SqliteLog {
     }
 
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
-        let sql = format!("SELECT {} FROM rows WHERE id = ?1", Row::COLUMNS);
-        one(&self.connection, &sql, [int(id)], Row::from_sql)
+        row(&self.connection, id)
     }
 
     fn key(
@@ -502,6 +501,12 @@ pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageR
     };
     row.counts = counts(connection, id)?;
     Ok(Some(row))
+}
+
+/// A feature's row.
+pub(super) fn row(connection: &Connection, id: Id) -> Result<Option<Row>, LogError> {
+    let sql = format!("SELECT {} FROM rows WHERE id = ?1", Row::COLUMNS);
+    one(connection, &sql, [int(id)], Row::from_sql)
 }
 
 /// How many rows each feature has beside a message.

@@ -206,9 +206,17 @@ impl Events {
                         return passed;
                     }
                 }
-                Some(Item::End) => panic!("the stream ended after {passed:?}"),
+                Some(Item::End) => panic!(
+                    "the stream ended after {} events, the last {:?}",
+                    passed.len(),
+                    passed.last()
+                ),
                 Some(_) => {}
-                None => panic!("waited {PATIENCE:?} in vain; what came: {passed:?}"),
+                None => panic!(
+                    "waited {PATIENCE:?} in vain; the last of {} that came: {:?}",
+                    passed.len(),
+                    passed.iter().rev().take(5).collect::<Vec<_>>()
+                ),
             }
         }
     }

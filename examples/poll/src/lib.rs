@@ -108,9 +108,6 @@ struct NewVote {
     option: usize,
 }
 
-#[derive(Deserialize, JsonSchema)]
-struct NoQuery {}
-
 /// How a poll stands.
 #[derive(Serialize, JsonSchema)]
 struct Standing<'a> {
@@ -314,8 +311,10 @@ impl Poll {
             None => {
                 let (rows, _) = ask.rows(message.id, 0, 1).await?;
                 let row = rows.first().ok_or_else(no_poll)?;
-                let votes = json!(row.fact)["closed"]["votes"].clone();
-                (counts(&votes), row.at, None)
+                let Some(Fact::Closed { votes, .. }) = row.fact::<Self>() else {
+                    return Err(no_poll());
+                };
+                (votes, row.at, None)
             }
         };
         Ok(Answer::ok(json!(Standing {
@@ -362,15 +361,8 @@ fn parse(text: &str) -> Option<(&str, Vec<&str>)> {
     (options.len() > 1 && !question.trim().is_empty()).then_some((question, options))
 }
 
-fn counts(votes: &Value) -> Vec<usize> {
-    let votes = votes.as_array().into_iter().flatten();
-    votes
-        .filter_map(|count| usize::try_from(count.as_u64()?).ok())
-        .collect()
-}
-
 fn no_poll() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such poll")
+    not_found("there is no such poll")
 }
 
 fn invalid(field: &str, detail: String) -> Problem {
@@ -386,7 +378,7 @@ mod tests {
             pos,
             at: Time(0),
             by: Some(UserId(by)),
-            message: None,
+            ..Stamp::default()
         };
         Poll::apply(state, fact, &stamp);
     }

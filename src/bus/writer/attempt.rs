@@ -11,6 +11,9 @@ use crate::http::Problem;
 use crate::log::{AppendError, Audience, Change};
 use crate::time::Time;
 
+/// How often one feature does what is due within a batch.
+const WAKES: usize = 256;
+
 impl Writer {
     /// Decides and applies everything, and appends it. Nothing is answered here, so that a lost
     /// race leaves the commands to be decided again.
@@ -56,30 +59,32 @@ impl Writer {
         Ok(answers)
     }
 
-    /// Does a part of what is due.
+    /// Does what is due, a bounded part of it: each feature's work is applied before it is asked
+    /// again, so that it sees what it did.
     fn wake(&mut self, world: &mut World, now: Time) -> Result<(), Broken> {
         let features = Arc::clone(&self.o.features);
         for feature in features.iter() {
-            let woken = {
-                let mut tx = self.tx(world, now, None);
-                if self.due_of(feature, &tx).is_none_or(|due| due > now) {
-                    continue;
+            for _ in 0..WAKES {
+                let woken = {
+                    let mut tx = self.tx(world, now, None);
+                    if self.due_of(feature, &tx).is_none_or(|due| due > now) {
+                        break;
+                    }
+                    decide::guarded(|| feature.wake(&mut tx)).map(|()| tx.into_records())
+                };
+                match woken {
+                    Ok(records) if !records.is_empty() => {
+                        self.resting.remove(feature.name());
+                        self.apply(world, records)?;
+                        continue;
+                    }
+                    Ok(_) => tracing::debug!(feature = feature.name(), "nothing done when due"),
+                    Err(problem) => {
+                        tracing::error!(feature = feature.name(), %problem, "doing what is due");
+                    }
                 }
-                decide::guarded(|| feature.wake(&mut tx)).map(|()| tx.into_records())
-            };
-            match woken {
-                // Doing nothing about what is due would be asked for again at once, for ever.
-                Ok(records) if records.is_empty() => {
-                    self.resting.insert(feature.name(), now.plus(RETRY));
-                }
-                Ok(records) => {
-                    self.resting.remove(feature.name());
-                    self.apply(world, records)?;
-                }
-                Err(problem) => {
-                    tracing::error!(feature = feature.name(), %problem, "doing what is due");
-                    self.resting.insert(feature.name(), now.plus(RETRY));
-                }
+                // It would be asked for again at once, for ever.
+                self.resting.insert(feature.name(), now.plus(RETRY));
             }
         }
         Ok(())
