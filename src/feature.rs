@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use crate::bus::{Draft, Event, Fields, Stamp, Subject, Telling, Tx, View};
 use crate::config::FeatureTable;
 use crate::http::Problem;
+use crate::log::CORE;
 use crate::settings::Table;
 use crate::time::Time;
 
@@ -155,8 +156,19 @@ pub fn registry() -> &'static [&'static Registration] {
     })
 }
 
-/// Says which two features have one name, if any do.
+/// Names that the core has: its facts' owner, and its fields where features add parts.
+const RESERVED: [&str; 11] = [
+    CORE, "name", "clients", "kind", "title", "members", "online", "unread", "last", "id", "core",
+];
+
+/// Says which two features have one name, or which has one of the core's, if any do.
 pub fn conflict(registry: &[&Registration]) -> Option<String> {
+    if let Some(taken) = registry.iter().find(|one| RESERVED.contains(&one.name)) {
+        return Some(format!(
+            "the feature in {} is named `{}`, which is a name of the core; rename the file",
+            taken.file, taken.name
+        ));
+    }
     registry
         .windows(2)
         .find(|pair| pair[0].name == pair[1].name)
@@ -208,6 +220,11 @@ mod tests {
             Registration::of::<Twin>("b.rs"),
         );
         let sentence = conflict(&[&one, &two]).expect("a conflict");
+        let core = Registration {
+            name: "chat",
+            ..Registration::of::<Twin>("chat.rs")
+        };
+        assert!(conflict(&[&core]).expect("a conflict").contains("chat.rs"));
         assert!(
             sentence.contains("a.rs") && sentence.contains("b.rs"),
             "{sentence}"

@@ -92,8 +92,15 @@ pub(crate) fn respond(answer: Answer) -> Response {
     };
     *response.status_mut() = answer.status;
     response.headers_mut().extend(answer.headers);
+    if !answer.delivers.is_empty() {
+        response.extensions_mut().insert(Delivers(answer.delivers));
+    }
     response
 }
+
+/// The messages that a response delivers once it is written, in its extensions.
+#[derive(Clone)]
+struct Delivers(Vec<Id>);
 
 fn json_response(status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Payload::Full(body));

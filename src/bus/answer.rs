@@ -13,6 +13,8 @@ pub struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Value>,
     pub(crate) made: Option<Id>,
+    /// Messages that are delivered once this answer is written.
+    pub(crate) delivers: Vec<Id>,
 }
 
 impl Answer {
@@ -22,6 +24,7 @@ impl Answer {
             headers: HeaderMap::new(),
             body,
             made: None,
+            delivers: Vec::new(),
         }
     }
 
@@ -50,6 +53,11 @@ impl Answer {
     #[must_use]
     pub fn made(mut self, id: Id) -> Self {
         self.made = Some(id);
+        self
+    }
+
+    pub(crate) fn delivers(mut self, ids: Vec<Id>) -> Self {
+        self.delivers = ids;
         self
     }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
-use super::{Answer, Command, KeySpec, Tx, internal};
+use super::{Answer, Command, KeySpec, Tx, fault, internal};
 use crate::chat::Fact;
 use crate::http::Problem;
 use crate::log::{Audience, KeptAnswer, UserId};
@@ -40,7 +40,7 @@ pub(super) fn decide(tx: &mut Tx<'_>, command: &Command) -> Result<Answer, Probl
 /// request: a decision changes nothing until it is applied.
 pub(super) fn guarded<T>(decide: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
     catch_unwind(AssertUnwindSafe(decide))
-        .unwrap_or_else(|_| Err(internal("a decision", "it panicked")))
+        .unwrap_or_else(|_| Err(fault("a decision", "it panicked")))
 }
 
 /// The answer that was given before under this key.
@@ -79,6 +79,7 @@ fn replay(tx: &Tx<'_>, user: UserId, key: &KeySpec) -> Result<Option<Answer>, Pr
         headers: Default::default(),
         body,
         made: kept.made,
+        delivers: Vec::new(),
     };
     for (name, value) in &kept.headers {
         if let (Ok(name), Ok(value)) = (

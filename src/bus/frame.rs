@@ -1,6 +1,7 @@
 //! A fact as its readers get it: one Server-Sent Event, serialised once.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::{Event, View};
@@ -116,11 +117,22 @@ impl Frames {
         if record.text && text.is_none() {
             return None;
         }
-        let (event, delivers) = if record.owner == CORE {
-            chat::event(view, &self.features, record, text)?
-        } else {
-            (self.feature_event(view, record, text)?, None)
-        };
+        // A panic can only be a fault of a feature's code, and must not end every stream.
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            if record.owner == CORE {
+                chat::event(view, &self.features, record, text)
+            } else {
+                Some((self.feature_event(view, record, text)?, None))
+            }
+        }));
+        let (event, delivers) = told.unwrap_or_else(|_| {
+            tracing::error!(
+                pos = record.pos,
+                owner = record.owner,
+                "telling a fact panicked"
+            );
+            None
+        })?;
         let mut frame = Frame::new(record.pos, &self.cursor(record.pos), &event);
         frame.delivers = delivers;
         Some(frame)

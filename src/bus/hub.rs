@@ -117,7 +117,7 @@ impl Hub {
                     None => return,
                 },
                 () = expiry(lingering) => self.expire(),
-                () = self.rearm.notified() => {}
+                () = self.rearm.notified() => self.close_gap(),
                 _ = heartbeat.tick() => self.beat(),
             }
         }
@@ -126,6 +126,7 @@ impl Hub {
     /// The writer could not hand a batch over: every stream goes back to the log.
     pub(crate) fn missed(&self) {
         self.gap.store(true, Ordering::Release);
+        self.rearm.notify_one();
     }
 
     /// Gives a stream its place; none when there are too many or the server is stopping.
@@ -193,16 +194,10 @@ impl Hub {
         };
         let mut streams = self.lock();
         streams.published = last;
-        if self.gap.swap(false, Ordering::AcqRel) {
-            // Also those that registered after the look above are behind, and read the log.
-            streams.all().for_each(|mailbox| mailbox.fall_behind());
-            let world = self.world();
-            let gone = |mailbox: &&Arc<Mailbox>| world.chat.client(mailbox.client).is_none();
-            streams
-                .all()
-                .filter(gone)
-                .for_each(|mailbox| mailbox.close());
-            return;
+        if self.gap.load(Ordering::Acquire) {
+            // This batch, too, is read from the log then.
+            drop(streams);
+            return self.close_gap();
         }
         for (frame, to) in &frames {
             match to {
@@ -219,6 +214,21 @@ impl Hub {
                 .all()
                 .filter(|mailbox| mailbox.client == client)
                 .for_each(|mailbox| mailbox.close());
+        }
+    }
+
+    /// Puts every stream back on the log, if something could not be handed over.
+    pub(super) fn close_gap(&self) {
+        let streams = self.lock();
+        if !self.gap.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let world = self.world();
+        for mailbox in streams.all() {
+            mailbox.fall_behind();
+            if world.chat.client(mailbox.client).is_none() {
+                mailbox.close();
+            }
         }
     }
 

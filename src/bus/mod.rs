@@ -33,7 +33,7 @@ pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::Snapshotter;
 pub use tx::{Entry, PassedDraft, Stamp, Tx, View};
-pub(crate) use tx::{Recorded, causes, internal};
+pub(crate) use tx::{Recorded, causes, fault, internal};
 pub use world::World;
 pub(crate) use world::WorldError;
 pub(crate) use writer::{Writer, WriterOptions};

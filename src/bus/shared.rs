@@ -58,8 +58,10 @@ pub(crate) enum Health {
     Ok = 0,
     /// The storage is full; they will be when there is room.
     Full = 1,
+    /// Another program holds the storage; they will be when it lets go.
+    Busy = 2,
     /// The storage failed; not before a restart.
-    Failed = 2,
+    Failed = 3,
 }
 
 impl Health {
@@ -73,6 +75,11 @@ impl Health {
             Self::Full => refuse(
                 "storage_full",
                 "the server's storage is full; nothing was kept",
+            )
+            .map(|problem| problem.retry_after(1)),
+            Self::Busy => refuse(
+                "storage_busy",
+                "another program holds the server's storage; nothing was kept",
             )
             .map(|problem| problem.retry_after(1)),
             Self::Failed => refuse(
@@ -115,6 +122,7 @@ impl Shared {
         match self.health.load(Ordering::Acquire) {
             0 => Health::Ok,
             1 => Health::Full,
+            2 => Health::Busy,
             _ => Health::Failed,
         }
     }

@@ -153,6 +153,7 @@ struct Bench {
     bus: Bus,
     script: Script,
     clock: Clock,
+    hub: Arc<Hub>,
     writer: Option<std::thread::JoinHandle<()>>,
     _batches: mpsc::Receiver<Vec<Sent>>,
     folder: std::path::PathBuf,
@@ -181,7 +182,7 @@ impl Bench {
             log: Box::new(log),
             shared: Arc::clone(&shared),
             features,
-            hub,
+            hub: Arc::clone(&hub),
             tasks: queue,
             durable,
             batches,
@@ -194,6 +195,7 @@ impl Bench {
             bus,
             script,
             clock,
+            hub,
             writer: Some(writer),
             _batches: batch_queue,
             folder,
@@ -436,6 +438,28 @@ async fn a_saved_world_and_the_facts_after_it_are_the_world_byte_for_byte() {
             .save()
             .expect("bytes"),
         saved.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_lost_race_streams_read_what_the_winner_wrote_from_the_log() {
+    let bench = Bench::new();
+    assert!(bounded(bench.join("ann")).await.is_ok());
+    let registered = bench
+        .hub
+        .register(UserId(1), ClientId::nil(), false)
+        .expect("a place");
+    assert!(registered.go_live(1));
+    bench.plan([Fault::Lost("other")]);
+    assert!(bounded(bench.join("bob")).await.is_ok());
+    bench.hub.close_gap();
+    let mut taken = Vec::new();
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    let state = registered.mailbox().poll_take(cx, &mut taken);
+    // Its client is none of the world's, so it is closed, too; before that it is put back.
+    assert!(
+        matches!(state, std::task::Poll::Ready(Taken::Behind | Taken::Closed)),
+        "{state:?}"
     );
 }
 

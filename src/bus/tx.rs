@@ -207,7 +207,7 @@ impl<'a> Tx<'a> {
         let PassedDraft(passed) = self.check(draft)?;
         let (chat, addressee) = match draft.to {
             Address::Chat(chat) => (chat, None),
-            Address::User(peer) => (self.open(draft.from, peer), Some(peer)),
+            Address::User(peer) => (self.open(draft.from, peer)?, Some(peer)),
         };
         let fact = Fact::Posted {
             chat,
@@ -266,6 +266,8 @@ impl<'a> Tx<'a> {
     /// Records a fact of the feature's own and gives its position, the id of what it makes.
     pub fn record<F: Feature>(&mut self, entry: Entry<F>) -> Result<Id, Problem> {
         let fact = to_raw_value(&entry.fact).map_err(|error| internal(F::NAME, &error))?;
+        // A fact that its own reader refuses would stop every later start.
+        serde_json::from_str::<F::Fact>(fact.get()).map_err(|error| internal(F::NAME, &error))?;
         let record = Record {
             pos: self.next_pos(),
             at: self.now(),
@@ -286,7 +288,7 @@ impl<'a> Tx<'a> {
     pub fn erase<F: Feature>(&mut self, ids: Vec<Id>) -> Result<(), Problem> {
         for id in &ids {
             if self.row::<F>(*id)?.is_none() {
-                return Err(internal(F::NAME, &format!("row {id} is not its own")));
+                return Err(fault(F::NAME, &format!("row {id} is not its own")));
             }
         }
         self.core(&Fact::Erased { ids }, Audience::Nobody)
@@ -330,16 +332,13 @@ impl<'a> Tx<'a> {
     }
 
     /// The private chat of two users, opened now if need be.
-    fn open(&mut self, one: UserId, other: UserId) -> ChatId {
+    fn open(&mut self, one: UserId, other: UserId) -> Result<ChatId, Problem> {
         if let Some(chat) = self.view.world.chat.private(one, other) {
-            return chat;
+            return Ok(chat);
         }
         let pair = [one.min(other), one.max(other)];
-        match self.core(&Fact::Opened { pair }, Audience::Nobody) {
-            Ok(pos) => ChatId(pos),
-            // Only a fact that JSON can't hold fails, and this one is two numbers.
-            Err(_) => ChatId::COMMON,
-        }
+        self.core(&Fact::Opened { pair }, Audience::Nobody)
+            .map(ChatId)
     }
 
     fn core_record(&self, fact: &Fact, audience: Audience) -> Result<Record, Problem> {
@@ -436,8 +435,13 @@ impl PassedDraft {
 }
 
 /// An error that is ours: logged with its causes, answered without them.
-pub(crate) fn internal(what: &str, error: &(impl ToString + ?Sized)) -> Problem {
-    tracing::error!(error = error.to_string(), "{what} failed");
+pub(crate) fn internal(what: &str, error: &(dyn Error + 'static)) -> Problem {
+    fault(what, &causes(error))
+}
+
+/// The same, where words say what is wrong.
+pub(crate) fn fault(what: &str, error: &str) -> Problem {
+    tracing::error!(error, "{what} failed");
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",

@@ -72,7 +72,7 @@ pub enum WorldError {
     Log(#[from] LogError),
     /// A fact that this program does not know, or knows otherwise.
     #[error(
-        "fact {pos} of `{owner}` is not known to this program ({source}); was the data written by a newer one?"
+        "fact {pos} of `{owner}` is not known to this program; was the data written by a newer one?"
     )]
     Fact {
         /// Its position.
@@ -83,7 +83,7 @@ pub enum WorldError {
         source: serde_json::Error,
     },
     /// A snapshot that can't be read or written.
-    #[error("the snapshot of `{part}` is not readable: {source}")]
+    #[error("the snapshot of `{part}` is not readable")]
     Snapshot {
         /// Which part of it.
         part: String,

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::shared::{Durable, Shared, Task, Upkeep};
 use super::tx::causes;
-use super::{Command, Health, Hub, Sent, Tx, World, WorldError, internal};
+use super::{Command, Health, Hub, Sent, Tx, World, WorldError, fault, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
 use crate::log::{AppendError, ClientId, Id, Log, UserId};
@@ -108,7 +108,9 @@ impl Writer {
 
     /// Does what fell due while the server was down, before anybody is served.
     pub(crate) fn catch_up(&mut self) {
-        while self.next_due().is_some_and(|due| due <= self.now()) {
+        while self.o.shared.health() == Health::Ok
+            && self.next_due().is_some_and(|due| due <= self.now())
+        {
             self.turn(Vec::new());
         }
     }
@@ -119,14 +121,27 @@ impl Writer {
             let (commands, upkeep, stop) = runtime.block_on(self.wait());
             self.turn(commands);
             for (work, reply) in upkeep {
+                let done = self.maintain(work);
                 // Whoever asked may have gone.
-                let _ = reply.send(work(self.o.log.as_mut()));
+                let _ = reply.send(done);
             }
             if stop {
                 self.finish();
                 return;
             }
         }
+    }
+
+    /// Works on the log between two batches, unless it takes no writes.
+    fn maintain(&mut self, work: Upkeep) -> Result<(), AppendError> {
+        if self.o.shared.health() != Health::Ok {
+            return Ok(());
+        }
+        let done = work(self.o.log.as_mut());
+        if let Err(error) = &done {
+            self.break_off(error);
+        }
+        done
     }
 
     async fn wait(
@@ -169,18 +184,18 @@ impl Writer {
             self.seen_since = Some(now);
         }
         let seen_at = self.seen_since.map(|since| since.plus(SEEN_EVERY));
-        let probe_at = (self.o.shared.health() == Health::Full).then_some(self.probe_at);
-        let next = [self.next_due(), seen_at, self.scrub_at, probe_at]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = match self.o.shared.health() {
+            Health::Ok => [self.next_due(), seen_at, self.scrub_at]
+                .into_iter()
+                .flatten()
+                .min(),
+            Health::Full | Health::Busy => Some(self.probe_at),
+            Health::Failed => None,
+        };
         next.map_or(NAP, |next| next.since(now).to_std().min(NAP))
     }
 
     fn next_due(&self) -> Option<Time> {
-        if self.o.shared.health() != Health::Ok {
-            return None;
-        }
         let world = self
             .o
             .shared
@@ -206,12 +221,12 @@ impl Writer {
 
     /// One batch: what is due, what was noted in passing, and these commands.
     fn turn(&mut self, commands: Vec<Command>) {
-        self.scrub();
         if !self.is_healthy()
             && let Some(problem) = self.o.shared.health().problem()
         {
             return refuse(commands, &problem);
         }
+        self.scrub();
         let noted = self.take_noted();
         for _ in 0..RACES {
             let problem = match self.attempt(&commands, &noted) {
@@ -241,7 +256,7 @@ impl Writer {
         self.give_back(noted);
         refuse(
             commands,
-            &internal("deciding", "every append was another writer's"),
+            &fault("deciding", "every append was another writer's"),
         );
     }
 
@@ -257,6 +272,8 @@ impl Writer {
                 return Err(internal("reading the log again", &error));
             }
         }
+        // What another writer appended reaches streams through the log alone.
+        self.o.hub.missed();
         let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         self.o.durable.send_replace(Durable {
             generation,
@@ -269,7 +286,8 @@ impl Writer {
         tracing::error!(error = causes(error), "appending a batch");
         let health = match error {
             AppendError::Full(_) => Health::Full,
-            _ => Health::Failed,
+            AppendError::Busy(_) => Health::Busy,
+            AppendError::Failed(_) | AppendError::Lost => Health::Failed,
         };
         self.o.shared.health.store(health as u8, Ordering::Release);
         self.probe_at = self.now().plus(RETRY);
@@ -285,10 +303,10 @@ impl Writer {
         match self.o.shared.health() {
             Health::Ok => true,
             Health::Failed => false,
-            Health::Full if self.now() < self.probe_at => false,
-            Health::Full => match self.o.log.probe() {
+            Health::Full | Health::Busy if self.now() < self.probe_at => false,
+            Health::Full | Health::Busy => match self.o.log.probe() {
                 Ok(()) => {
-                    tracing::info!("there is room again: taking writes");
+                    tracing::info!("the storage takes writes again");
                     self.o
                         .shared
                         .health
@@ -331,8 +349,10 @@ impl Writer {
     fn finish(&mut self) {
         self.seen_since = Some(Time(0));
         self.turn(Vec::new());
-        self.scrub_at = Some(Time(0));
-        self.scrub();
+        if self.o.shared.health() == Health::Ok {
+            self.scrub_at = Some(Time(0));
+            self.scrub();
+        }
     }
 
     fn take_noted(&mut self) -> Noted {

@@ -10,7 +10,6 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::reading::Viewer;
 use super::{Fact, Name, password, status};
 use crate::bus::{Answer, Tx, internal};
 use crate::feature::{Call, parse_json};
@@ -48,8 +47,8 @@ pub(super) struct Disconnect {
 enum Claim {
     /// Nobody has it: the new user's password hash, if any.
     New(Option<String>),
-    /// This user has shown that it is theirs.
-    Known(UserId),
+    /// This user has shown that it is theirs, by their password or by a live client's token.
+    Known(UserId, Option<String>),
 }
 
 /// `POST /connect`
@@ -70,7 +69,13 @@ pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Res
         let (name, agent, token_hash) = (name.clone(), agent.clone(), hash(&token));
         let decide = move |tx: &mut Tx<'_>| {
             let user = match &claim {
-                Claim::Known(user) => *user,
+                // The client whose token showed it may have ended meanwhile.
+                Claim::Known(_, Some(token))
+                    if tx.world().chat.client_by_token(token).is_none() =>
+                {
+                    return Err(race());
+                }
+                Claim::Known(user, _) => *user,
                 Claim::New(_) if tx.find_user(name.as_str()).is_some() => return Err(race()),
                 Claim::New(password) => {
                     let name = name.as_str().to_owned();
@@ -97,11 +102,7 @@ pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Res
             Ok(answer) => {
                 let user = answer.body.as_ref().and_then(serde_json::Value::as_u64);
                 let user = UserId(user.unwrap_or_default());
-                let to = Viewer {
-                    user,
-                    gets_it: true,
-                };
-                let overview = status::overview(&core, to, true).await?;
+                let overview = status::overview(&core, user, true).await?;
                 let name = core.bus.peek(|view| view.name(user).map(str::to_owned));
                 tracing::info!(user = name, %client, is_new, "connected");
                 let body = json!({
@@ -113,11 +114,12 @@ pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Res
                     "unread": overview.unread,
                     "cursor": core.hub.frames().cursor(overview.pos),
                 });
-                return Ok(respond(if is_new {
+                let answer = if is_new {
                     Answer::created(body)
                 } else {
                     Answer::ok(body)
-                }));
+                };
+                return Ok(respond(answer.delivers(overview.delivers)));
             }
         }
     }
@@ -146,12 +148,12 @@ async fn claim(
     match (known, password) {
         (None, None) => Ok(Claim::New(None)),
         (None, Some(password)) => Ok(Claim::New(Some(core.passwords.hash(password).await?))),
-        (Some((user, true, _)), _) => Ok(Claim::Known(user)),
+        (Some((user, true, _)), _) => Ok(Claim::Known(user, bearer.map(str::to_owned))),
         (Some((_, false, None)), _) => Err(taken()),
         (Some((_, false, Some(_))), None) => Err(wrong_password()),
         (Some((user, false, Some(hash))), Some(password)) => {
             if core.passwords.verify(password, hash).await? {
-                Ok(Claim::Known(user))
+                Ok(Claim::Known(user, None))
             } else {
                 Err(wrong_password())
             }

@@ -72,7 +72,7 @@ pub(super) async fn events(
     let start = start(&core, cursor).await?;
     if polls {
         let wait = wait.min(LONGEST_WAIT).to_std();
-        return poll(&core, &registered, start, wait, call.hands_over).await;
+        return poll(&core, &registered, start, wait).await;
     }
     let stream = Stream::new(Arc::clone(&core), registered, start);
     let mut response = Response::new(Payload::Stream {
@@ -284,7 +284,6 @@ async fn poll(
     registered: &Registered,
     start: Start,
     wait: Duration,
-    hands_over: bool,
 ) -> Result<Response, Problem> {
     let user = registered.mailbox().user;
     let mut pos = start.pos;
@@ -322,20 +321,16 @@ async fn poll(
     if let Some(last) = frames.last() {
         pos = pos.max(last.pos);
     }
-    if hands_over {
-        let own = |frame: &Arc<Frame>| frame.delivers.filter(|(to, _)| *to == user);
-        core.bus
-            .delivered(frames.iter().filter_map(own).map(|(_, id)| id));
-    }
+    let own = |frame: &Arc<Frame>| frame.delivers.filter(|(to, _)| *to == user);
+    let delivers = frames.iter().filter_map(own).map(|(_, id)| id).collect();
     let events = frames
         .iter()
         .map(|frame| event_json(core, frame))
         .collect::<Result<Vec<_>, _>>();
     let events = events.map_err(|error| internal("an event", &error))?;
     let cursor = core.hub.frames().cursor(pos);
-    Ok(respond(Answer::ok(
-        json!({"events": events, "cursor": cursor}),
-    )))
+    let body = json!({"events": events, "cursor": cursor});
+    Ok(respond(Answer::ok(body).delivers(delivers)))
 }
 
 fn event_json(core: &Core, frame: &Frame) -> serde_json::Result<Value> {

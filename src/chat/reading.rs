@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{invalid, message_json};
-use crate::bus::{Address, Answer, internal};
+use crate::bus::{Address, Answer, View, internal};
 use crate::feature::{Call, limit};
 use crate::http::Problem;
 use crate::log::reader::Page;
@@ -80,7 +80,7 @@ pub(super) async fn history(
                 problem
             }
         })?;
-    let (rows, more) = match chat {
+    let rows = match chat {
         // Nobody has written there yet.
         None => (Vec::new(), false),
         Some(chat) => core
@@ -89,16 +89,15 @@ pub(super) async fn history(
             .await
             .map_err(|error| internal("reading history", &error))?,
     };
-    Ok(Answer::ok(
-        json!({"messages": show(&core, Viewer::of(&call), &rows), "more": more}),
-    ))
+    page_json(&core, call.user, rows).await
 }
 
 /// `GET /messages/{id}`
 pub(super) async fn message(core: Arc<Core>, call: Call) -> Result<Answer, Problem> {
     let row = core.message(call.id("id")?, call.user).await?;
-    let message = show(&core, Viewer::of(&call), std::slice::from_ref(&row)).pop();
-    Ok(Answer::ok(message.unwrap_or_default()))
+    let mut shown = show(&core, call.user, std::slice::from_ref(&row)).await?;
+    let message = shown.messages.pop().unwrap_or_default();
+    Ok(Answer::ok(message).delivers(shown.delivers))
 }
 
 /// `GET /unread`
@@ -108,14 +107,12 @@ pub(super) async fn unread(core: Arc<Core>, call: Call, query: Unread) -> Result
         .bus
         .read(|view| view.world().chat.unread_chats(call.user))
         .await?;
-    let (rows, more) = core
+    let rows = core
         .reader
         .read(move |reading| reading.unread(&chats, call.user, limit))
         .await
         .map_err(|error| internal("reading what is unread", &error))?;
-    Ok(Answer::ok(
-        json!({"messages": show(&core, Viewer::of(&call), &rows), "more": more}),
-    ))
+    page_json(&core, call.user, rows).await
 }
 
 /// `GET /users`
@@ -153,32 +150,33 @@ pub(super) async fn users(core: Arc<Core>, query: Users) -> Result<Answer, Probl
     Ok(Answer::ok(json!({"users": users, "more": more})))
 }
 
-/// Who is shown messages.
-#[derive(Clone, Copy)]
-pub(super) struct Viewer {
-    pub(super) user: UserId,
-    /// Whether the answer's body is sent to them, so that it delivers what it holds.
-    pub(super) gets_it: bool,
+/// Messages as JSON, on their way to a user.
+pub(super) struct Shown {
+    pub(super) messages: Vec<Value>,
+    /// Those whose life starts when the user has them.
+    pub(super) delivers: Vec<Id>,
 }
 
-impl Viewer {
-    pub(super) fn of(call: &Call) -> Self {
-        Self {
-            user: call.user,
-            gets_it: call.hands_over,
-        }
-    }
-}
-
-/// Messages as JSON, on their way to a user: their delivery, if that matters.
-pub(super) fn show(core: &Core, to: Viewer, rows: &[MessageRow]) -> Vec<Value> {
-    let waiting =
-        |row: &&MessageRow| row.fuse.is_some() && to.gets_it && row.addressee == Some(to.user);
-    core.bus
-        .delivered(rows.iter().filter(waiting).map(|row| row.id));
-    core.bus.peek(|view| {
+/// Makes JSON of messages.
+pub(super) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result<Shown, Problem> {
+    let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
+    let delivers = rows.iter().filter(waiting).map(|row| row.id).collect();
+    let json = |view: &View<'_>| {
         rows.iter()
             .map(|row| message_json(view, &core.features, row))
             .collect()
+    };
+    Ok(Shown {
+        messages: core.bus.read(json).await?,
+        delivers,
     })
+}
+
+async fn page_json(
+    core: &Core,
+    to: UserId,
+    (rows, more): (Vec<MessageRow>, bool),
+) -> Result<Answer, Problem> {
+    let Shown { messages, delivers } = show(core, to, &rows).await?;
+    Ok(Answer::ok(json!({"messages": messages, "more": more})).delivers(delivers))
 }

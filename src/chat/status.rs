@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::reading::{Viewer, show};
+use super::reading::show;
 use super::{address, render};
 use crate::bus::{Answer, Subject, internal};
 use crate::feature::Call;
@@ -20,6 +20,8 @@ pub(super) struct Overview {
     pub(super) unread: Map<String, Value>,
     /// The common chat's last messages.
     pub(super) history: Vec<Value>,
+    /// Messages that are delivered with it.
+    pub(super) delivers: Vec<Id>,
     /// The position that it was read at.
     pub(super) pos: Pos,
 }
@@ -38,8 +40,11 @@ struct Outline {
 type Contents = (u64, Option<MessageRow>);
 
 /// A user's chats; with `history`, the common chat's last messages too.
-pub(super) async fn overview(core: &Core, to: Viewer, history: bool) -> Result<Overview, Problem> {
-    let user = to.user;
+pub(super) async fn overview(
+    core: &Core,
+    user: UserId,
+    history: bool,
+) -> Result<Overview, Problem> {
     let outlines = outlines(core, user).await?;
     let wanted: Vec<_> = outlines.iter().map(|o| (o.chat, o.mark, o.last)).collect();
     let count = if history { core.config.chat.history } else { 0 };
@@ -63,23 +68,28 @@ pub(super) async fn overview(core: &Core, to: Viewer, history: bool) -> Result<O
         })
         .await
         .map_err(|error| internal("reading chats", &error))?;
+    let (counts, lasts): (Vec<u64>, Vec<Option<MessageRow>>) = contents.into_iter().unzip();
+    let there: Vec<bool> = lasts.iter().map(Option::is_some).collect();
+    let lasts: Vec<MessageRow> = lasts.into_iter().flatten().collect();
+    let history = show(core, user, &rows).await?;
+    let lasts = show(core, user, &lasts).await?;
     let mut overview = Overview {
         chats: Vec::new(),
         unread: Map::new(),
-        history: show(core, to, &rows),
+        history: history.messages,
+        delivers: [history.delivers, lasts.delivers].concat(),
         pos,
     };
-    for (mut outline, (unread, last)) in outlines.into_iter().zip(contents) {
+    let mut lasts = lasts.messages.into_iter();
+    for ((outline, unread), there) in outlines.into_iter().zip(counts).zip(there) {
         if unread > 0 {
             overview.unread.insert(outline.address, unread.into());
         }
-        let last = last.map(|row| show(core, to, std::slice::from_ref(&row)));
-        outline.json.insert("unread".into(), unread.into());
-        outline
-            .json
-            .insert("last".into(), last.and_then(|mut last| last.pop()).into());
-        outline.json.extend(outline.parts);
-        overview.chats.push(Value::Object(outline.json));
+        let mut json = outline.json;
+        json.insert("unread".into(), unread.into());
+        json.insert("last".into(), there.then(|| lasts.next()).flatten().into());
+        json.extend(outline.parts);
+        overview.chats.push(Value::Object(json));
     }
     Ok(overview)
 }
@@ -129,7 +139,7 @@ async fn outlines(core: &Core, user: UserId) -> Result<Vec<Outline>, Problem> {
 
 /// `GET /status`
 pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Problem> {
-    let overview = overview(&core, Viewer::of(&call), false).await?;
+    let overview = overview(&core, call.user, false).await?;
     let lately = core.bus.seen_lately();
     let user = core
         .bus
@@ -156,7 +166,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
             Some(json)
         })
         .await?;
-    Ok(Answer::ok(json!({
+    let body = json!({
         "server": {
             "name": core.config.server.name,
             "version": env!("CARGO_PKG_VERSION"),
@@ -165,5 +175,6 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
         },
         "user": user,
         "chats": overview.chats,
-    })))
+    });
+    Ok(Answer::ok(body).delivers(overview.delivers))
 }

@@ -1,8 +1,9 @@
 //! `veche backup`: one consistent moment of the data, as a tar that unpacks to a data folder.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
@@ -16,10 +17,10 @@ pub(super) enum BackupError {
     #[error("there is no data in {0}")]
     NoData(String),
     /// The database can't be copied.
-    #[error("the database can't be copied: {0}")]
+    #[error("the database can't be copied")]
     Database(#[from] rusqlite::Error),
     /// A file can't be written or read.
-    #[error("{what} can't be written: {source}")]
+    #[error("{what} can't be written")]
     File {
         /// Which one.
         what: String,
@@ -47,6 +48,11 @@ pub(super) fn write(data: &Path, file: &Path) -> Result<(), BackupError> {
         file.to_owned()
     };
     let copy = place.with_added_extension(format!("{}.tmp", uuid::Uuid::new_v4()));
+    // SQLite takes an empty file for none.
+    private()
+        .create_new(true)
+        .open(&copy)
+        .map_err(failed(&copy))?;
     let copied = copy_database(&database, &copy);
     let packed = copied.and_then(|()| {
         if file == Path::new("-") {
@@ -55,18 +61,29 @@ pub(super) fn write(data: &Path, file: &Path) -> Result<(), BackupError> {
                 .map_err(failed(file));
         }
         // Whole or not at all: under another name until it is on the disk.
-        let part = file.with_added_extension("part");
+        let part = file.with_added_extension(format!("{}.part", uuid::Uuid::new_v4()));
         let write = || {
-            let out = File::create(&part)?;
+            let out = private().create_new(true).open(&part)?;
             pack(data, &copy, &out)?;
             out.sync_all()?;
             fs::rename(&part, file)
         };
-        write().map_err(failed(file))
+        write().map_err(|error| {
+            // It may not have come to be; what matters is why.
+            let _ = fs::remove_file(&part);
+            failed(file)(error)
+        })
     });
     let removed = fs::remove_file(&copy);
     packed?;
     removed.map_err(failed(&copy))
+}
+
+/// A file for its owner alone: private messages will lie in it.
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).mode(0o600);
+    options
 }
 
 fn copy_database(from: &Path, to: &Path) -> Result<(), BackupError> {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Feature, Named};
-use crate::bus::{Answer, Tx, View, internal};
+use crate::bus::{Answer, Tx, View, fault, internal};
 use crate::chat::{self, invalid};
 use crate::http::{Params, Problem, Request, Response};
 use crate::log::{ClientId, Id, MessageRow, Row, UserId};
@@ -64,8 +64,6 @@ pub struct Call {
     pub user: UserId,
     pub(crate) client: ClientId,
     pub(crate) params: Params,
-    /// Whether the answer's body is sent: nothing is handed over in the answer to a HEAD.
-    pub(crate) hands_over: bool,
 }
 
 impl Call {
@@ -249,7 +247,7 @@ impl<F: Feature> Routes<F> {
 fn feature<F: Feature>(tx: &Tx<'_>) -> Result<Arc<F>, Problem> {
     tx.features()
         .get::<F>()
-        .ok_or_else(|| internal(F::NAME, "its path was asked while it is off"))
+        .ok_or_else(|| fault(F::NAME, "its path was asked while it is off"))
 }
 
 /// A request being answered beside the writer.

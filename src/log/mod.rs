@@ -6,6 +6,7 @@
 //! can be erased while the facts stay. [`reader`] serves requests from the same file without the
 //! writer.
 
+mod query;
 pub mod reader;
 mod rows;
 pub mod sqlite;
@@ -123,7 +124,7 @@ impl Record {
     }
 }
 
-/// The owner's name of the core's facts. No feature can have it: `chat` is a folder of `src/`.
+/// The owner's name of the core's facts. No feature can have it.
 pub const CORE: &str = "chat";
 
 /// Where a feature's row lies.
@@ -197,6 +198,9 @@ pub enum AppendError {
     /// There is no room: writing may work again later.
     #[error("the storage is full")]
     Full(#[source] LogError),
+    /// Another program holds the storage: writing works again when it lets go.
+    #[error("the storage is locked by another program")]
+    Busy(#[source] LogError),
     /// What was written may or may not be durable: no more writes until a restart.
     #[error("the storage failed")]
     Failed(#[source] LogError),
@@ -206,10 +210,10 @@ pub enum AppendError {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// SQLite's own error.
-    #[error("sqlite: {0}")]
+    #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// A row that doesn't say what it should.
-    #[error("{what} is not readable: {source}")]
+    #[error("{what} is not readable")]
     Unreadable {
         /// Which row.
         what: String,

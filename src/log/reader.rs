@@ -9,7 +9,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, params};
 use tokio::sync::Semaphore;
 
-use super::sqlite::{self, int, many, one, rows as rows_limit};
+use super::query::{self, int, many, one, rows as rows_limit};
+use super::sqlite;
 use super::{Audience, ChatId, Id, LogError, MessageRow, Pos, Record, Row, UserId};
 
 /// Reads at once. More would only queue for the same cores.
@@ -125,7 +126,7 @@ pub type Told = (Record, Option<String>);
 impl Reading {
     /// The last position.
     pub fn last(&self) -> Result<Pos, LogError> {
-        sqlite::last(&self.connection)
+        query::last(&self.connection)
     }
 
     /// The position before the first fact that is still there.
@@ -167,12 +168,12 @@ impl Reading {
 
     /// One message.
     pub fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
-        sqlite::message(&self.connection, id)
+        query::message(&self.connection, id)
     }
 
     /// A feature's row.
     pub fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
-        sqlite::row(&self.connection, id)
+        query::row(&self.connection, id)
     }
 
     /// How many messages of a chat after `mark` are by others than `user`.
@@ -299,23 +300,23 @@ impl Reading {
              FROM facts f LEFT JOIN messages m ON m.id = f.pos LEFT JOIN rows r ON r.id = f.pos
              WHERE f.pos = ?1";
         one(&self.connection, sql, [pos], |row| {
-            Ok((sqlite::record(row)?, row.get(3)?))
+            Ok((query::record(row)?, row.get(3)?))
         })
     }
 
     /// The newest snapshot.
     pub fn snapshot(&self) -> Result<Option<super::Snapshot>, LogError> {
-        sqlite::snapshot(&self.connection)
+        query::snapshot(&self.connection)
     }
 
     /// Records after a position, in order.
     pub fn records(&self, after: Pos, limit: usize) -> Result<Vec<Record>, LogError> {
-        sqlite::read(&self.connection, after, limit)
+        query::read(&self.connection, after, limit)
     }
 
     fn count(&self, rows: &mut [MessageRow]) -> Result<(), LogError> {
         for row in rows {
-            row.counts = sqlite::counts(&self.connection, row.id)?;
+            row.counts = query::counts(&self.connection, row.id)?;
         }
         Ok(())
     }

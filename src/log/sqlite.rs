@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row as SqlRow, ffi, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 
+use super::query::{self, int, many, one, read, rows};
 use super::{
     AppendError, Beside, Change, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record, Row,
     Snapshot, UserId,
@@ -22,6 +23,9 @@ const FORMAT: i64 = 1;
 /// How long an answer is kept for a repeated request.
 pub const KEY_LIFE: Period = Period::hours(24);
 
+/// How long another program's lock on the database is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The writer's statements are few; all stay prepared.
 const STATEMENTS: usize = 64;
 
@@ -31,7 +35,6 @@ pub struct SqliteLog {
     epoch: String,
     last: Pos,
     staged: Pos,
-    open: bool,
 }
 
 /// Where the data folder's database lies.
@@ -43,7 +46,7 @@ impl SqliteLog {
     /// Opens the database of a data folder, or makes it.
     pub fn open(data: &Path) -> Result<Self, LogError> {
         let mut connection = Connection::open(file(data))?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -54,22 +57,30 @@ impl SqliteLog {
             connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| {
                 row.get(0)
             })?;
-        let last = last(&connection)?;
+        let last = query::last(&connection)?;
         Ok(Self {
             connection,
             epoch,
             last,
             staged: last,
-            open: false,
         })
     }
 
+    /// Bounds the database's size, so that a test can fill it; no bound lifts that.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: Option<i64>) {
+        let pages = pages.unwrap_or(i64::from(u32::MAX - 1));
+        self.connection
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .expect("a limit");
+    }
+
+    /// Opens a batch, if none is open. SQLite itself says so: some errors end a transaction.
     fn begin(&mut self) -> Result<(), AppendError> {
-        if !self.open {
+        if self.connection.is_autocommit() {
             self.connection
                 .execute_batch("BEGIN IMMEDIATE")
                 .map_err(append_error)?;
-            self.open = true;
             self.staged = self.last;
         }
         Ok(())
@@ -78,9 +89,20 @@ impl SqliteLog {
     fn end(&mut self) -> Result<(), AppendError> {
         self.connection
             .execute_batch("COMMIT")
-            .map_err(append_error)?;
-        self.open = false;
-        Ok(())
+            .map_err(append_error)
+    }
+
+    /// Does work in a transaction of its own: all of it, or nothing.
+    fn apart<T>(
+        &mut self,
+        work: impl FnOnce(&Self) -> Result<T, AppendError>,
+    ) -> Result<T, AppendError> {
+        self.begin()?;
+        let done = work(self).and_then(|done| self.end().map(|()| done));
+        if done.is_err() {
+            self.rollback();
+        }
+        done
     }
 
     fn write(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, AppendError> {
@@ -194,12 +216,14 @@ impl SqliteLog {
         Ok(())
     }
 
-    fn meta(&self, key: &str) -> Result<Option<i64>, LogError> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-            .query_row([key], |row| row.get(0))
-            .optional()?)
+    fn meta(&self, key: &str) -> Result<Option<i64>, AppendError> {
+        let look = || {
+            self.connection
+                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()
+        };
+        look().map_err(append_error)
     }
 
     fn set_meta(&self, key: &str, value: i64) -> Result<(), AppendError> {
@@ -254,15 +278,15 @@ impl Log for SqliteLog {
         if self.last != expected {
             return Err(AppendError::Lost);
         }
-        if self.open {
-            self.end()?;
-            self.last = self.staged;
+        if self.staged == self.last {
+            return Ok(());
         }
+        self.end()?;
+        self.last = self.staged;
         Ok(())
     }
 
     fn rollback(&mut self) {
-        self.open = false;
         self.staged = self.last;
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
@@ -272,18 +296,19 @@ impl Log for SqliteLog {
     }
 
     fn probe(&mut self) -> Result<(), AppendError> {
-        self.begin()?;
-        // Larger than a page, so that it needs fresh room as a batch does.
-        self.write(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(16384))",
-            [],
-        )?;
-        self.write("DELETE FROM meta WHERE key = 'probe'", [])?;
-        self.end()
+        self.apart(|log| {
+            // Larger than a page, so that it needs fresh room as a batch does.
+            log.write(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(16384))",
+                [],
+            )?;
+            log.write("DELETE FROM meta WHERE key = 'probe'", [])?;
+            Ok(())
+        })
     }
 
     fn snapshot(&self) -> Result<Option<Snapshot>, LogError> {
-        snapshot(&self.connection)
+        query::snapshot(&self.connection)
     }
 
     fn save_part(
@@ -293,65 +318,58 @@ impl Log for SqliteLog {
         body: &[u8],
         last: bool,
     ) -> Result<(), AppendError> {
-        self.begin()?;
-        self.write(
-            "INSERT OR REPLACE INTO snapshots (pos, part, body) VALUES (?1, ?2, ?3)",
-            params![int(pos), part, body],
-        )?;
-        if last {
-            let newest = self
-                .meta("snapshot")
-                .map_err(AppendError::Failed)?
-                .unwrap_or(0);
-            self.write(
-                "DELETE FROM snapshots WHERE pos NOT IN (?1, ?2)",
-                [int(pos), newest],
+        self.apart(|log| {
+            log.write(
+                "INSERT OR REPLACE INTO snapshots (pos, part, body) VALUES (?1, ?2, ?3)",
+                params![int(pos), part, body],
             )?;
-            self.set_meta("snapshot_before", newest)?;
-            self.set_meta("snapshot", int(pos))?;
-        }
-        self.end()
+            if last {
+                // A longer one that was never finished may have lain here.
+                log.write(
+                    "DELETE FROM snapshots WHERE pos = ?1 AND part > ?2",
+                    params![int(pos), part],
+                )?;
+                let newest = log.meta("snapshot")?.unwrap_or(0);
+                log.write(
+                    "DELETE FROM snapshots WHERE pos NOT IN (?1, ?2)",
+                    [int(pos), newest],
+                )?;
+                log.set_meta("snapshot_before", newest)?;
+                log.set_meta("snapshot", int(pos))?;
+            }
+            Ok(())
+        })
     }
 
     fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError> {
-        let covered = self
-            .meta("snapshot_before")
-            .map_err(AppendError::Failed)?
-            .unwrap_or(0);
-        let upto = covered.min(int(self.last.saturating_sub(keep)));
-        self.begin()?;
-        let first = "SELECT pos FROM facts WHERE pos <= ?1 AND at < ?2 ORDER BY pos LIMIT ?3";
-        let gone = (|| {
-            let mut statement = self.connection.prepare_cached(first)?;
-            let found =
-                statement.query_map(params![upto, before.0, rows(limit)], |row| row.get(0))?;
-            found.collect::<Result<Vec<i64>, _>>()
-        })()
-        .map_err(append_error)?;
-        if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
-            // The bodies say who the audience was; asking them keeps the index's entries exact.
-            let records = read(&self.connection, first.cast_unsigned() - 1, gone.len())
-                .map_err(AppendError::Failed)?;
-            for record in records.iter().filter(|record| int(record.pos) <= *last) {
+        let keep = int(self.last.saturating_sub(keep));
+        self.apart(|log| {
+            let upto = log.meta("snapshot_before")?.unwrap_or(0).min(keep);
+            let records = read(&log.connection, 0, limit).map_err(AppendError::Failed)?;
+            // A clock that was set back leaves younger facts before older ones: they stay.
+            let gone: Vec<_> = records
+                .iter()
+                .take_while(|record| int(record.pos) <= upto && record.at < before)
+                .collect();
+            for record in &gone {
                 for who in record.audience.keys() {
-                    self.write(
+                    log.write(
                         "DELETE FROM audience WHERE who = ?1 AND pos = ?2",
                         [who, int(record.pos)],
                     )?;
                 }
+                log.write("DELETE FROM facts WHERE pos = ?1", [int(record.pos)])?;
             }
-            self.write("DELETE FROM facts WHERE pos <= ?1", [last])?;
-        }
-        self.end()?;
-        Ok(gone.len())
+            Ok(gone.len())
+        })
     }
 
     fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
-        message(&self.connection, id)
+        query::message(&self.connection, id)
     }
 
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
-        row(&self.connection, id)
+        query::row(&self.connection, id)
     }
 
     fn key(
@@ -405,7 +423,7 @@ impl Log for SqliteLog {
         let busy: Result<i64, _> =
             self.connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        self.connection.busy_timeout(Duration::from_secs(5))?;
+        self.connection.busy_timeout(PATIENCE)?;
         match busy {
             Ok(busy) => Ok(busy == 0),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
@@ -448,151 +466,18 @@ pub(crate) fn new_epoch() -> String {
     format!("{:08x}", uuid::Uuid::new_v4().as_fields().0)
 }
 
-/// A number as SQLite holds it; none of ours is beyond what it can hold, a client's may be.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A limit as SQLite takes it.
-pub(super) fn rows(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// The last position of the log.
-pub(super) fn last(connection: &Connection) -> Result<Pos, LogError> {
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT max(pos) FROM facts")?
-        .query_row([], |row| row.get(0))?;
-    Ok(last.unwrap_or(0).cast_unsigned())
-}
-
-/// Records after a position, in order.
-pub(super) fn read(
-    connection: &Connection,
-    after: Pos,
-    limit: usize,
-) -> Result<Vec<Record>, LogError> {
-    many(
-        connection,
-        "SELECT pos, at, body FROM facts WHERE pos > ?1 ORDER BY pos LIMIT ?2",
-        params![int(after), rows(limit)],
-        record,
-    )
-}
-
-/// A record from the columns `pos, at, body`.
-pub(super) fn record(row: &SqlRow<'_>) -> Result<Record, LogError> {
-    let pos = row.get::<_, i64>(0)?.cast_unsigned();
-    let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-    let mut record: Record = serde_json::from_str(body).map_err(|source| LogError::Unreadable {
-        what: format!("fact {pos}"),
-        source,
-    })?;
-    record.pos = pos;
-    record.at = Time(row.get(1)?);
-    Ok(record)
-}
-
-/// A message with the counts of what lies beside it.
-pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageRow>, LogError> {
-    let sql = format!("SELECT {} FROM messages WHERE id = ?1", MessageRow::COLUMNS);
-    let Some(mut row) = one(connection, &sql, [int(id)], MessageRow::from_sql)? else {
-        return Ok(None);
-    };
-    row.counts = counts(connection, id)?;
-    Ok(Some(row))
-}
-
-/// A feature's row.
-pub(super) fn row(connection: &Connection, id: Id) -> Result<Option<Row>, LogError> {
-    let sql = format!("SELECT {} FROM rows WHERE id = ?1", Row::COLUMNS);
-    one(connection, &sql, [int(id)], Row::from_sql)
-}
-
-/// How many rows each feature has beside a message.
-pub(super) fn counts(
-    connection: &Connection,
-    id: Id,
-) -> Result<std::collections::BTreeMap<String, u64>, LogError> {
-    let counts = many(
-        connection,
-        "SELECT owner, count(*) FROM rows WHERE message = ?1 GROUP BY owner",
-        [int(id)],
-        |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
-    )?;
-    Ok(counts.into_iter().collect())
-}
-
-/// The newest whole snapshot.
-pub(super) fn snapshot(connection: &Connection) -> Result<Option<Snapshot>, LogError> {
-    let pos: Option<i64> = connection
-        .query_row("SELECT value FROM meta WHERE key = 'snapshot'", [], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let Some(pos) = pos else { return Ok(None) };
-    let parts: Vec<Vec<u8>> = many(
-        connection,
-        "SELECT body FROM snapshots WHERE pos = ?1 ORDER BY part",
-        [pos],
-        |row| Ok(row.get(0)?),
-    )?;
-    Ok(Some(Snapshot {
-        pos: pos.cast_unsigned(),
-        body: parts.concat(),
-    }))
-}
-
-/// The first row, read by `from`.
-pub(super) fn one<T>(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    from: impl FnOnce(&SqlRow<'_>) -> Result<T, LogError>,
-) -> Result<Option<T>, LogError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    rows.next()?.map(from).transpose()
-}
-
-/// Every row, read by `from`.
-pub(super) fn many<T>(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    mut from: impl FnMut(&SqlRow<'_>) -> Result<T, LogError>,
-) -> Result<Vec<T>, LogError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        all.push(from(row)?);
-    }
-    Ok(all)
-}
-
-/// Full where nothing reached the disk, so that trying again is safe; failed where it might have.
+/// Full or busy where nothing reached the disk, so that trying again is safe; failed where it
+/// might have.
 fn append_error(error: rusqlite::Error) -> AppendError {
-    let full = matches!(
-        &error,
-        rusqlite::Error::SqliteFailure(
-            ffi::Error {
-                code: ErrorCode::DiskFull,
-                ..
-            } | ffi::Error {
-                extended_code: ffi::SQLITE_IOERR_WRITE,
-                ..
-            } | ffi::Error {
-                extended_code: ffi::SQLITE_IOERR_SHMSIZE,
-                ..
-            },
-            _
-        )
-    );
-    if full {
-        AppendError::Full(error.into())
-    } else {
-        AppendError::Failed(error.into())
+    let rusqlite::Error::SqliteFailure(code, _) = &error else {
+        return AppendError::Failed(error.into());
+    };
+    match (code.code, code.extended_code) {
+        (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE) => {
+            AppendError::Full(error.into())
+        }
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => AppendError::Busy(error.into()),
+        _ => AppendError::Failed(error.into()),
     }
 }
 

@@ -334,3 +334,44 @@ fn data_of_another_format_is_refused() {
         Err(LogError::Format { found: 99, .. })
     ));
 }
+
+#[test]
+fn a_snapshot_that_found_no_room_leaves_the_next_append_whole() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    post(&mut log, 1, "kept", message(None, None));
+    log.commit(0).expect("durable");
+    log.limit_pages(Some(40));
+    let part = vec![7; 1 << 20];
+    assert!(matches!(
+        log.save_part(1, 0, &part, false),
+        Err(AppendError::Full(_))
+    ));
+    log.limit_pages(None);
+    post(&mut log, 2, "after", message(None, None));
+    let seen = || {
+        rusqlite::Connection::open(sqlite::file(&folder.0)).and_then(|connection| {
+            connection.query_row("SELECT count(*) FROM messages", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        })
+    };
+    assert_eq!(seen(), Ok(1), "nothing is seen before it is committed");
+    log.commit(1).expect("durable");
+    assert_eq!(seen(), Ok(2));
+}
+
+#[test]
+fn another_programs_lock_is_no_failure() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    let other = rusqlite::Connection::open(sqlite::file(&folder.0)).expect("open");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let refused = log.stage(&record(1, Audience::Nobody), None, &[]);
+    assert!(matches!(refused, Err(AppendError::Busy(_))));
+    log.rollback();
+    other.execute_batch("ROLLBACK").expect("let go");
+    log.stage(&record(1, Audience::Nobody), None, &[])
+        .expect("staged");
+    log.commit(0).expect("durable");
+}

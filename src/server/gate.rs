@@ -2,9 +2,11 @@
 //! log line of what came of it.
 
 use std::future::Future;
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,12 +18,15 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::{Core, Target, harden, json_body, respond, unauthorized};
-use crate::bus::KeySpec;
+use super::{Core, Delivers, Target, harden, json_body, respond, unauthorized};
+use crate::bus::{Bus, KeySpec};
 use crate::chat::connect::{bearer, hash, hex};
 use crate::chat::invalid;
 use crate::feature::{Call, Run};
-use crate::http::{Found, Params, Payload, Peer, Problem, Request, Response, Service};
+use crate::http::{
+    Chunk, Found, Params, Payload, Peer, Problem, Request, Response, Service, Source,
+};
+use crate::log::Id;
 
 /// The headers that pages of other origins may read.
 const EXPOSED: &str = "Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, \
@@ -61,6 +66,7 @@ impl Service for Gate {
                 }
             };
             harden(response.headers_mut());
+            self.deliver(&mut response);
             if !self.0.config.server.cors.is_empty() {
                 share(response.headers_mut(), origin);
             }
@@ -71,6 +77,23 @@ impl Service for Gate {
 }
 
 impl Gate {
+    /// Has the delivery of an answer's messages noted once it is written, and not before.
+    fn deliver(&self, response: &mut Response) {
+        let Some(Delivers(ids)) = response.extensions_mut().remove() else {
+            return;
+        };
+        if let Payload::Full(bytes) = response.body_mut() {
+            let handing = Handing {
+                bus: self.0.bus.clone(),
+                bytes: Some(std::mem::take(bytes)),
+                ids,
+            };
+            let length = handing.bytes.as_ref().map(|bytes| bytes.len() as u64);
+            let source = Box::new(handing);
+            *response.body_mut() = Payload::Stream { length, source };
+        }
+    }
+
     async fn answer(&self, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
         let core = &self.0;
         if request.method() == Method::OPTIONS {
@@ -154,7 +177,6 @@ impl Gate {
             user,
             client,
             params,
-            hands_over: request.method() != Method::HEAD,
         })
     }
 
@@ -251,6 +273,24 @@ impl Gate {
             us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
+    }
+}
+
+/// An answer that delivers messages: asked for more, it knows that what it gave is written.
+struct Handing {
+    bus: Bus,
+    bytes: Option<Bytes>,
+    ids: Vec<Id>,
+}
+
+impl Source for Handing {
+    fn poll_chunks(&mut self, _: &mut Context<'_>, out: &mut Vec<Chunk>) -> Poll<io::Result<bool>> {
+        if let Some(bytes) = self.bytes.take() {
+            out.push(Chunk::plain(bytes));
+            return Poll::Ready(Ok(true));
+        }
+        self.bus.delivered(self.ids.drain(..));
+        Poll::Ready(Ok(false))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Starting and stopping.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub(crate) enum ServeError {
     #[error("{0}")]
     Feature(String),
     /// The data folder can't be used.
-    #[error("the data folder {folder} can't be used: {source}")]
+    #[error("the data folder {folder} can't be used")]
     Folder {
         /// The folder.
         folder: String,
@@ -57,7 +58,7 @@ pub(crate) enum ServeError {
     #[error("the log can't be read")]
     World(#[from] WorldError),
     /// The address can't be listened on.
-    #[error("{address} can't be listened on: {source}")]
+    #[error("{address} can't be listened on")]
     Listen {
         /// The address.
         address: String,
@@ -67,11 +68,11 @@ pub(crate) enum ServeError {
     /// Two paths are one.
     #[error("two routes collide")]
     Route(#[from] RouteError),
-    /// The writer broke, which is a fault of this program or of a feature.
-    #[error("the writer ended in a panic; its message stands above")]
-    Writer,
+    /// The writer or the hub broke, which is a fault of this program or of a feature.
+    #[error("a part of the server ended in a panic; its message stands above")]
+    Broken,
     /// The system refused a thread or a signal handler.
-    #[error("the system refused: {0}")]
+    #[error("the system refused")]
     System(#[from] io::Error),
 }
 
@@ -81,7 +82,12 @@ fn lock(folder: &Path) -> Result<File, ServeError> {
         folder: folder.display().to_string(),
         source,
     };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    // Private messages lie in it: it is its owner's alone. One that was made otherwise stays so.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(failed)?;
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -142,7 +148,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
             let _alive = alive;
             writer.run(&runtime);
         })?;
-    let fan_out = tokio::spawn(Arc::clone(&hub).run(batch_queue));
+    let mut fan_out = tokio::spawn(Arc::clone(&hub).run(batch_queue));
     let snapshots = tokio::spawn(
         Snapshotter {
             every: config.storage.snapshot_every,
@@ -172,7 +178,10 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
         _ = &mut gone => tracing::error!("the writer is gone: stopping"),
+        _ = &mut fan_out => tracing::error!("the hub is gone: stopping"),
     }
+    // It ends by itself only once the writer has.
+    let hub_broke = fan_out.is_finished();
     drain.send_replace(true);
     hub.stop();
     if let Err(error) = serving.await {
@@ -183,8 +192,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
     fan_out.abort();
-    if !matches!(stopped, Ok(Ok(()))) {
-        return Err(ServeError::Writer);
+    if hub_broke || !matches!(stopped, Ok(Ok(()))) {
+        return Err(ServeError::Broken);
     }
     tracing::info!("stopped");
     Ok(())

@@ -1,0 +1,128 @@
+//! Reading rows and records from SQLite, for the writer's connection and the readers'.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+
+use super::{Id, LogError, MessageRow, Pos, Record, Row, Snapshot};
+use crate::time::Time;
+
+/// A number as SQLite holds it; none of ours is beyond what it can hold, a client's may be.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A limit as SQLite takes it.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// The last position of the log.
+pub(super) fn last(connection: &Connection) -> Result<Pos, LogError> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT max(pos) FROM facts")?
+        .query_row([], |row| row.get(0))?;
+    Ok(last.unwrap_or(0).cast_unsigned())
+}
+
+/// Records after a position, in order.
+pub(super) fn read(
+    connection: &Connection,
+    after: Pos,
+    limit: usize,
+) -> Result<Vec<Record>, LogError> {
+    many(
+        connection,
+        "SELECT pos, at, body FROM facts WHERE pos > ?1 ORDER BY pos LIMIT ?2",
+        params![int(after), rows(limit)],
+        record,
+    )
+}
+
+/// A record from the columns `pos, at, body`.
+pub(super) fn record(row: &SqlRow<'_>) -> Result<Record, LogError> {
+    let pos = row.get::<_, i64>(0)?.cast_unsigned();
+    let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+    let mut record: Record = serde_json::from_str(body).map_err(|source| LogError::Unreadable {
+        what: format!("fact {pos}"),
+        source,
+    })?;
+    record.pos = pos;
+    record.at = Time(row.get(1)?);
+    Ok(record)
+}
+
+/// A message with the counts of what lies beside it.
+pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageRow>, LogError> {
+    let sql = format!("SELECT {} FROM messages WHERE id = ?1", MessageRow::COLUMNS);
+    let Some(mut row) = one(connection, &sql, [int(id)], MessageRow::from_sql)? else {
+        return Ok(None);
+    };
+    row.counts = counts(connection, id)?;
+    Ok(Some(row))
+}
+
+/// A feature's row.
+pub(super) fn row(connection: &Connection, id: Id) -> Result<Option<Row>, LogError> {
+    let sql = format!("SELECT {} FROM rows WHERE id = ?1", Row::COLUMNS);
+    one(connection, &sql, [int(id)], Row::from_sql)
+}
+
+/// How many rows each feature has beside a message.
+pub(super) fn counts(connection: &Connection, id: Id) -> Result<BTreeMap<String, u64>, LogError> {
+    let counts = many(
+        connection,
+        "SELECT owner, count(*) FROM rows WHERE message = ?1 GROUP BY owner",
+        [int(id)],
+        |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
+    )?;
+    Ok(counts.into_iter().collect())
+}
+
+/// The newest whole snapshot.
+pub(super) fn snapshot(connection: &Connection) -> Result<Option<Snapshot>, LogError> {
+    let pos: Option<i64> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'snapshot'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(pos) = pos else { return Ok(None) };
+    let parts: Vec<Vec<u8>> = many(
+        connection,
+        "SELECT body FROM snapshots WHERE pos = ?1 ORDER BY part",
+        [pos],
+        |row| Ok(row.get(0)?),
+    )?;
+    Ok(Some(Snapshot {
+        pos: pos.cast_unsigned(),
+        body: parts.concat(),
+    }))
+}
+
+/// The first row, read by `from`.
+pub(super) fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    from: impl FnOnce(&SqlRow<'_>) -> Result<T, LogError>,
+) -> Result<Option<T>, LogError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(from).transpose()
+}
+
+/// Every row, read by `from`.
+pub(super) fn many<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    mut from: impl FnMut(&SqlRow<'_>) -> Result<T, LogError>,
+) -> Result<Vec<T>, LogError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(from(row)?);
+    }
+    Ok(all)
+}
