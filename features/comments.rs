@@ -73,6 +73,7 @@ impl Feature for Comments {
                 Self::list,
             )
             .returns::<CommentList>(200, "Comments, oldest first")
+            .message_field::<u64>("comments", "How many comments it has")
     }
 
     fn event(_: &Commented, telling: &Telling<'_>) -> Option<Event> {

@@ -32,6 +32,17 @@ pub struct RateLimit {
 
 feature!(RateLimit);
 
+/// How a user stands, in their own `/status`.
+#[derive(Serialize, JsonSchema)]
+struct Standing {
+    /// How many messages a period allows.
+    messages: u64,
+    /// How many are left in this one.
+    left: u64,
+    /// When this one ends, if one has begun.
+    until: Option<String>,
+}
+
 /// A post to the common chat counted in the period that ends then.
 #[derive(Serialize, Deserialize)]
 pub struct Counted {
@@ -63,6 +74,10 @@ impl Feature for RateLimit {
         Ok(Self { settings })
     }
 
+    fn routes() -> Routes<Self> {
+        Routes::new().user_part::<Standing>("How much one may still post to the common chat")
+    }
+
     fn check(&self, state: &Periods, draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<Counted> {
         if draft.kind() != Kind::Common || draft.purpose != Purpose::PostNow {
             return Verdict::pass();
@@ -83,11 +98,11 @@ impl Feature for RateLimit {
             Verdict::refuse(problem.retry_after(seconds))
         };
         let policy = format!("\"common\";q={messages};w={}", per.as_ms().div_ceil(1000));
-        let standing = |left: u64| format!("\"common\";r={left};t={seconds}");
+        let limit = |left: u64| format!("\"common\";r={left};t={seconds}");
         verdict.header("ratelimit-policy", &policy, &policy).header(
             "ratelimit",
-            &standing(left.saturating_sub(1)),
-            &standing(left),
+            &limit(left.saturating_sub(1)),
+            &limit(left),
         )
     }
 
@@ -113,9 +128,11 @@ impl Feature for RateLimit {
         let Subject::User(user) = of else { return };
         let running = state.running(*user, view.now());
         let count = running.map_or(0, |period| period.count);
-        to.set("messages", self.settings.messages);
-        to.set("left", self.settings.messages.saturating_sub(count));
-        to.set("until", running.map(|period| period.until.to_string()));
+        to.set_all(&Standing {
+            messages: self.settings.messages,
+            left: self.settings.messages.saturating_sub(count),
+            until: running.map(|period| period.until.to_string()),
+        });
     }
 }
 

@@ -46,6 +46,10 @@ impl Feature for Ttl {
         Ok(Self { settings })
     }
 
+    fn routes() -> Routes<Self> {
+        Routes::new().message_field::<Option<String>>("expires", "When it ends, once that is known")
+    }
+
     fn check(&self, (): &(), draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<()> {
         let Settings { after, undelivered } = self.settings;
         if draft.purpose != Purpose::PostNow || draft.beside.is_some() {

@@ -33,7 +33,7 @@ use crate::time::Time;
 pub use erased::Features;
 pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
 pub use routes::{Ask, Call, NoQuery, Paging, Routes, parse_json, parse_query};
-pub(crate) use routes::{Boxed, Handler, MakeSchema, Prepare, Route, Run, limit};
+pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Prepare, Route, Run, limit};
 pub use verdict::Verdict;
 
 /// One feature. Every method has a quiet default; see the module's head for their order.
@@ -116,7 +116,7 @@ pub struct Registration {
     pub(crate) table: fn() -> FeatureTable,
     pub(crate) state: StateOps,
     pub(crate) build: fn(&crate::config::Config) -> Result<Box<dyn Erased>, String>,
-    pub(crate) routes: fn() -> Vec<Route>,
+    pub(crate) routes: fn() -> (Vec<Route>, Vec<Field>),
 }
 
 inventory::collect!(Registration);
@@ -131,7 +131,7 @@ impl Registration {
             table: || FeatureTable::of::<F::Settings>(F::NAME, F::ABOUT),
             state: StateOps::of::<F>(),
             build: erased::build::<F>,
-            routes: || F::routes().into_routes(),
+            routes: || F::routes().into_parts(),
         }
     }
 }

@@ -6,11 +6,12 @@ pub(crate) mod schemas;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::feature::{Route, Run};
+use crate::feature::{Field, Route, Run};
 use schemas::ProblemView;
 
-/// The document for these routes; each comes with the name of its feature, or `core`.
-pub(crate) fn document(routes: &[(&str, Route)]) -> Value {
+/// The document for these routes, each with the name of its feature or `core`, and for the fields
+/// that features add.
+pub(crate) fn document(routes: &[(&str, Route)], fields: &[Field]) -> Value {
     let mut settings = SchemaSettings::openapi3();
     // OpenAPI 3.1 is JSON Schema 2020-12.
     settings.meta_schema = None;
@@ -23,7 +24,18 @@ pub(crate) fn document(routes: &[(&str, Route)]) -> Value {
         methods[route.method.as_str().to_lowercase()] = operation(owner, route, &mut generator);
     }
     let problem = generator.subschema_for::<ProblemView>();
-    let schemas = generator.take_definitions(true);
+    let added: Vec<_> = fields
+        .iter()
+        .map(|field| (field, (field.schema)(&mut generator)))
+        .collect();
+    let mut schemas = generator.take_definitions(true);
+    for (field, schema) in added {
+        let mut schema = schema.to_value();
+        schema["description"] = field.about.into();
+        if let Some(schemas) = schemas.get_mut(field.of) {
+            schemas["properties"][field.name] = schema;
+        }
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -100,6 +112,14 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
             }));
         }
     }
+    if route.streams {
+        parameters.push(json!({
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The cursor of the last event that arrived; it goes before `after`",
+            "schema": {"type": "string"},
+        }));
+    }
     if route.method == http::Method::POST && !route.open && matches!(route.run, Run::Write(_)) {
         parameters.push(json!({
             "name": "Idempotency-Key",
@@ -132,10 +152,17 @@ fn inlined(make: crate::feature::MakeSchema, generator: &mut SchemaGenerator) ->
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = json!({"default": {"$ref": "#/components/responses/problem"}});
+    let content = |schema: Value| {
+        let mut content = json!({"application/json": {"schema": schema}});
+        if route.streams {
+            content["text/event-stream"] = json!({"schema": {"type": "string"}});
+        }
+        content
+    };
     for (status, about, schema) in &route.returns {
         let mut response = json!({"description": about});
         if let Some(schema) = schema {
-            response["content"] = json!({"application/json": {"schema": schema(generator)}});
+            response["content"] = content(schema(generator).to_value());
         }
         responses[status.to_string()] = response;
     }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -133,7 +135,11 @@ pub(crate) async fn json_body(
     optional: bool,
 ) -> Result<Bytes, Problem> {
     let max = usize::try_from(core.config.server.body.bytes()).unwrap_or(usize::MAX);
-    let kind = request.headers().get(CONTENT_TYPE).cloned();
+    let mut kinds = request.headers().get_all(CONTENT_TYPE).iter().cloned();
+    let (kind, another) = (kinds.next(), kinds.next());
+    if another.is_some() || request.headers().contains_key(CONTENT_ENCODING) {
+        return Err(unsupported_type());
+    }
     if kind.is_none() && optional {
         let bytes = request.body_mut().bytes(max).await?;
         if bytes.is_empty() {
@@ -166,7 +172,7 @@ pub(crate) async fn json_body(
 }
 
 fn unsupported_type() -> Problem {
-    let detail = "the body must be JSON: `Content-Type: application/json`";
+    let detail = "the body must be plain JSON: one `Content-Type: application/json`, no encoding";
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_type",

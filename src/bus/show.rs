@@ -1,5 +1,6 @@
 //! What features add to answers and events.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -112,6 +113,15 @@ fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
 pub struct Fields(pub(crate) Map<String, Value>);
 
 impl Fields {
+    /// Sets every field of a struct.
+    pub fn set_all(&mut self, part: &impl Serialize) {
+        if let Ok(Value::Object(fields)) = serde_json::to_value(part) {
+            for (name, value) in fields {
+                self.set(&name, value);
+            }
+        }
+    }
+
     /// Sets a field. The core's own fields come first and cannot be set again.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         if !self.0.contains_key(name) {

@@ -90,9 +90,9 @@ impl<'a> View<'a> {
     }
 
     /// Whom an `address` names for `user`: 404 `unknown_chat` where it is nothing that they see,
-    /// 422 where it is no address.
-    pub fn address(&self, address: &str, user: UserId) -> Result<Address, Problem> {
-        chat::resolve(&self.world.chat, address, user)
+    /// 422 where it is no address, naming the `field` that it stands in.
+    pub fn address(&self, field: &str, address: &str, user: UserId) -> Result<Address, Problem> {
+        chat::resolve(&self.world.chat, field, address, user)
     }
 
     /// A message's or chat's address as everyone in it reads it.

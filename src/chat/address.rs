@@ -8,8 +8,13 @@ use crate::http::Problem;
 use crate::log::{ChatId, UserId};
 
 /// What an address names for a user: 404 `unknown_chat` where they see nothing by it, 422 where
-/// it is no address.
-pub fn resolve(state: &State, address: &str, user: UserId) -> Result<Address, Problem> {
+/// it is no address, naming the `field` that it stands in.
+pub fn resolve(
+    state: &State,
+    field: &str,
+    address: &str,
+    user: UserId,
+) -> Result<Address, Problem> {
     if address == "common" {
         return Ok(Address::Chat(ChatId::COMMON));
     }
@@ -23,7 +28,7 @@ pub fn resolve(state: &State, address: &str, user: UserId) -> Result<Address, Pr
         return Err(unknown_chat());
     }
     Err(invalid(
-        "to",
+        field,
         "an address is `common`, `@name` or `room:UUID`",
     ))
 }

@@ -56,13 +56,27 @@ pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Res
     let bytes = json_body(&core, &mut request, false).await?;
     let connect: Connect = parse_json(&bytes)?;
     let name = Name::parse(&connect.name)?;
+    let answer = connect_as(core, &name, connect, request.headers()).await;
+    if let Err(problem) = &answer {
+        // Whoever watches for guessed passwords must see whose.
+        tracing::info!(user = name.as_str(), code = %problem.code, "not connected");
+    }
+    answer
+}
+
+async fn connect_as(
+    core: Arc<Core>,
+    name: &Name,
+    connect: Connect,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     if let Some(password) = &connect.password {
         password::check(password)?;
     }
-    let agent = agent(request.headers());
-    let bearer = bearer(request.headers()).map(hash);
+    let agent = agent(headers);
+    let bearer = bearer(headers).map(hash);
     for _ in 0..RACES {
-        let claim = claim(&core, &name, connect.password.clone(), bearer.as_deref()).await?;
+        let claim = claim(&core, name, connect.password.clone(), bearer.as_deref()).await?;
         let client = Uuid::new_v4();
         let token = new_token()?;
         let is_new = matches!(claim, Claim::New(_));

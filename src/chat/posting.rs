@@ -29,7 +29,7 @@ pub(super) struct Read {
 
 /// `POST /send`
 pub(super) fn send(tx: &mut Tx<'_>, call: &Call, body: &Send) -> Result<Answer, Problem> {
-    let to = tx.address(&body.to, call.user)?;
+    let to = tx.address("to", &body.to, call.user)?;
     tx.post(&Draft::message(call.user, to, &body.text))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn read(tx: &mut Tx<'_>, call: &Call, body: &Read) -> Result<Answer, 
     let chats = match (&body.chat, body.upto) {
         (None, Some(_)) => return Err(invalid("chat", "`upto` needs its `chat`")),
         (None, None) => tx.world().chat.chats_of(call.user),
-        (Some(address), _) => match tx.address(address, call.user)? {
+        (Some(address), _) => match tx.address("chat", address, call.user)? {
             Address::Chat(chat) => vec![chat],
             Address::User(peer) => tx
                 .world()

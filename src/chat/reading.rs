@@ -16,7 +16,7 @@ use crate::server::Core;
 use crate::time::Time;
 
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct History {
+pub(super) struct HistoryQuery {
     /// Which chat.
     chat: String,
     /// The last messages before this id.
@@ -32,7 +32,7 @@ pub(super) struct History {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct Unread {
+pub(super) struct UnreadQuery {
     /// How many: 50 by default, at most 200.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -40,7 +40,7 @@ pub(super) struct Unread {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct Users {
+pub(super) struct UsersQuery {
     /// Those whose names follow this one.
     #[serde(default)]
     after: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct Users {
 pub(super) async fn history(
     core: Arc<Core>,
     call: Call,
-    query: History,
+    query: HistoryQuery,
 ) -> Result<Answer, Problem> {
     let limit = limit(query.limit)?;
     let page = match (query.before, query.after) {
@@ -67,19 +67,11 @@ pub(super) async fn history(
     };
     let chat = core
         .bus
-        .read(|view| match view.address(&query.chat, call.user) {
-            Ok(Address::Chat(chat)) => Ok(Some(chat)),
-            Ok(Address::User(peer)) => Ok(view.world().chat.private(call.user, peer)),
-            Err(problem) => Err(problem),
+        .read(|view| match view.address("chat", &query.chat, call.user)? {
+            Address::Chat(chat) => Ok(Some(chat)),
+            Address::User(peer) => Ok(view.world().chat.private(call.user, peer)),
         })
-        .await?
-        .map_err(|problem| {
-            if problem.code == "invalid" {
-                problem.with("field", "chat")
-            } else {
-                problem
-            }
-        })?;
+        .await??;
     let rows = match chat {
         // Nobody has written there yet.
         None => (Vec::new(), false),
@@ -101,7 +93,11 @@ pub(super) async fn message(core: Arc<Core>, call: Call) -> Result<Answer, Probl
 }
 
 /// `GET /unread`
-pub(super) async fn unread(core: Arc<Core>, call: Call, query: Unread) -> Result<Answer, Problem> {
+pub(super) async fn unread(
+    core: Arc<Core>,
+    call: Call,
+    query: UnreadQuery,
+) -> Result<Answer, Problem> {
     let limit = limit(query.limit)?;
     let chats = core
         .bus
@@ -116,7 +112,7 @@ pub(super) async fn unread(core: Arc<Core>, call: Call, query: Unread) -> Result
 }
 
 /// `GET /users`
-pub(super) async fn users(core: Arc<Core>, query: Users) -> Result<Answer, Problem> {
+pub(super) async fn users(core: Arc<Core>, query: UsersQuery) -> Result<Answer, Problem> {
     let limit = limit(query.limit)?;
     let online = core.hub.online();
     let lately = core.bus.seen_lately();

@@ -83,6 +83,7 @@ pub(crate) fn routes() -> Vec<Route> {
             })),
         )
         .query::<events::Query>()
+        .streams()
         .returns::<EventPage>(200, "The stream, or what a poll found")
         .add(
             Method::GET,
@@ -104,7 +105,8 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .open()
         .returns::<serde_json::Value>(200, "OpenAPI 3.1")
-        .into_routes()
+        .into_parts()
+        .0
 }
 
 impl Routes<()> {

@@ -26,6 +26,9 @@ use super::text::{Zone, safe_line};
 use super::worker::{Job, QUEUE, Worker};
 use super::{Error, Output};
 
+/// How long the prompt waits to hear whether there is a chat.
+const SWITCH: Duration = Duration::from_secs(2);
+
 /// How many typed lines are kept.
 const MAX_HISTORY: usize = 1_000;
 /// How often a password is asked for.
@@ -104,12 +107,18 @@ fn read(editor: &mut Lines, history: &Path, jobs: &SyncSender<Job>) -> Result<()
                 }
                 continue;
             }
-            Ok(Some(command)) => {
-                if let Command::To(chat) = &command {
-                    current.clone_from(chat);
+            Ok(Some(Command::To(chat))) => {
+                let (known, answer) = sync_channel(1);
+                // Without an answer it switches all the same: what was meant for somebody must
+                // not go to where the last line went.
+                if jobs.try_send(Job::Switch(chat.clone(), known)).is_ok()
+                    && answer.recv_timeout(SWITCH) != Ok(false)
+                {
+                    current = chat;
                 }
-                Job::Run(command, current.clone())
+                continue;
             }
+            Ok(Some(command)) => Job::Run(command, current.clone()),
             Err(why) => Job::Wrong(why),
         };
         match jobs.try_send(job) {

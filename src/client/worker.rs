@@ -31,6 +31,8 @@ pub enum Job {
     Run(Command, String),
     /// A line that was not understood, and why.
     Wrong(String),
+    /// Asks whether there is such a chat to write to; answers false when there is none.
+    Switch(String, SyncSender<bool>),
     /// Ends this client; answers whether it is done.
     LogOut(SyncSender<bool>),
     /// Something was shown that is to be marked as read.
@@ -91,6 +93,12 @@ impl Worker {
             let failure = match job {
                 Ok(Job::Run(command, to)) => self.command(command, &to).err(),
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
+                Ok(Job::Switch(chat, known)) => {
+                    let failure = self.command(Command::To(chat.clone()), &chat).err();
+                    // Who asked may have gone on without waiting.
+                    let _ = known.send(!matches!(failure, Some(Failure::Refused(_))));
+                    failure
+                }
                 Ok(Job::LogOut(done)) => {
                     let out = self.log_out();
                     // Who asked may have left without waiting.
@@ -473,6 +481,15 @@ mod tests {
             "trouble: there is no such chat",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_chat_that_is_refused_is_told_to_who_would_switch_to_it() {
+        let (switch, known) = sync_channel(1);
+        let jobs = vec![Job::Switch("@nobody".to_owned(), switch), Job::End];
+        let (_, lines) = run(session_with_posts(), true, jobs);
+        assert_eq!(known.recv(), Ok(false));
+        assert_eq!(lines, ["trouble: there is no such chat"]);
     }
 
     #[test]

@@ -42,7 +42,18 @@ pub(crate) struct Route {
     pub(crate) returns: Vec<(u16, &'static str, Option<MakeSchema>)>,
     /// Whether it is answered without a token.
     pub(crate) open: bool,
+    /// Whether it can be answered as a stream of events.
+    pub(crate) streams: bool,
     pub(crate) run: Run,
+}
+
+/// A field that a feature adds to what others declare.
+pub(crate) struct Field {
+    /// The schema that it is added to.
+    pub(crate) of: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) schema: MakeSchema,
 }
 
 /// Makes the JSON schema of a type.
@@ -87,6 +98,7 @@ impl Call {
 /// The paths of a feature, in the making.
 pub struct Routes<F> {
     routes: Vec<Route>,
+    fields: Vec<Field>,
     feature: PhantomData<fn() -> F>,
 }
 
@@ -101,12 +113,13 @@ impl<F> Routes<F> {
     pub fn new() -> Self {
         Self {
             routes: Vec::new(),
+            fields: Vec::new(),
             feature: PhantomData,
         }
     }
 
-    pub(crate) fn into_routes(self) -> Vec<Route> {
-        self.routes
+    pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Field>) {
+        (self.routes, self.fields)
     }
 
     pub(crate) fn add(
@@ -125,6 +138,7 @@ impl<F> Routes<F> {
             query: None,
             returns: Vec::new(),
             open: false,
+            streams: false,
             run,
         });
         self
@@ -146,6 +160,10 @@ impl<F> Routes<F> {
     #[must_use]
     pub fn body_optional(self) -> Self {
         self.last(|route| route.body_optional = true)
+    }
+
+    pub(crate) fn streams(self) -> Self {
+        self.last(|route| route.streams = true)
     }
 
     pub(crate) fn body<B: JsonSchema>(self) -> Self {
@@ -173,6 +191,40 @@ impl<F> Routes<F> {
 }
 
 impl<F: Feature> Routes<F> {
+    /// Says that [`Feature::show`] adds a field to messages, for the API's description.
+    #[must_use]
+    pub fn message_field<T: JsonSchema>(self, name: &'static str, about: &'static str) -> Self {
+        self.field::<T>("Message", name, about)
+    }
+
+    /// Says that [`Feature::show`] adds a part to the user's own view of themselves.
+    #[must_use]
+    pub fn user_part<T: JsonSchema>(self, about: &'static str) -> Self {
+        self.field::<T>("Self", F::NAME, about)
+    }
+
+    /// Says that [`Feature::show`] adds a part to chats.
+    #[must_use]
+    pub fn chat_part<T: JsonSchema>(self, about: &'static str) -> Self {
+        self.field::<T>("Chat", F::NAME, about)
+    }
+
+    fn field<T: JsonSchema>(
+        mut self,
+        of: &'static str,
+        name: &'static str,
+        about: &'static str,
+    ) -> Self {
+        let schema = SchemaGenerator::subschema_for::<T>;
+        self.fields.push(Field {
+            of,
+            name,
+            about,
+            schema,
+        });
+        self
+    }
+
     /// A POST with a JSON body, decided on the writer. `decide` may be run again: it changes
     /// nothing but what it records.
     #[must_use]
@@ -360,6 +412,15 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(malformed(format!("the body is not UTF-8: {error}")));
     }
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        // A list of a struct's values would pass for the struct.
+        return Err(
+            match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+                Ok(_) => invalid("body", "the body must be a JSON object"),
+                Err(error) => malformed(format!("the body is not JSON: {error}")),
+            },
+        );
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut deserializer);
     match parsed {
@@ -383,19 +444,29 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// Reads a query: 422 `invalid` naming the field where a value is of the wrong type.
 pub fn parse_query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
-    let pairs = serde_urlencoded::Deserializer::new(form_pairs(query.unwrap_or_default()));
-    serde_path_to_error::deserialize(pairs).map_err(|error| wrong_type(&error))
-}
-
-fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
-    form_urlencoded::parse(query.as_bytes())
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let pairs = serde_urlencoded::Deserializer::new(pairs);
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let path = error.path().to_string();
+        if path == "." {
+            return wrong_type(&error);
+        }
+        // In a query everything is text, so that only numbers can be wrong.
+        invalid(&path, format!("`{path}` must be a whole number"))
+    })
 }
 
 fn wrong_type<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Problem {
     let path = error.path().to_string();
     let said = error.inner().to_string();
-    // The place in the text helps nobody: the field is named.
+    // The place in the text helps nobody: the field is named. Nor do the names of Rust's types.
     let said = said.split(" at line ").next().unwrap_or_default();
+    let said = ["u64", "u32", "u16", "u8", "usize", "i64"]
+        .iter()
+        .find_map(|number| said.strip_suffix(&format!("expected {number}")))
+        .map_or(said.to_owned(), |said| {
+            format!("{said}expected a whole number")
+        });
     if path == "." {
         // A missing field is its parent's error, with its name in the sentence.
         let field = said.split('`').nth(1).unwrap_or("body").to_owned();
@@ -445,7 +516,9 @@ mod tests {
             (422, "count".into())
         );
         assert_eq!(refusal(b"{}"), (422, "to".into()));
-        assert_eq!(refusal(b"[]").0, 422);
+        for no_object in [&b"[]"[..], b"[\"common\", 1]", b"5", b"null", b" \"x\""] {
+            assert_eq!(refusal(no_object), (422, "body".into()), "{no_object:?}");
+        }
         assert!(parse_json::<Send>(br#"{"to": "a", "more": [1]}"#).is_ok());
     }
 

@@ -244,11 +244,9 @@ impl<S: Service> Connection<'_, S> {
                     if let Watched::Broken = watched {
                         return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                     }
-                    if endless {
-                        return Poll::Ready(Ok(false));
-                    }
                 }
-                let ends = endless && drain.as_mut().poll(cx).is_ready();
+                // What waits is still written: it may be all that the client wants.
+                let ends = endless && (gone || drain.as_mut().poll(cx).is_ready());
                 match source.poll_chunks(cx, &mut chunks) {
                     Poll::Ready(more) => Poll::Ready(more.map(|more| more && !ends)),
                     Poll::Pending if ends => Poll::Ready(Ok(false)),

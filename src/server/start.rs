@@ -211,16 +211,17 @@ async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), Se
 
 fn limits(config: &Config) -> Limits {
     let server = &config.server;
+    let head = usize::try_from(server.head.bytes()).unwrap_or(usize::MAX);
     Limits {
         connections: server.connections,
-        head: usize::try_from(server.head.bytes()).unwrap_or(usize::MAX),
+        request_line: head,
+        head,
         fields: server.fields,
         head_timeout: server.head_timeout.to_std(),
         body_timeout: server.body_timeout.to_std(),
         idle_timeout: server.idle_timeout.to_std(),
         write_timeout: server.write_timeout.to_std(),
         drain_timeout: DRAIN,
-        ..Limits::default()
     }
 }
 
@@ -236,17 +237,18 @@ fn core(
         .map(|route| ("core", route))
         .collect();
     let mut off = Vec::new();
+    let mut fields = Vec::new();
     for registration in registry() {
-        let routes = (registration.routes)()
-            .into_iter()
-            .map(|route| (registration.name, route));
+        let (routes, added) = (registration.routes)();
+        let routes = routes.into_iter().map(|route| (registration.name, route));
         if features.is_on(registration.name) {
-            described.extend(routes)
+            described.extend(routes);
+            fields.extend(added);
         } else {
-            off.extend(routes)
+            off.extend(routes);
         }
     }
-    let openapi = openapi::document(&described).to_string().into();
+    let openapi = openapi::document(&described, &fields).to_string().into();
     let mut router = Router::new();
     let on = described.into_iter().map(|(_, route)| (route, None));
     let off = off.into_iter().map(|(name, route)| (route, Some(name)));

@@ -247,7 +247,7 @@ impl Feature for Poll {
 
 impl Poll {
     fn ask(&self, tx: &mut Tx<'_>, call: &Call, new: &NewPoll) -> Result<Answer, Problem> {
-        let to = tx.address(new.to.as_deref().unwrap_or("common"), call.user)?;
+        let to = tx.address("to", new.to.as_deref().unwrap_or("common"), call.user)?;
         let most = self.settings.options;
         if !(2..=most).contains(&new.options.len()) {
             let count = new.options.len();
