@@ -314,9 +314,23 @@ impl Reading {
         query::read(&self.connection, after, limit)
     }
 
+    /// Counts what lies beside messages, of all of them at once.
     fn count(&self, rows: &mut [MessageRow]) -> Result<(), LogError> {
-        for row in rows {
-            row.counts = query::counts(&self.connection, row.id)?;
+        let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+        let counts = many(
+            &self.connection,
+            "SELECT message, owner, count(*) FROM rows
+             WHERE message IN (SELECT value FROM json_each(?1)) GROUP BY message, owner",
+            [format!("[{}]", ids.join(","))],
+            |row| {
+                let id = row.get::<_, i64>(0)?.cast_unsigned();
+                Ok((id, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()))
+            },
+        )?;
+        for (id, owner, count) in counts {
+            if let Some(row) = rows.iter_mut().find(|row| row.id == id) {
+                row.counts.insert(owner, count);
+            }
         }
         Ok(())
     }
