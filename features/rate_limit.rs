@@ -83,7 +83,7 @@ impl Feature for RateLimit {
             return Verdict::pass();
         }
         let Settings { messages, per } = self.settings;
-        let running = state.running(draft.from, tx.now());
+        let running = state.running(draft.from, tx.now(), per);
         let until = running.map_or(tx.now().plus(per), |period| period.until);
         let left = messages.saturating_sub(running.map_or(0, |period| period.count));
         let seconds = tx.now().seconds_until(until);
@@ -126,7 +126,7 @@ impl Feature for RateLimit {
 
     fn show(&self, state: &Periods, of: &Subject<'_>, view: &View<'_>, to: &mut Fields) {
         let Subject::User(user) = of else { return };
-        let running = state.running(*user, view.now());
+        let running = state.running(*user, view.now(), self.settings.per);
         let count = running.map_or(0, |period| period.count);
         to.set_all(&Standing {
             messages: self.settings.messages,
@@ -137,12 +137,11 @@ impl Feature for RateLimit {
 }
 
 impl Periods {
-    /// A user's period, if it has not ended.
-    fn running(&self, user: UserId, now: Time) -> Option<UserPeriod> {
-        self.users
-            .get(&user)
-            .copied()
-            .filter(|period| period.until > now)
+    /// A user's period, if it has not ended. One that ends further away than a period is long was
+    /// begun by a clock that was wrong, or under other settings: it counts no more.
+    fn running(&self, user: UserId, now: Time, per: Period) -> Option<UserPeriod> {
+        let period = self.users.get(&user).copied()?;
+        (period.until > now && period.until <= now.plus(per)).then_some(period)
     }
 
     /// Drops what has ended, so that this holds only those who posted lately.
@@ -175,7 +174,7 @@ mod tests {
 
     fn counted(state: &Periods, user: u64, now: i64) -> Option<u64> {
         state
-            .running(UserId(user), Time(now))
+            .running(UserId(user), Time(now), Period::ms(100))
             .map(|period| period.count)
     }
 
@@ -188,6 +187,15 @@ mod tests {
         assert_eq!(counted(&state, 1, 100), None);
         count(&mut state, 1, 150, 250);
         assert_eq!(counted(&state, 1, 150), Some(1));
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_locks_nobody_out() {
+        let mut state = Periods::default();
+        count(&mut state, 1, 1_000_000, 1_000_100);
+        assert_eq!(counted(&state, 1, 50), None);
+        count(&mut state, 1, 50, 150);
+        assert_eq!(counted(&state, 1, 50), Some(1));
     }
 
     #[test]

@@ -389,25 +389,7 @@ fn a_backup_of_a_running_server_restores_all_of_it_as_a_new_epoch() {
     ann.say("after the backup");
     let later = bob.cursor();
 
-    server.kill();
-    let data = server.data();
-    std::fs::remove_dir_all(&data).expect("the data folder goes");
-    let restored = server.folder().join("restored");
-    std::fs::create_dir(&restored).expect("a new folder");
-    let status = Command::new("tar")
-        .arg("-xf")
-        .arg(&file)
-        .arg("-C")
-        .arg(&restored)
-        .status()
-        .expect("tar is there");
-    assert!(status.success());
-    // The tar holds either the data folder or its content.
-    let inner = restored.join("data");
-    let source = if inner.is_dir() { inner } else { restored };
-    std::fs::rename(source, &data).expect("the folder moves");
-    server.restart();
-
+    restore(&mut server, &file);
     assert_eq!(
         (ann.history("common"), bob.messages("@ann"), bob.unread()),
         before
@@ -421,6 +403,32 @@ fn a_backup_of_a_running_server_restores_all_of_it_as_a_new_epoch() {
         ann.say("next");
         events.until_text("next");
     }
+
+    // Restored once more, it is yet another history: ids are given again to other messages.
+    let second_life = bob.cursor();
+    ann.say("in the second life");
+    restore(&mut server, &file);
+    ann.say("in the third life");
+    ann.say("in the third life again");
+    let mut events = bob.events_after(&second_life);
+    assert_eq!(events.any().event, "reset");
+}
+
+/// Kills the server and starts it again on what a backup holds.
+fn restore(server: &mut Server, file: &std::path::Path) {
+    server.kill();
+    let data = server.data();
+    std::fs::remove_dir_all(&data).expect("the data folder goes");
+    std::fs::create_dir(&data).expect("a new folder");
+    let status = Command::new("tar")
+        .arg("-xf")
+        .arg(file)
+        .arg("-C")
+        .arg(&data)
+        .status()
+        .expect("tar is there");
+    assert!(status.success());
+    server.restart();
 }
 
 #[test]

@@ -141,7 +141,6 @@ impl Hub {
             return None;
         }
         let was_online = streams.is_online(user);
-        streams.lingering.remove(&user);
         if !was_online {
             self.tell_presence(&streams, user, true);
         }
@@ -265,7 +264,9 @@ impl Hub {
             .collect();
         for user in over {
             streams.lingering.remove(&user);
-            self.tell_presence(&streams, user, false);
+            if !streams.is_online(user) {
+                self.tell_presence(&streams, user, false);
+            }
         }
     }
 
@@ -312,9 +313,10 @@ impl Drop for Registered {
             if mailboxes.is_empty() {
                 streams.by_user.remove(&user);
                 if self.lingers && !streams.stopped {
-                    streams.lingering.insert(user, Instant::now() + LINGER);
+                    let until = Instant::now() + LINGER;
+                    streams.lingering.insert(user, until);
                     self.hub.rearm.notify_one();
-                } else {
+                } else if !streams.lingering.contains_key(&user) {
                     self.hub.tell_presence(&streams, user, false);
                 }
             }

@@ -253,6 +253,16 @@ async fn join(bus: &Bus, name: &str) -> Result<Answer, Problem> {
     bus.submit(None, None, Box::new(decide)).await
 }
 
+/// Waits until something holds that no event announces.
+async fn until(holds: impl Fn() -> bool) {
+    bounded(async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 async fn bounded<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future)
         .await
@@ -268,9 +278,7 @@ async fn requests_that_wait_share_one_append() {
         let bus = bench.bus.clone();
         async move { join(&bus, "first").await }
     });
-    while *bench.script.commits.lock().expect("unpoisoned") == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| *bench.script.commits.lock().expect("unpoisoned") > 0).await;
     let waiting: Vec<_> = (0..100)
         .map(|n| {
             let bus = bench.bus.clone();
@@ -278,9 +286,7 @@ async fn requests_that_wait_share_one_append() {
         })
         .collect();
     // All of them are in the queue once a read-only look at its capacity says so.
-    while bench.bus.waiting() < 100 {
-        tokio::task::yield_now().await;
-    }
+    until(|| bench.bus.waiting() == 100).await;
     release.send(()).expect("the writer waits");
     assert!(bounded(first).await.expect("no panic").is_ok());
     for one in waiting {
@@ -298,9 +304,7 @@ async fn nothing_is_answered_or_read_before_it_is_durable() {
         let bus = bench.bus.clone();
         async move { join(&bus, "ann").await }
     });
-    while !bench.knows("ann") {
-        tokio::task::yield_now().await;
-    }
+    until(|| bench.knows("ann")).await;
     let read = tokio::spawn({
         let bus = bench.bus.clone();
         async move { bus.read(|view| view.find_user("ann").is_some()).await }

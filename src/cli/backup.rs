@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::log::sqlite;
 
@@ -91,10 +91,8 @@ fn copy_database(from: &Path, to: &Path) -> Result<(), BackupError> {
     source.busy_timeout(std::time::Duration::from_secs(30))?;
     source.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
     let copy = Connection::open(to)?;
-    copy.execute(
-        "UPDATE meta SET value = ?1 WHERE key = 'epoch'",
-        params![sqlite::new_epoch()],
-    )?;
+    // Each start on a copy of this names a history of its own.
+    copy.execute("DELETE FROM meta WHERE key = 'epoch'", [])?;
     Ok(())
 }
 

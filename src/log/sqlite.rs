@@ -453,16 +453,21 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
     } else {
         transaction.execute_batch(include_str!("schema.sql"))?;
         transaction.execute(
-            "INSERT INTO meta (key, value) VALUES ('format', ?1), ('epoch', ?2)",
-            params![FORMAT, new_epoch()],
+            "INSERT INTO meta (key, value) VALUES ('format', ?1)",
+            [FORMAT],
         )?;
     }
+    // A backup has none, so that every folder restored from it is a history of its own.
+    transaction.execute(
+        "INSERT OR IGNORE INTO meta (key, value) VALUES ('epoch', ?1)",
+        [new_epoch()],
+    )?;
     transaction.commit()?;
     Ok(())
 }
 
 /// A name for a history that no other has.
-pub(crate) fn new_epoch() -> String {
+fn new_epoch() -> String {
     format!("{:08x}", uuid::Uuid::new_v4().as_fields().0)
 }
 

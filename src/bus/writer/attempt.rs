@@ -46,7 +46,9 @@ impl Writer {
         }
         let after = world.pos;
         drop(world);
-        self.o.log.commit(before)?;
+        if after > before {
+            self.o.log.commit(before)?;
+        }
         if !noted.seen.is_empty() {
             self.seen_since = None;
         }
