@@ -415,6 +415,7 @@ fn a_backup_of_a_running_server_restores_all_of_it_as_a_new_epoch() {
 }
 
 /// Kills the server and starts it again on what a backup holds.
+#[expect(clippy::expect_used, reason = "a step of a test")]
 fn restore(server: &mut Server, file: &std::path::Path) {
     server.kill();
     let data = server.data();
