@@ -18,3 +18,4 @@ pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
 pub use http::StatusCode;
+pub use uuid::Uuid;

@@ -178,7 +178,10 @@ fn what_it_lists_is_there() {
         for part in path.split('/').skip(1) {
             target.push('/');
             match part {
-                "{id}" => target += &message["id"].to_string(),
+                // Other ids than messages' are UUIDs.
+                "{id}" if path.starts_with("/messages/") => {
+                    target += &message["id"].to_string();
+                }
                 "{name}" => target += "ann",
                 _ if part.starts_with('{') => {
                     known = false;

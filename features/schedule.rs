@@ -1,0 +1,829 @@
+//! **schedule**: messages that are sent later.
+//!
+//! ```sh
+//! curl -H "Authorization: Bearer $TOKEN" $URL/scheduled \
+//!     --json '{"to": "@bob", "text": "lunch?", "in": "10m"}'
+//! curl -H "Authorization: Bearer $TOKEN" $URL/scheduled
+//! curl -H "Authorization: Bearer $TOKEN" -X DELETE $URL/scheduled/3f1c2a9e-...
+//! ```
+//!
+//! ```toml
+//! [features.schedule]
+//! horizon = "365d"
+//! pending = 100
+//! max_late = "24h"
+//! ```
+//!
+//! Address and text are judged when it is made, and again by every rule when it is due. Then it
+//! becomes an ordinary message, in order of due time; a rule that refuses it makes it `failed`,
+//! and so does a server that was down for more than `max_late`. The message and the fact that it
+//! was sent are records of one decision, which are durable together or not at all: so it is sent
+//! exactly once. What was sent or failed is shown for 7 days.
+//!
+//! The text lies in a row of its own while it waits, and goes with the sending: from then on the
+//! message has it. A failed one keeps its text until it is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use veche::prelude::*;
+
+/// How long it is shown what was sent or failed.
+const SHOWN: Period = Period::days(7);
+
+/// How many of those are shown to a user, as a multiple of those who may wait: so that what is
+/// remembered has a bound.
+const SHOWN_PER_PENDING: usize = 10;
+
+/// Forgotten in one go, so that many which end together hold no post up.
+const AT_ONCE: usize = 100;
+
+settings! {
+    /// Messages that are sent later.
+    pub struct Settings {
+        /// How far ahead a message may be scheduled. At least 1s.
+        pub horizon: Period = Period::days(365) => Period::secs(1)..,
+        /// How many messages of one user may wait at once, 1 to 1000000.
+        pub pending: usize = 100 => 1..=1_000_000,
+        /// How late a message may be sent that fell due while the server was down; it fails
+        /// beyond that. At least 1s.
+        pub max_late: Period = Period::hours(24) => Period::secs(1)..,
+    }
+}
+
+/// Messages that wait for their time.
+pub struct Schedule {
+    settings: Settings,
+}
+
+feature!(Schedule);
+
+/// What is to be sent, but for its text.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// Its id, which clients know it by.
+    id: Uuid,
+    /// Its address, as everyone in the chat reads it.
+    to: String,
+    /// When it is due.
+    at: Time,
+}
+
+/// What can happen to a scheduled message. `row` names it: the position of the fact that made it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// It was made. Its text is in this fact's row.
+    Made(Plan),
+    /// Its user took it away.
+    Cancelled {
+        /// Which one.
+        row: Id,
+        /// Its id.
+        id: Uuid,
+    },
+    /// It became a message.
+    Sent {
+        /// Which one.
+        row: Id,
+        /// What it was.
+        plan: Plan,
+        /// The message.
+        message: Id,
+        /// When it is forgotten.
+        until: Time,
+    },
+    /// A rule refused it. Its text is in this fact's row, too, so that its event is whole.
+    Failed {
+        /// Which one.
+        row: Id,
+        /// What it was.
+        plan: Plan,
+        /// Why.
+        why: Reason,
+        /// When it is forgotten.
+        until: Time,
+    },
+    /// It is shown no more.
+    Forgotten {
+        /// Which one.
+        row: Id,
+        /// Its id.
+        id: Uuid,
+    },
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Reason {
+    /// The refusal's code, or `too_late`.
+    code: String,
+    /// The same for people.
+    detail: String,
+}
+
+/// What waits, and what was sent or failed lately.
+#[derive(Default, Serialize, Deserialize)]
+pub struct State {
+    items: BTreeMap<Id, Item>,
+    /// The rows by the ids that clients have.
+    ids: BTreeMap<Uuid, Id>,
+    users: BTreeMap<UserId, Queues>,
+    all: Queues,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Item {
+    by: UserId,
+    plan: Plan,
+    standing: Standing,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Standing {
+    Waiting,
+    Sent { message: Id, until: Time },
+    Failed { copy: Id, why: Reason, until: Time },
+}
+
+/// Rows in the order in which something is to be done with them.
+#[derive(Default, Serialize, Deserialize)]
+struct Queues {
+    /// By due time, then in order of making.
+    waiting: BTreeSet<(Time, Id)>,
+    /// By the time of their being forgotten.
+    done: BTreeSet<(Time, Id)>,
+}
+
+/// What is to be done by itself.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Send(Id),
+    Forget(Vec<Id>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct NewScheduled {
+    /// Where to: `common`, `@name` or `room:UUID`.
+    to: String,
+    /// 1–4000 characters.
+    text: String,
+    /// When to send it, by RFC 3339; or else `in`.
+    #[serde(default)]
+    at: Option<String>,
+    /// How long from now to send it, such as "10m"; or else `at`.
+    #[serde(default, rename = "in")]
+    delay: Option<Period>,
+}
+
+/// A scheduled message.
+#[derive(Serialize, JsonSchema)]
+struct Scheduled<'a> {
+    /// A UUID.
+    id: String,
+    /// Where to.
+    to: &'a str,
+    /// The text; of a sent one as long as its message is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    /// When it is due, or was.
+    at: String,
+    /// `waiting`, `sent` or `failed`.
+    state: &'static str,
+    /// The message that it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Id>,
+    /// Why it failed: the code of the refusal, or `too_late`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct ScheduledList<'a> {
+    scheduled: Vec<Scheduled<'a>>,
+}
+
+/// What waits, in the user's own `/status`.
+#[derive(Serialize, JsonSchema)]
+struct Waiting {
+    /// How many wait.
+    waiting: usize,
+    /// When the next one is due, if any waits.
+    next: Option<String>,
+}
+
+impl Feature for Schedule {
+    const ABOUT: &'static str = "Messages that are sent later, each exactly once";
+
+    type Settings = Settings;
+    type State = State;
+    type Fact = Fact;
+
+    fn new(settings: Settings) -> Result<Self, String> {
+        Ok(Self { settings })
+    }
+
+    fn routes() -> Routes<Self> {
+        Routes::new()
+            .post("/scheduled", "Schedules a message", Self::make)
+            .returns::<Scheduled>(201, "What waits now")
+            .get("/scheduled", "One's scheduled messages", Self::list)
+            .returns::<ScheduledList>(
+                200,
+                "What waits, by due time, then what was sent or failed in the last 7 days",
+            )
+            .delete(
+                "/scheduled/{id}",
+                "Cancels a scheduled message",
+                Self::cancel,
+            )
+            .returns_nothing(204, "It will not be sent")
+            .user_part::<Waiting>("How many messages wait to be sent, and until when")
+    }
+
+    fn apply(state: &mut State, fact: Fact, stamp: &Stamp) {
+        match fact {
+            Fact::Made(plan) => {
+                if let Some(by) = stamp.by {
+                    state.add(stamp.pos, by, plan);
+                }
+            }
+            Fact::Cancelled { row, .. } | Fact::Forgotten { row, .. } => state.remove(row),
+            Fact::Sent {
+                row,
+                message,
+                until,
+                ..
+            } => state.settle(row, until, Standing::Sent { message, until }),
+            Fact::Failed {
+                row, why, until, ..
+            } => {
+                let copy = stamp.pos;
+                state.settle(row, until, Standing::Failed { copy, why, until });
+            }
+        }
+    }
+
+    fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
+        let text = telling.text;
+        Some(match fact {
+            Fact::Made(plan) => {
+                let made = plan.shown(&Standing::Waiting, text);
+                Event::new("scheduled", json!(made))
+            }
+            Fact::Cancelled { id, .. } => Event::new("cancelled", json!({"id": id})),
+            Fact::Sent {
+                plan,
+                message,
+                until,
+                ..
+            } => {
+                let (message, until) = (*message, *until);
+                let sent = Standing::Sent { message, until };
+                Event::new("scheduled_sent", json!(plan.shown(&sent, text)))
+            }
+            Fact::Failed {
+                plan, why, until, ..
+            } => {
+                let failed = Standing::Failed {
+                    copy: telling.id,
+                    why: why.clone(),
+                    until: *until,
+                };
+                Event::new("scheduled_failed", json!(plan.shown(&failed, text)))
+            }
+            Fact::Forgotten { id, .. } => Event::new("scheduled_forgotten", json!({"id": id})),
+        })
+    }
+
+    fn due(&self, state: &State, _: &Tx<'_>) -> Option<Time> {
+        let next = [state.all.waiting.first(), state.all.done.first()];
+        next.into_iter().flatten().map(|(time, _)| *time).min()
+    }
+
+    fn wake(&self, state: &State, tx: &mut Tx<'_>) -> Result<(), Problem> {
+        match state.next(tx.now()) {
+            None => Ok(()),
+            Some(Step::Send(row)) => self.fall_due(state, tx, row),
+            Some(Step::Forget(rows)) => Self::forget(state, tx, &rows),
+        }
+    }
+
+    fn show(&self, state: &State, of: &Subject<'_>, _: &View<'_>, to: &mut Fields) {
+        let Subject::User(user) = of else { return };
+        let waiting = state.users.get(user).map(|queues| &queues.waiting);
+        let next = waiting.and_then(BTreeSet::first);
+        to.set_all(&Waiting {
+            waiting: waiting.map_or(0, BTreeSet::len),
+            next: next.map(|(at, _)| at.to_string()),
+        });
+    }
+}
+
+impl Schedule {
+    fn make(&self, tx: &mut Tx<'_>, call: &Call, new: &NewScheduled) -> Result<Answer, Problem> {
+        let to = tx.address("to", &new.to, call.user)?;
+        let at = self.when(tx.now(), new.at.as_deref(), new.delay)?;
+        let mut draft = Draft::message(call.user, to, &new.text);
+        draft.purpose = Purpose::PostLater;
+        let mut passed = tx.check(&draft)?;
+        self.has_room(tx, call.user)?;
+        let to = match to {
+            Address::Chat(chat) => tx.spell(chat, None),
+            Address::User(peer) => format!("@{}", tx.name(peer).unwrap_or_default()),
+        };
+        let id = Uuid::new_v4();
+        let plan = Plan { id, to, at };
+        let made = Entry::<Self>::new(Fact::Made(plan.clone()))
+            .tell(vec![call.user])
+            .kept()
+            .text(&new.text)
+            .passed(&mut passed);
+        let row = tx.record(made)?;
+        let shown = plan.shown(&Standing::Waiting, Some(&new.text));
+        Ok(Answer::created(json!(shown))
+            .made(row)
+            .headers(passed.headers()))
+    }
+
+    /// The time that is asked for.
+    fn when(&self, now: Time, at: Option<&str>, delay: Option<Period>) -> Result<Time, Problem> {
+        let (field, time) = match (at, delay) {
+            (Some(at), None) => {
+                let time = at.parse();
+                let time: Time = time.map_err(|error| invalid("at", format!("`at`: {error}")))?;
+                ("at", time)
+            }
+            (None, Some(delay)) => ("in", now.plus(delay)),
+            (Some(_), Some(_)) => return Err(invalid("in", "give either `at` or `in`, not both")),
+            (None, None) => return Err(invalid("at", "either `at` or `in` must say when")),
+        };
+        if time < now {
+            return Err(invalid(field, format!("`{field}` is in the past: {time}")));
+        }
+        let horizon = self.settings.horizon;
+        if time > now.plus(horizon) {
+            let detail = format!("`{field}` is too far ahead: {horizon} are allowed");
+            return Err(invalid(field, detail));
+        }
+        Ok(time)
+    }
+
+    fn has_room(&self, tx: &Tx<'_>, user: UserId) -> Result<(), Problem> {
+        let queues = tx.state::<Self>().users.get(&user);
+        let Some(waiting) = queues.map(|queues| &queues.waiting) else {
+            return Ok(());
+        };
+        let most = self.settings.pending;
+        if waiting.len() < most {
+            return Ok(());
+        }
+        let detail = format!("{most} messages may wait at once; cancel one, or wait for the next");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_scheduled", detail);
+        let next = waiting.first().map(|(at, _)| tx.now().seconds_until(*at));
+        Err(problem.retry_after(next.unwrap_or(0).max(1)))
+    }
+
+    fn cancel(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
+        let unknown = || not_found("there is no such scheduled message");
+        let id: Uuid = call.param("id").parse().map_err(|_| unknown())?;
+        let state = tx.state::<Self>();
+        let row = state.ids.get(&id).copied().ok_or_else(unknown)?;
+        let item = state.items.get(&row).filter(|item| item.by == call.user);
+        let item = item.ok_or_else(unknown)?;
+        if let Standing::Sent { message, .. } = item.standing {
+            let detail = "it has been sent already";
+            let problem = Problem::new(StatusCode::CONFLICT, "already_sent", detail);
+            return Err(problem.with("message", message));
+        }
+        let cancelled = Entry::<Self>::new(Fact::Cancelled { row, id });
+        tx.record(cancelled.tell(vec![call.user]))?;
+        tx.erase::<Self>(item.rows(row))?;
+        Ok(Answer::no_content())
+    }
+
+    async fn list(ask: Ask<Self>, _: NoQuery) -> Result<Answer, Problem> {
+        let user = ask.call.user;
+        let items = ask.view(|view| view.state::<Self>().of(user)).await?;
+        let mut found = Vec::with_capacity(items.len());
+        for (row, item) in items {
+            if let Some((item, text)) = Self::read(&ask, row, item).await? {
+                found.push((item.order(row), item, text));
+            }
+        }
+        // What was sent while it was being read has another place now.
+        found.sort_by_key(|(order, ..)| *order);
+        let shown = found
+            .iter()
+            .map(|(_, item, text)| item.plan.shown(&item.standing, text.as_deref()));
+        Ok(Answer::ok(json!({"scheduled": shown.collect::<Vec<_>>()})))
+    }
+
+    /// One's text; none of a message that is gone. What changed since it was looked up is given
+    /// as it is now, and nothing where it was cancelled meanwhile.
+    async fn read(
+        ask: &Ask<Self>,
+        row: Id,
+        mut item: Item,
+    ) -> Result<Option<(Item, Option<String>)>, Problem> {
+        // Its row goes once, with the sending or the cancelling.
+        for _ in 0..2 {
+            if let Standing::Sent { message, .. } = item.standing {
+                return match ask.message(message).await {
+                    Ok(message) => Ok(Some((item, Some(message.text)))),
+                    Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+                        Ok(Some((item, None)))
+                    }
+                    Err(problem) => Err(problem),
+                };
+            }
+            if let Some(kept) = ask.row(row).await? {
+                return Ok(Some((item, kept.text)));
+            }
+            let newer = ask.view(|view| view.state::<Self>().items.get(&row).cloned());
+            match newer.await? {
+                Some(newer) => item = newer,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends one, or says why not, in one decision.
+    fn fall_due(&self, state: &State, tx: &mut Tx<'_>, row: Id) -> Result<(), Problem> {
+        let Some(Item { by, plan, .. }) = state.items.get(&row).cloned() else {
+            return Ok(());
+        };
+        let kept = tx.row::<Self>(row)?.and_then(|row| row.text);
+        let text = kept.unwrap_or_default();
+        let until = tx.now().plus(SHOWN);
+        match self.post(tx, by, &plan, &text) {
+            Ok(message) => {
+                let sent = Fact::Sent {
+                    row,
+                    plan,
+                    message,
+                    until,
+                };
+                tx.record(Entry::<Self>::new(sent).tell(vec![by]))?;
+                tx.erase::<Self>(vec![row])?;
+            }
+            Err(why) => {
+                let failed = Fact::Failed {
+                    row,
+                    plan,
+                    why,
+                    until,
+                };
+                let failed = Entry::<Self>::new(failed).tell(vec![by]);
+                tx.record(failed.kept().text(&text))?;
+            }
+        }
+        let Some(done) = state.users.get(&by).map(|queues| &queues.done) else {
+            return Ok(());
+        };
+        let most = self.settings.pending.saturating_mul(SHOWN_PER_PENDING);
+        // This one comes to those there are.
+        let over = (done.len() + 1).saturating_sub(most).min(AT_ONCE);
+        let oldest: Vec<Id> = done.iter().take(over).map(|(_, row)| *row).collect();
+        Self::forget(state, tx, &oldest)
+    }
+
+    /// Posts it as if it were written now.
+    fn post(&self, tx: &mut Tx<'_>, by: UserId, plan: &Plan, text: &str) -> Result<Id, Reason> {
+        let late = tx.now().since(plan.at);
+        let max = self.settings.max_late;
+        if late > max {
+            let detail = format!("it was due {late} before it could be sent; {max} are allowed");
+            return Err(Reason {
+                code: "too_late".to_owned(),
+                detail,
+            });
+        }
+        let posted = tx
+            .address("to", &plan.to, by)
+            .and_then(|to| tx.post(&Draft::message(by, to, text)));
+        match posted {
+            Ok(answer) => Ok(answer.id().unwrap_or_default()),
+            // The server's own failure is one, too: trying for ever would hold all others up.
+            Err(problem) => Err(Reason {
+                code: problem.code.clone().into_owned(),
+                detail: problem.detail.clone(),
+            }),
+        }
+    }
+
+    fn forget(state: &State, tx: &mut Tx<'_>, rows: &[Id]) -> Result<(), Problem> {
+        let mut kept = Vec::new();
+        for row in rows {
+            let Some(item) = state.items.get(row) else {
+                continue;
+            };
+            let (row, id) = (*row, item.plan.id);
+            let forgotten = Entry::<Self>::new(Fact::Forgotten { row, id });
+            tx.record(forgotten.tell(vec![item.by]))?;
+            kept.extend(item.rows(row));
+        }
+        if kept.is_empty() {
+            return Ok(());
+        }
+        tx.erase::<Self>(kept)
+    }
+}
+
+impl Plan {
+    fn shown<'a>(&'a self, standing: &'a Standing, text: Option<&'a str>) -> Scheduled<'a> {
+        let (state, message, why) = match standing {
+            Standing::Waiting => ("waiting", None, None),
+            Standing::Sent { message, .. } => ("sent", Some(*message), None),
+            Standing::Failed { why, .. } => ("failed", None, Some(why)),
+        };
+        Scheduled {
+            id: self.id.to_string(),
+            to: &self.to,
+            text,
+            at: self.at.to_string(),
+            state,
+            message,
+            reason: why.map(|why| why.code.as_str()),
+            detail: why.map(|why| why.detail.as_str()),
+        }
+    }
+}
+
+impl Item {
+    /// The rows that hold its text.
+    fn rows(&self, row: Id) -> Vec<Id> {
+        match self.standing {
+            Standing::Waiting => vec![row],
+            Standing::Sent { .. } => Vec::new(),
+            Standing::Failed { copy, .. } => vec![row, copy],
+        }
+    }
+
+    /// Where it stands in the list: what waits by due time, then the rest by its end.
+    fn order(&self, row: Id) -> (bool, Time, Id) {
+        match self.standing {
+            Standing::Waiting => (false, self.plan.at, row),
+            Standing::Sent { until, .. } | Standing::Failed { until, .. } => (true, until, row),
+        }
+    }
+}
+
+impl State {
+    fn add(&mut self, row: Id, by: UserId, plan: Plan) {
+        let due = (plan.at, row);
+        self.ids.insert(plan.id, row);
+        self.all.waiting.insert(due);
+        self.users.entry(by).or_default().waiting.insert(due);
+        let standing = Standing::Waiting;
+        self.items.insert(row, Item { by, plan, standing });
+    }
+
+    /// One that waited does so no longer.
+    fn settle(&mut self, row: Id, until: Time, standing: Standing) {
+        let Some(item) = self.items.get_mut(&row) else {
+            return;
+        };
+        item.standing = standing;
+        let (by, due) = (item.by, (item.plan.at, row));
+        for queues in [&mut self.all, self.users.entry(by).or_default()] {
+            queues.waiting.remove(&due);
+            queues.done.insert((until, row));
+        }
+    }
+
+    fn remove(&mut self, row: Id) {
+        let Some(item) = self.items.remove(&row) else {
+            return;
+        };
+        self.ids.remove(&item.plan.id);
+        let (is_done, time, _) = item.order(row);
+        let queues = self.users.entry(item.by).or_default();
+        for queues in [&mut self.all, &mut *queues] {
+            let queue = if is_done {
+                &mut queues.done
+            } else {
+                &mut queues.waiting
+            };
+            queue.remove(&(time, row));
+        }
+        if queues.waiting.is_empty() && queues.done.is_empty() {
+            self.users.remove(&item.by);
+        }
+    }
+
+    /// What is to be done now, if anything is.
+    fn next(&self, now: Time) -> Option<Step> {
+        let due = self.all.waiting.first().filter(|(at, _)| *at <= now);
+        if let Some((_, row)) = due {
+            return Some(Step::Send(*row));
+        }
+        let over = self.all.done.iter().take_while(|(until, _)| *until <= now);
+        let over: Vec<Id> = over.take(AT_ONCE).map(|(_, row)| *row).collect();
+        (!over.is_empty()).then_some(Step::Forget(over))
+    }
+
+    /// A user's, all of them.
+    fn of(&self, user: UserId) -> Vec<(Id, Item)> {
+        let queues = self.users.get(&user);
+        let rows = queues.into_iter().flat_map(|queues| {
+            let rows = queues.waiting.iter().chain(&queues.done);
+            rows.map(|(_, row)| *row)
+        });
+        rows.filter_map(|row| Some((row, self.items.get(&row)?.clone())))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(state: &mut State, pos: Id, by: Option<u64>, fact: Fact) {
+        let stamp = Stamp {
+            pos,
+            at: Time(0),
+            by: by.map(UserId),
+            ..Stamp::default()
+        };
+        Schedule::apply(state, fact, &stamp);
+    }
+
+    fn plan(at: i64) -> Plan {
+        Plan {
+            id: Uuid::new_v4(),
+            to: "common".to_owned(),
+            at: Time(at),
+        }
+    }
+
+    fn make(state: &mut State, pos: Id, by: u64, at: i64) {
+        apply(state, pos, Some(by), Fact::Made(plan(at)));
+    }
+
+    fn sent(state: &mut State, pos: Id, row: Id, until: i64) {
+        let fact = Fact::Sent {
+            row,
+            plan: state.items[&row].plan.clone(),
+            message: pos - 1,
+            until: Time(until),
+        };
+        apply(state, pos, None, fact);
+    }
+
+    /// Sends what is due, as the writer does it, until nothing is.
+    fn send_all(state: &mut State, now: i64) -> Vec<Id> {
+        let mut rows = Vec::new();
+        while let Some(Step::Send(row)) = state.next(Time(now)) {
+            sent(state, 1_000_000 + row, row, now + 1_000);
+            rows.push(row);
+        }
+        rows
+    }
+
+    fn is_empty(state: &State) -> bool {
+        state.items.is_empty()
+            && state.ids.is_empty()
+            && state.users.is_empty()
+            && state.all.waiting.is_empty()
+            && state.all.done.is_empty()
+    }
+
+    #[test]
+    fn what_is_due_comes_in_order_of_due_time_and_then_of_making() {
+        let mut state = State::default();
+        for (pos, by, at) in [(1, 1, 300), (2, 2, 100), (3, 1, 200), (4, 2, 100)] {
+            make(&mut state, pos, by, at);
+        }
+        assert_eq!(state.next(Time(99)), None);
+        assert_eq!(send_all(&mut state, 250), [2, 4, 3]);
+        assert_eq!(send_all(&mut state, 300), [1]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_sends_nothing_twice_and_one_set_forward_loses_nothing() {
+        let mut state = State::default();
+        make(&mut state, 1, 1, 100);
+        make(&mut state, 2, 1, 10_000);
+        assert_eq!(send_all(&mut state, 100), [1]);
+        for now in [50, 100, 101] {
+            assert_eq!(send_all(&mut state, now), Vec::<Id>::new());
+        }
+        make(&mut state, 3, 1, 60);
+        assert_eq!(send_all(&mut state, 70), [3]);
+        assert_eq!(send_all(&mut state, 1_000_000), [2]);
+    }
+
+    #[test]
+    fn what_was_sent_or_failed_is_forgotten_when_its_time_has_come_and_takes_no_memory_then() {
+        let mut state = State::default();
+        make(&mut state, 1, 1, 100);
+        make(&mut state, 2, 2, 100);
+        sent(&mut state, 4, 1, 500);
+        let failed = Fact::Failed {
+            row: 2,
+            plan: state.items[&2].plan.clone(),
+            why: Reason {
+                code: "too_late".to_owned(),
+                detail: "too late".to_owned(),
+            },
+            until: Time(600),
+        };
+        apply(&mut state, 5, None, failed);
+        assert_eq!(state.items[&2].rows(2), [2, 5]);
+        assert_eq!(state.next(Time(499)), None);
+        assert_eq!(state.next(Time(500)), Some(Step::Forget(vec![1])));
+        assert_eq!(state.next(Time(600)), Some(Step::Forget(vec![1, 2])));
+        for row in [1, 2] {
+            let id = state.items[&row].plan.id;
+            apply(&mut state, 5 + row, None, Fact::Forgotten { row, id });
+        }
+        assert!(is_empty(&state));
+    }
+
+    #[test]
+    fn what_is_cancelled_is_not_due_and_takes_no_memory() {
+        let mut state = State::default();
+        make(&mut state, 1, 1, 100);
+        let id = state.items[&1].plan.id;
+        apply(&mut state, 2, Some(1), Fact::Cancelled { row: 1, id });
+        assert_eq!(state.next(Time(100)), None);
+        assert!(is_empty(&state));
+        // A fact on one that is gone changes nothing.
+        apply(&mut state, 3, Some(1), Fact::Cancelled { row: 1, id });
+        assert!(is_empty(&state));
+    }
+
+    #[test]
+    fn ten_thousand_are_sent_in_order_and_forgotten_a_part_at_a_time() {
+        let mut state = State::default();
+        for pos in 1..=10_000_u64 {
+            let at = (pos * 7_919 % 10_000).cast_signed();
+            make(&mut state, pos, pos % 7, at);
+        }
+        let rows = send_all(&mut state, 10_000);
+        let due: Vec<_> = rows
+            .iter()
+            .map(|row| (row * 7_919 % 10_000, *row))
+            .collect();
+        assert!(due.is_sorted());
+        assert_eq!(due.len(), 10_000);
+        while let Some(Step::Forget(rows)) = state.next(Time(11_000)) {
+            assert!(rows.len() <= AT_ONCE);
+            for row in rows {
+                let id = state.items[&row].plan.id;
+                apply(&mut state, 0, None, Fact::Forgotten { row, id });
+            }
+        }
+        assert!(is_empty(&state));
+    }
+
+    #[test]
+    fn the_state_survives_a_snapshot_byte_for_byte() {
+        let mut state = State::default();
+        make(&mut state, 1, 1, 100);
+        make(&mut state, 2, 1, 50);
+        sent(&mut state, 4, 2, 500);
+        let saved = json!(state);
+        let loaded = State::deserialize(&saved).unwrap();
+        assert_eq!(json!(loaded).to_string(), saved.to_string());
+        assert_eq!(loaded.next(Time(100)), Some(Step::Send(1)));
+    }
+
+    #[test]
+    fn the_time_is_given_by_one_of_two_fields_and_lies_between_now_and_the_horizon() {
+        let settings = Settings {
+            horizon: Period::hours(1),
+            ..Settings::default()
+        };
+        let schedule = Schedule { settings };
+        let now = Time(10_000);
+        let when = |at: Option<&str>, delay: Option<u64>| {
+            let time = schedule.when(now, at, delay.map(Period::ms));
+            time.map_err(|problem| {
+                assert_eq!((problem.status.as_u16(), &*problem.code), (422, "invalid"));
+                problem.members["field"].as_str().map(str::to_owned)
+            })
+        };
+        let wrong = |field: &str| Err(Some(field.to_owned()));
+        assert_eq!(when(None, Some(500)), Ok(Time(10_500)));
+        assert_eq!(when(None, Some(0)), Ok(now));
+        assert_eq!(when(None, Some(3_600_000)), Ok(Time(3_610_000)));
+        assert_eq!(when(None, Some(3_600_001)), wrong("in"));
+        assert_eq!(when(Some("1970-01-01T00:00:10Z"), None), Ok(now));
+        assert_eq!(
+            when(Some("1970-01-01T01:00:11+01:00"), None),
+            Ok(Time(11_000))
+        );
+        assert_eq!(when(Some("1970-01-01T00:00:09.999Z"), None), wrong("at"));
+        assert_eq!(when(Some("1970-01-01T01:00:10.001Z"), None), wrong("at"));
+        assert_eq!(when(Some("tomorrow"), None), wrong("at"));
+        assert_eq!(when(Some("1970-01-01T00:00:10Z"), Some(1)), wrong("in"));
+        assert_eq!(when(None, None), wrong("at"));
+    }
+}
