@@ -25,9 +25,21 @@ code=$?
 ";
 
 /// What differs from run to run.
-const VARIES: [&str; 13] = [
-    "agent", "at", "client", "cursor", "expires", "id", "message", "seen", "since", "token",
-    "until", "uptime_s", "version",
+const VARIES: [&str; 14] = [
+    "agent",
+    "at",
+    "banned_until",
+    "client",
+    "cursor",
+    "expires",
+    "id",
+    "message",
+    "seen",
+    "since",
+    "token",
+    "until",
+    "uptime_s",
+    "version",
 ];
 
 fn root() -> &'static Path {

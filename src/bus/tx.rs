@@ -189,11 +189,17 @@ impl<'a> Tx<'a> {
         })
     }
 
+    /// Whether a text in `field` of a body is as long as a text may be: else 422 `invalid`. A
+    /// draft's text is judged with the draft.
+    pub fn check_text(&self, field: &str, text: &str) -> Result<(), Problem> {
+        chat::check_text(field, text, self.text_limit)
+    }
+
     /// Has every feature judge a draft. What the checks add must go with the draft's fact:
     /// [`Entry::passed`].
     pub fn check(&self, draft: &Draft<'_>) -> Result<PassedDraft, Problem> {
         let mut judgement = Judgement::default();
-        if let Err(refusal) = chat::check_text(draft.text, self.text_limit) {
+        if let Err(refusal) = self.check_text("text", draft.text) {
             judgement.refuse(refusal);
         }
         for feature in self.features.iter() {

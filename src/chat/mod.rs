@@ -49,18 +49,18 @@ pub fn not_found(detail: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 
-/// Whether a text can be posted: 1 to `limit` characters (Unicode scalar values).
-pub fn check_text(text: &str, limit: usize) -> Result<(), Problem> {
+/// Whether the text in `field` can be kept: 1 to `limit` characters (Unicode scalar values).
+pub fn check_text(field: &str, text: &str, limit: usize) -> Result<(), Problem> {
     // The length in bytes decides most cases without counting.
     let fits = !text.is_empty() && (text.len() <= limit || text.chars().count() <= limit);
     if fits {
         return Ok(());
     }
     let detail = format!(
-        "`text` has {} characters; 1 to {limit} are allowed",
+        "`{field}` has {} characters; 1 to {limit} are allowed",
         text.chars().count()
     );
-    Err(invalid("text", detail))
+    Err(invalid(field, detail))
 }
 
 /// A value of the right type that is not allowed: 422 `invalid`, naming the field.

@@ -135,6 +135,23 @@ fn votes_pass_the_rules_that_hold_for_every_post() {
 }
 
 #[test]
+fn who_is_banned_neither_asks_nor_votes() {
+    if !has("complaints") {
+        return;
+    }
+    let config = "[features.complaints]\nwarnings = 1\n";
+    let server = server().config(config).start();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let poll = ask(&ann, "common");
+    let complaint = json!({ "user": "bob" });
+    ann.post("/complaints", &complaint).expect(201);
+    vote(&bob, &poll, 1).problem(403, "banned");
+    let own = json!({"question": "Tea?", "options": ["yes", "no"]});
+    bob.post("/polls", &own).problem(403, "banned");
+    assert_eq!(standing(&bob, &poll).expect(200)["votes"], json!([0, 0]));
+}
+
+#[test]
 fn a_poll_goes_with_its_message() {
     if !has("ttl") {
         return;
