@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use lipsum::LIBER_PRIMUS;
 use serde_json::{Value, json};
 use veche::testing::{Client, Event, PATIENCE, Server, encode, wait_at_most};
 
@@ -116,10 +117,21 @@ fn text(random: &mut Random) -> String {
         1..10 => (60, 600),
         _ => (8, 200),
     };
-    let words: Vec<&str> = (0..=random.below(most))
-        .map(|_| *random.pick(&WORDS))
-        .collect();
-    words.join(" ").chars().take(limit).collect()
+    let count = 1 + random.below(most);
+    let words: Vec<&str> = if random.below(3) == 0 {
+        let begin = random.below(LIBER_PRIMUS.len() / 2);
+        let rest = LIBER_PRIMUS.get(begin..).unwrap_or(LIBER_PRIMUS);
+        rest.split(' ').take(count).collect()
+    } else {
+        (0..count).map(|_| *random.pick(&WORDS)).collect()
+    };
+    let text: String = words.join(" ").chars().take(limit).collect();
+    // A text is never empty; a passage may begin in a gap between two words.
+    if text.is_empty() {
+        "…".to_owned()
+    } else {
+        text
+    }
 }
 
 /// What one user is going to write: to whom (a user's number, or all), and what.
