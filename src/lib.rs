@@ -12,6 +12,7 @@
 //! | [`bus`] | the writer decides, applies and answers; the hub fans out to streams |
 //! | [`log`] | the one durable order of facts, and the rows beside it |
 //! | [`config`], [`mod@settings`] | config.toml, with the tables of core and features |
+//! | [`secret`] | codes that are handed out once and kept as their digest |
 //! | `client` | the console client |
 //! | [`testing`] | the harness that tests of features use, in the tree and out of it |
 //!
@@ -37,6 +38,7 @@ pub mod log;
 mod logging;
 mod openapi;
 pub mod prelude;
+pub mod secret;
 mod server;
 pub mod settings;
 pub mod testing;

@@ -9,11 +9,12 @@ pub use crate::bus::{
     Address, Answer, Draft, Entry, Event, Fields, PassedDraft, Purpose, Shown, Stamp, Subject,
     Telling, Tx, View,
 };
-pub use crate::chat::{Chat, Kind, invalid, not_found};
+pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
 pub use crate::feature;
 pub use crate::feature::{Ask, Call, Feature, Named, NoQuery, Paging, Routes, Verdict};
 pub use crate::http::Problem;
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
+pub use crate::secret::{digest, new_code};
 pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;

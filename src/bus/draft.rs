@@ -65,7 +65,8 @@ impl<'a> Draft<'a> {
     /// The kind of chat that it goes to.
     pub fn kind(&self) -> Kind {
         match self.to {
-            Address::Chat(_) => Kind::Common,
+            Address::Chat(ChatId::COMMON) => Kind::Common,
+            Address::Chat(_) => Kind::Room,
             Address::User(_) => Kind::Private,
         }
     }

@@ -8,7 +8,7 @@ use super::{Event, View};
 use crate::chat;
 use crate::feature::Features;
 use crate::http::Chunk;
-use crate::log::{CORE, Id, Pos, Record, UserId};
+use crate::log::{Audience, CORE, Id, Pos, Record, UserId};
 
 /// One event, ready to be written to any number of streams.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Frames {
     }
 
     /// The frame of a record; none for a fact without an event, of a feature that is off, or
-    /// whose text is gone.
+    /// whose text is gone, or in a chat of a feature that is off.
     pub(crate) fn frame(
         &self,
         view: &View<'_>,
@@ -115,6 +115,11 @@ impl Frames {
         text: Option<&str>,
     ) -> Option<Frame> {
         if record.text && text.is_none() {
+            return None;
+        }
+        if let Audience::Chat(chat) = record.audience
+            && view.world().chat.is_hidden(chat)
+        {
             return None;
         }
         // A panic can only be a fault of a feature's code, and must not end every stream.

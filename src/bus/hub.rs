@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Event, Frame, Frames, Mailbox, View, World};
 use crate::chat::Fact;
-use crate::log::{Audience, CORE, ChatId, ClientId, Pos, Record, UserId};
+use crate::log::{Audience, CORE, ChatId, ClientId, Id, Pos, Record, UserId};
 use crate::time::Clock;
 
 /// How often a stream hears that it is alive.
@@ -31,19 +31,52 @@ pub(crate) struct Sent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Recipients {
     Everyone,
-    These(Vec<UserId>),
+    /// The first `count` of these users.
+    These {
+        users: Arc<[UserId]>,
+        count: usize,
+    },
 }
 
 impl Recipients {
     /// Whoever is in a record's audience now.
-    pub(crate) fn of(audience: &Audience, world: &World) -> Self {
-        match audience {
-            Audience::Nobody => Self::These(Vec::new()),
+    pub(crate) fn of(record: &Record, world: &World) -> Self {
+        let these = |users: Arc<[UserId]>| Self::These {
+            count: users.len(),
+            users,
+        };
+        match &record.audience {
+            Audience::Nobody => these(Arc::default()),
             Audience::Chat(ChatId::COMMON) => Self::Everyone,
-            Audience::Chat(chat) => Self::These(world.chat.members(*chat)),
-            Audience::Users(users) => Self::These(users.clone()),
+            Audience::Chat(chat) => {
+                let users = world.chat.members(*chat);
+                match about(record) {
+                    None => these(users),
+                    // Who came later does not see the message, nor what lies beside it.
+                    Some(message) => Self::These {
+                        count: world.chat.seeing(*chat, message),
+                        users,
+                    },
+                }
+            }
+            Audience::Users(users) => these(users.as_slice().into()),
         }
     }
+
+    fn is_nobody(&self) -> bool {
+        matches!(self, Self::These { count: 0, .. })
+    }
+}
+
+/// The message that a fact speaks of: the one that it lies beside, or the newest that it removes.
+pub(crate) fn about(record: &Record) -> Option<Id> {
+    if record.owner == CORE && record.fact.get().starts_with("{\"removed\"") {
+        return match serde_json::from_str(record.fact.get()) {
+            Ok(Fact::Removed { ids, .. }) => ids.into_iter().max(),
+            _ => None,
+        };
+    }
+    record.message()
 }
 
 /// The streams, and who is online.
@@ -201,8 +234,9 @@ impl Hub {
         for (frame, to) in &frames {
             match to {
                 Recipients::Everyone => streams.all().for_each(|mailbox| mailbox.push(frame)),
-                Recipients::These(users) => users
+                Recipients::These { users, count } => users
                     .iter()
+                    .take(*count)
                     .filter_map(|user| streams.by_user.get(user))
                     .flatten()
                     .for_each(|mailbox| mailbox.push(frame)),
@@ -235,10 +269,9 @@ impl Hub {
     fn render<'a>(&self, batch: &'a [Sent]) -> Vec<(Arc<Frame>, &'a Recipients)> {
         let world = self.world();
         let view = View::new(&world, self.clock.now());
-        let nobody = Recipients::These(Vec::new());
         batch
             .iter()
-            .filter(|sent| sent.to != nobody)
+            .filter(|sent| !sent.to.is_nobody())
             .filter_map(|sent| {
                 let frame = self
                     .frames

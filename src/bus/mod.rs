@@ -27,7 +27,7 @@ pub use answer::Answer;
 pub(crate) use draft::Passed;
 pub use draft::{Address, Draft, Purpose};
 pub(crate) use frame::{Frame, Frames};
-pub(crate) use hub::{Hub, Recipients, Registered, Sent};
+pub(crate) use hub::{Hub, Recipients, Registered, Sent, about};
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};

@@ -137,6 +137,9 @@ impl Log for Faulty {
     ) -> Result<Option<(String, KeptAnswer)>, LogError> {
         self.inner.key(user, key, since)
     }
+    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        self.inner.first(chat, limit)
+    }
     fn next_end(&self) -> Result<Option<Time>, LogError> {
         self.inner.next_end()
     }

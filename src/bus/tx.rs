@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::value::to_raw_value;
+use uuid::Uuid;
 
 use super::draft::Judgement;
 use super::{Address, Answer, Draft, Passed, World};
@@ -87,6 +89,32 @@ impl<'a> View<'a> {
     /// Whether a user is in a chat.
     pub fn is_member(&self, chat: ChatId, user: UserId) -> bool {
         self.world.chat.is_member(chat, user)
+    }
+
+    /// A chat with members by its UUID, which may be anything; none where its feature is off.
+    pub fn room(&self, uuid: &str) -> Option<ChatId> {
+        self.world.chat.find_group(uuid.parse().ok()?)
+    }
+
+    /// A chat's title, where it has members who come and go.
+    pub fn title(&self, chat: ChatId) -> Option<&'a str> {
+        let group = self.world.chat.group(chat)?;
+        Some(group.title.as_str())
+    }
+
+    /// Whether a chat's members see what was posted before they came.
+    pub fn sees_all(&self, chat: ChatId) -> bool {
+        self.world.chat.group(chat).is_none_or(|group| group.all)
+    }
+
+    /// Who is in a chat other than the common one, in order of their coming.
+    pub fn members(&self, chat: ChatId) -> Arc<[UserId]> {
+        self.world.chat.members(chat)
+    }
+
+    /// A user's chats, the common one first.
+    pub fn chats_of(&self, user: UserId) -> Vec<ChatId> {
+        self.world.chat.chats_of(user)
     }
 
     /// Whom an `address` names for `user`: 404 `unknown_chat` where it is nothing that they see,
@@ -202,6 +230,11 @@ impl<'a> Tx<'a> {
         if let Err(refusal) = self.check_text("text", draft.text) {
             judgement.refuse(refusal);
         }
+        if let Address::Chat(chat) = draft.to
+            && !self.is_member(chat, draft.from)
+        {
+            judgement.refuse(chat::unknown_chat());
+        }
         for feature in self.features.iter() {
             judgement.add(feature.name(), feature.check(draft, self));
         }
@@ -267,6 +300,45 @@ impl<'a> Tx<'a> {
             .ended(self.now(), limit)
             .map_err(|error| internal("looking for messages that ended", &error))?;
         self.remove(&rows)
+    }
+
+    /// Makes a chat with members, the feature's own. `all` says whether members see what was
+    /// posted before they came. It has none yet: [`enter`](Self::enter).
+    pub fn found<F: Feature>(&mut self, title: &str, all: bool) -> Result<(ChatId, Uuid), Problem> {
+        let uuid = Uuid::new_v4();
+        let fact = Fact::Founded {
+            owner: F::NAME.to_owned(),
+            uuid,
+            title: title.to_owned(),
+            all,
+        };
+        let chat = ChatId(self.core(&fact, Audience::Nobody)?);
+        Ok((chat, uuid))
+    }
+
+    /// Lets a user into a chat of the feature's own: they see what is told there from now on.
+    pub fn enter<F: Feature>(&mut self, chat: ChatId, user: UserId) -> Result<(), Problem> {
+        self.owns::<F>(chat)?;
+        self.core(&Fact::Entered { chat, user }, Audience::Nobody)
+            .map(|_| ())
+    }
+
+    /// Takes a user out of a chat of the feature's own: what was recorded before this is the
+    /// last that they see. When the last one goes the chat ends, and its messages are removed.
+    pub fn leave<F: Feature>(&mut self, chat: ChatId, user: UserId) -> Result<(), Problem> {
+        self.owns::<F>(chat)?;
+        self.core(&Fact::Left { chat, user }, Audience::Nobody)
+            .map(|_| ())
+    }
+
+    fn owns<F: Feature>(&self, chat: ChatId) -> Result<(), Problem> {
+        // One that this decision makes is not in the world yet.
+        let is_new = chat.0 > self.view.world.pos && chat.0 < self.next_pos();
+        let group = self.view.world.chat.group(chat);
+        if is_new || group.is_some_and(|group| group.owner == F::NAME) {
+            return Ok(());
+        }
+        Err(fault(F::NAME, &format!("chat {} is not its own", chat.0)))
     }
 
     /// Records a fact of the feature's own and gives its position, the id of what it makes.

@@ -185,7 +185,7 @@ impl Writer {
         }
         let seen_at = self.seen_since.map(|since| since.plus(SEEN_EVERY));
         let next = match self.o.shared.health() {
-            Health::Ok => [self.next_due(), seen_at, self.scrub_at]
+            Health::Ok => [self.next_due(), seen_at, self.scrub_at, self.clear_at()]
                 .into_iter()
                 .flatten()
                 .min(),
@@ -208,6 +208,13 @@ impl Writer {
             .iter()
             .filter_map(|feature| self.due_of(feature, &tx))
             .min()
+    }
+
+    /// At once, while a chat that ended has messages.
+    fn clear_at(&self) -> Option<Time> {
+        let world = &self.o.shared.world;
+        let world = world.read().unwrap_or_else(PoisonError::into_inner);
+        world.chat.ended().map(|_| self.now())
     }
 
     fn due_of(&self, feature: &dyn Erased, tx: &Tx<'_>) -> Option<Time> {
@@ -266,7 +273,10 @@ impl Writer {
         let shared = Arc::clone(&self.o.shared);
         let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
         match World::load(self.o.log.as_ref()) {
-            Ok(rebuilt) => *world = rebuilt,
+            Ok(mut rebuilt) => {
+                rebuilt.chat.switch_on(self.o.features.names());
+                *world = rebuilt;
+            }
             Err(error) => {
                 shared.health.store(Health::Failed as u8, Ordering::Release);
                 return Err(internal("reading the log again", &error));

@@ -24,8 +24,12 @@ pub fn resolve(
         }
         return state.find(name).map(Address::User).ok_or_else(unknown_chat);
     }
-    if address.starts_with("room:") {
-        return Err(unknown_chat());
+    if let Some(uuid) = address.strip_prefix("room:") {
+        let chat = uuid.parse().ok().and_then(|uuid| state.find_group(uuid));
+        return chat
+            .filter(|chat| state.is_member(*chat, user))
+            .map(Address::Chat)
+            .ok_or_else(unknown_chat);
     }
     Err(invalid(
         field,
@@ -34,10 +38,13 @@ pub fn resolve(
 }
 
 /// A message's address as everyone in its chat reads it.
-pub fn spell(state: &State, _chat: ChatId, addressee: Option<UserId>) -> String {
+pub fn spell(state: &State, chat: ChatId, addressee: Option<UserId>) -> String {
     match addressee.and_then(|user| state.user(user)) {
         Some(user) => format!("@{}", user.name),
-        None => "common".to_owned(),
+        None => match state.uuid(chat) {
+            Some(uuid) => format!("room:{uuid}"),
+            None => "common".to_owned(),
+        },
     }
 }
 
@@ -48,7 +55,7 @@ pub(super) fn address_for(state: &State, chat: ChatId, user: UserId) -> String {
         .filter(|chat| chat.kind == Kind::Private)
         .and_then(|chat| chat.pair);
     match pair {
-        None => "common".to_owned(),
+        None => spell(state, chat, None),
         Some([one, other]) => {
             let peer = if one == user { other } else { one };
             spell(state, chat, Some(peer))
@@ -56,7 +63,8 @@ pub(super) fn address_for(state: &State, chat: ChatId, user: UserId) -> String {
     }
 }
 
-fn unknown_chat() -> Problem {
+/// 404 `unknown_chat`, for a chat or user that is not there or not for this user.
+pub fn unknown_chat() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "unknown_chat",

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Fact, Name, password, status};
-use crate::bus::{Answer, Tx, internal};
+use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
 use crate::log::{Audience, UserId};
@@ -229,9 +229,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// 256 random bits.
 fn new_token() -> Result<String, Problem> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| internal("making a token", &error))?;
-    Ok(hex(&bytes))
+    crate::secret::random::<32>()
 }
 
 fn agent(headers: &HeaderMap) -> String {

@@ -17,10 +17,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::invalid;
-use crate::bus::{Answer, Event, Frame, Registered, Taken, internal};
+use crate::bus::{Answer, Event, Frame, Registered, Taken, View, about, internal};
 use crate::feature::{Boxed, Call, parse_query};
 use crate::http::{Chunk, Payload, Problem, Request, Response, Source};
-use crate::log::{Id, Pos, UserId};
+use crate::log::reader::Told;
+use crate::log::{Audience, Id, Pos, UserId};
 use crate::server::{Core, respond, unauthorized};
 use crate::settings::Period;
 
@@ -164,7 +165,11 @@ async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem
     let (told, upto, complete, hole) = part.map_err(|error| internal("reading events", &error))?;
     let frames = core.bus.peek(|view| {
         told.iter()
-            .filter_map(|(record, text)| core.hub.frames().frame(view, record, text.as_deref()))
+            .filter(|told| is_shown(view, told))
+            .filter_map(|told| {
+                let frames = core.hub.frames();
+                frames.frame(view, &told.record, told.text.as_deref())
+            })
             .collect()
     });
     Ok(Part {
@@ -173,6 +178,16 @@ async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem
         complete,
         hole,
     })
+}
+
+/// Whether somebody who saw a fact's chat saw the message, too, that it lies beside.
+fn is_shown(view: &View<'_>, told: &Told) -> bool {
+    match (&told.record.audience, about(&told.record)) {
+        (Audience::Chat(chat), Some(message)) => {
+            view.world().chat.sees_since(*chat, told.since, message)
+        }
+        _ => true,
+    }
 }
 
 /// An open stream.

@@ -1,6 +1,7 @@
 //! What can happen in the core chat.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::log::{Change, ChatId, ClientId, Id, KeptAnswer, Record, UserId};
 use crate::settings::Period;
@@ -40,6 +41,37 @@ pub enum Fact {
     Opened {
         /// Its two users, in order.
         pair: [UserId; 2],
+    },
+    /// A chat with members came to be; its position names it.
+    Founded {
+        /// The feature whose chat it is.
+        owner: String,
+        /// Names it in addresses.
+        uuid: Uuid,
+        /// What to call it.
+        title: String,
+        /// Whether members see what was posted before they came.
+        #[serde(default)]
+        all: bool,
+    },
+    /// A user is in a chat from now on.
+    Entered {
+        /// The chat.
+        chat: ChatId,
+        /// The user.
+        user: UserId,
+    },
+    /// A user is no longer in a chat. The last one's leaving ends it.
+    Left {
+        /// The chat.
+        chat: ChatId,
+        /// The user.
+        user: UserId,
+    },
+    /// Nothing is left of a chat that ended.
+    Cleared {
+        /// The chat.
+        chat: ChatId,
     },
     /// A message was posted; its position names it.
     Posted {
@@ -126,6 +158,8 @@ pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
         Fact::Opened { pair } => pair
             .map(|user| Change::Enter(user, ChatId(record.pos)))
             .to_vec(),
+        Fact::Entered { chat, user } => vec![Change::Enter(user, chat)],
+        Fact::Left { chat, user } => vec![Change::Leave(user, chat)],
         Fact::Delivered { ids, at } => vec![Change::Delivered { ids, at }],
         Fact::Removed { ids, .. } => vec![Change::Remove(ids)],
         Fact::Erased { ids } => vec![Change::Erase(ids)],
@@ -143,6 +177,8 @@ pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
             }]
         }
         Fact::Joined { .. }
+        | Fact::Founded { .. }
+        | Fact::Cleared { .. }
         | Fact::Connected { .. }
         | Fact::Disconnected { .. }
         | Fact::Read { .. }

@@ -1,6 +1,7 @@
 //! The core chat: users, clients, chats, messages and read marks.
 //!
 //! - [`Fact`]: what can happen; [`State`]: its fold, with the rules on it.
+//! - `groups.rs`: chats with members.
 //! - `name.rs`, `address.rs`: names of users, addresses of chats.
 //! - `render.rs`: messages, chats and events as JSON.
 //! - `connect.rs`, `password.rs`: joining, tokens, passwords.
@@ -11,6 +12,7 @@ mod address;
 pub(crate) mod connect;
 mod events;
 mod facts;
+mod groups;
 mod name;
 mod password;
 mod posting;
@@ -20,9 +22,10 @@ mod routes;
 mod state;
 mod status;
 
-pub use address::{resolve, spell};
+pub use address::{resolve, spell, unknown_chat};
 pub use facts::Fact;
 pub(crate) use facts::changes;
+pub use groups::Group;
 pub use name::{Folded, Name};
 pub(crate) use password::Passwords;
 pub(crate) use render::{event, message_json};
@@ -36,7 +39,7 @@ use crate::log::{MessageRow, UserId};
 
 /// Whether a user may see a message.
 pub fn sees(state: &State, user: UserId, message: &MessageRow) -> bool {
-    state.is_member(message.chat, user)
+    state.is_member(message.chat, user) && message.id > state.floor(message.chat, user)
 }
 
 /// The answer for a message that is not there, or not for this user.

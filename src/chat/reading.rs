@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{invalid, message_json};
+use super::{invalid, message_json, sees};
 use crate::bus::{Address, Answer, View, internal};
 use crate::feature::{Call, limit};
 use crate::http::Problem;
@@ -68,16 +68,19 @@ pub(super) async fn history(
     let chat = core
         .bus
         .read(|view| match view.address("chat", &query.chat, call.user)? {
-            Address::Chat(chat) => Ok(Some(chat)),
-            Address::User(peer) => Ok(view.world().chat.private(call.user, peer)),
+            Address::Chat(chat) => Ok(Some((chat, view.world().chat.floor(chat, call.user)))),
+            Address::User(peer) => {
+                let chat = view.world().chat.private(call.user, peer);
+                Ok(chat.map(|chat| (chat, 0)))
+            }
         })
         .await??;
     let rows = match chat {
         // Nobody has written there yet.
         None => (Vec::new(), false),
-        Some(chat) => core
+        Some((chat, floor)) => core
             .reader
-            .read(move |reading| reading.page(chat, page, limit))
+            .read(move |reading| reading.page(chat, page, floor, limit))
             .await
             .map_err(|error| internal("reading history", &error))?,
     };
@@ -153,13 +156,19 @@ pub(super) struct Shown {
     pub(super) delivers: Vec<Id>,
 }
 
-/// Makes JSON of messages.
+/// Makes JSON of messages; null of one that its reader no longer sees, who left its chat meanwhile.
 pub(super) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result<Shown, Problem> {
     let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
     let delivers = rows.iter().filter(waiting).map(|row| row.id).collect();
     let json = |view: &View<'_>| {
         rows.iter()
-            .map(|row| message_json(view, &core.features, row))
+            .map(|row| {
+                if sees(&view.world().chat, to, row) {
+                    message_json(view, &core.features, row)
+                } else {
+                    Value::Null
+                }
+            })
             .collect()
     };
     Ok(Shown {
@@ -173,6 +182,10 @@ async fn page_json(
     to: UserId,
     (rows, more): (Vec<MessageRow>, bool),
 ) -> Result<Answer, Problem> {
-    let Shown { messages, delivers } = show(core, to, &rows).await?;
+    let Shown {
+        mut messages,
+        delivers,
+    } = show(core, to, &rows).await?;
+    messages.retain(|message| !message.is_null());
     Ok(Answer::ok(json!({"messages": messages, "more": more})).delivers(delivers))
 }

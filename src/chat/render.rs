@@ -76,6 +76,7 @@ pub(crate) fn event(
         Fact::Removed { chat, to, ids } => {
             Event::new("removed", json!({"to": view.spell(chat, to), "ids": ids}))
         }
+        Fact::Read { chat, .. } if view.world().chat.is_hidden(chat) => return None,
         Fact::Read { user, chat, upto } => {
             let chat = address::address_for(&view.world().chat, chat, user);
             Event::new("read", json!({"chat": chat, "upto": upto}))
@@ -89,6 +90,10 @@ pub(crate) fn event(
         }
         Fact::Joined { .. }
         | Fact::Opened { .. }
+        | Fact::Founded { .. }
+        | Fact::Entered { .. }
+        | Fact::Left { .. }
+        | Fact::Cleared { .. }
         | Fact::Delivered { .. }
         | Fact::Erased { .. }
         | Fact::Seen { .. }

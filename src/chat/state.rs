@@ -1,9 +1,12 @@
 //! The fold of the core's facts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::groups::{Group, Groups};
 use super::{Fact, Folded};
 use crate::bus::Stamp;
 use crate::log::{ChatId, ClientId, Id, Pos, UserId};
@@ -16,6 +19,8 @@ pub struct State {
     clients: BTreeMap<ClientId, Client>,
     private: BTreeMap<ChatId, Private>,
     common: Common,
+    #[serde(default)]
+    groups: Groups,
     #[serde(skip)]
     names: BTreeMap<Folded, UserId>,
     #[serde(skip)]
@@ -38,7 +43,7 @@ pub struct User {
     pub seen: Time,
     /// Their clients.
     pub clients: BTreeSet<ClientId>,
-    /// Their private chats.
+    /// Their private chats, and those with members.
     pub chats: BTreeSet<ChatId>,
     /// How far they have read each chat; where there is no mark, from its beginning.
     pub marks: BTreeMap<ChatId, Id>,
@@ -66,6 +71,8 @@ pub enum Kind {
     Common,
     /// One of two users, or a user's notebook.
     Private,
+    /// One with members, who come and go.
+    Room,
 }
 
 impl Kind {
@@ -74,6 +81,7 @@ impl Kind {
         match self {
             Self::Common => "common",
             Self::Private => "private",
+            Self::Room => "room",
         }
     }
 }
@@ -147,11 +155,39 @@ impl State {
                 self.pairs.insert(pair, chat);
                 self.private.insert(chat, Private { pair, last: 0 });
             }
+            Fact::Founded {
+                owner,
+                uuid,
+                title,
+                all,
+            } => {
+                let group = Group::new(uuid, owner, title, all);
+                self.groups.found(ChatId(stamp.pos), group);
+            }
+            Fact::Entered { chat, user } => {
+                if self.groups.enter(chat, user, stamp.pos)
+                    && let Some(user) = self.users.get_mut(&user)
+                {
+                    user.chats.insert(chat);
+                    // What was said before they came is not unread.
+                    user.marks.insert(chat, stamp.pos);
+                }
+            }
+            Fact::Left { chat, user } => {
+                self.groups.leave(chat, user);
+                if let Some(user) = self.users.get_mut(&user) {
+                    user.chats.remove(&chat);
+                    user.marks.remove(&chat);
+                }
+            }
+            Fact::Cleared { chat } => self.groups.cleared(chat),
             Fact::Posted { chat, .. } => {
                 if chat == ChatId::COMMON {
                     self.common.last = stamp.pos;
                 } else if let Some(chat) = self.private.get_mut(&chat) {
                     chat.last = stamp.pos;
+                } else {
+                    self.groups.posted(chat, stamp.pos);
                 }
             }
             Fact::Read { user, chat, upto } => {
@@ -212,6 +248,7 @@ impl State {
             .iter()
             .map(|(id, chat)| (chat.pair, *id))
             .collect();
+        self.groups.index();
     }
 
     /// A user.
@@ -258,12 +295,63 @@ impl State {
                 last: self.common.last,
             });
         }
-        let private = self.private.get(&chat)?;
+        if let Some(private) = self.private.get(&chat) {
+            return Some(Chat {
+                kind: Kind::Private,
+                pair: Some(private.pair),
+                last: private.last,
+            });
+        }
+        let group = self.groups.get(chat)?;
         Some(Chat {
-            kind: Kind::Private,
-            pair: Some(private.pair),
-            last: private.last,
+            kind: Kind::Room,
+            pair: None,
+            last: group.last,
         })
+    }
+
+    /// A chat with members, unless its feature is off.
+    pub fn group(&self, chat: ChatId) -> Option<&Group> {
+        self.groups.get(chat)
+    }
+
+    /// A chat with members by its UUID, unless its feature is off.
+    pub fn find_group(&self, uuid: Uuid) -> Option<ChatId> {
+        self.groups.find(uuid)
+    }
+
+    /// The UUID of a chat that has or had members.
+    pub(super) fn uuid(&self, chat: ChatId) -> Option<Uuid> {
+        self.groups.uuid(chat)
+    }
+
+    /// Says which features are on: the chats of the others are hidden.
+    pub(crate) fn switch_on(&mut self, features: impl IntoIterator<Item = &'static str>) {
+        self.groups.switch_on(features);
+    }
+
+    /// Whether a chat is one of a feature that is off.
+    pub(crate) fn is_hidden(&self, chat: ChatId) -> bool {
+        self.groups.is_hidden(chat)
+    }
+
+    /// A chat that ended and may still have messages.
+    pub(crate) fn ended(&self) -> Option<ChatId> {
+        self.groups.ended()
+    }
+
+    /// After which position a user sees a chat's messages.
+    pub fn floor(&self, chat: ChatId, user: UserId) -> Pos {
+        let group = self.groups.get(chat).filter(|group| !group.all);
+        group.and_then(|group| group.since(user)).unwrap_or(0)
+    }
+
+    /// Whether somebody who has been in a chat since `since` sees what lies beside a message of
+    /// it.
+    pub(crate) fn sees_since(&self, chat: ChatId, since: Pos, message: Id) -> bool {
+        self.groups
+            .get(chat)
+            .is_none_or(|group| group.all || since < message)
     }
 
     /// The private chat of two users.
@@ -276,20 +364,37 @@ impl State {
         if chat == ChatId::COMMON {
             return self.users.contains_key(&user);
         }
-        self.private
-            .get(&chat)
-            .is_some_and(|chat| chat.pair.contains(&user))
+        match self.private.get(&chat) {
+            Some(private) => private.pair.contains(&user),
+            None => self
+                .groups
+                .get(chat)
+                .is_some_and(|group| group.since(user).is_some()),
+        }
     }
 
-    /// Who is in a chat other than the common one.
-    pub fn members(&self, chat: ChatId) -> Vec<UserId> {
-        let mut pair = self
-            .private
-            .get(&chat)
-            .map(|chat| chat.pair.to_vec())
-            .unwrap_or_default();
-        pair.dedup();
-        pair
+    /// Who is in a chat other than the common one, in order of their coming.
+    pub fn members(&self, chat: ChatId) -> Arc<[UserId]> {
+        match self.private.get(&chat) {
+            Some(Private {
+                pair: [one, other], ..
+            }) if one == other => [*one].into(),
+            Some(private) => private.pair.into(),
+            None => self
+                .groups
+                .get(chat)
+                .map(|group| Arc::clone(group.members()))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// How many of a chat's members, in order of their coming, see a message of it: those who
+    /// came later may not.
+    pub(crate) fn seeing(&self, chat: ChatId, message: Id) -> usize {
+        match self.groups.get(chat) {
+            Some(group) if !group.all => group.came_before(message),
+            _ => self.members(chat).len(),
+        }
     }
 
     /// How many are in a chat.
@@ -308,7 +413,8 @@ impl State {
             .get(&user)
             .into_iter()
             .flat_map(|user| &user.chats)
-            .copied();
+            .copied()
+            .filter(|chat| !self.groups.is_hidden(*chat));
         [ChatId::COMMON].into_iter().chain(own).collect()
     }
 

@@ -33,6 +33,7 @@ struct Outline {
     json: Map<String, Value>,
     parts: Map<String, Value>,
     mark: Id,
+    floor: Id,
     last: Id,
 }
 
@@ -46,23 +47,26 @@ pub(super) async fn overview(
     history: bool,
 ) -> Result<Overview, Problem> {
     let outlines = outlines(core, user).await?;
-    let wanted: Vec<_> = outlines.iter().map(|o| (o.chat, o.mark, o.last)).collect();
+    let wanted: Vec<_> = outlines
+        .iter()
+        .map(|o| (o.chat, o.mark, o.floor, o.last))
+        .collect();
     let count = if history { core.config.chat.history } else { 0 };
     let (pos, contents, rows) = core
         .reader
         .read(move |reading| {
             let mut contents: Vec<Contents> = Vec::with_capacity(wanted.len());
-            for (chat, mark, last) in wanted {
+            for (chat, mark, floor, last) in wanted {
                 let unread = if last > mark {
                     reading.unread_count(chat, mark, user)?
                 } else {
                     0
                 };
-                contents.push((unread, reading.page(chat, Page::Newest, 1)?.0.pop()));
+                contents.push((unread, reading.page(chat, Page::Newest, floor, 1)?.0.pop()));
             }
             let rows = match count {
                 0 => Vec::new(),
-                count => reading.page(ChatId::COMMON, Page::Newest, count)?.0,
+                count => reading.page(ChatId::COMMON, Page::Newest, 0, count)?.0,
             };
             Ok((reading.last()?, contents, rows))
         })
@@ -118,7 +122,11 @@ async fn outlines(core: &Core, user: UserId) -> Result<Vec<Outline>, Problem> {
                 let mut json = Map::new();
                 json.insert("chat".into(), address.clone().into());
                 json.insert("kind".into(), look.kind.as_str().into());
-                json.insert("title".into(), address.trim_start_matches('@').into());
+                let title = match state.group(chat) {
+                    Some(group) => group.title.as_str(),
+                    None => address.trim_start_matches('@'),
+                };
+                json.insert("title".into(), title.into());
                 json.insert("members".into(), state.member_count(chat).into());
                 json.insert("online".into(), present.into());
                 let parts = render::parts(view, &core.features, &Subject::Chat { chat, to: user });
@@ -129,6 +137,7 @@ async fn outlines(core: &Core, user: UserId) -> Result<Vec<Outline>, Problem> {
                     json,
                     parts,
                     mark,
+                    floor: state.floor(chat, user),
                     last: look.last,
                 });
             }

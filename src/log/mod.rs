@@ -154,6 +154,8 @@ pub enum Change {
     },
     /// A user is in a chat from this fact on.
     Enter(UserId, ChatId),
+    /// A user was in a chat up to this fact, which they still see.
+    Leave(UserId, ChatId),
     /// The fact is a row of its owner.
     Row(Beside),
     /// These messages are gone, with all that lies beside them.
@@ -292,6 +294,9 @@ pub trait Log: Send {
         key: &str,
         since: Time,
     ) -> Result<Option<(String, KeptAnswer)>, LogError>;
+
+    /// The first `limit` messages of a chat.
+    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError>;
 
     /// When the next message ends.
     fn next_end(&self) -> Result<Option<Time>, LogError>;

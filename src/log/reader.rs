@@ -120,8 +120,16 @@ struct Seen {
     until: i64,
 }
 
-/// A record with the text that lies beside it, if it still does.
-pub type Told = (Record, Option<String>);
+/// A record that somebody could see when it happened.
+#[derive(Debug)]
+pub struct Told {
+    /// The record.
+    pub record: Record,
+    /// The text that lies beside it, if it still does.
+    pub text: Option<String>,
+    /// Since which position they were part of its audience.
+    pub since: Pos,
+}
 
 impl Reading {
     /// The last position.
@@ -139,11 +147,13 @@ impl Reading {
         Ok(first.map_or(0, |first| first.cast_unsigned().saturating_sub(1)))
     }
 
-    /// Up to `limit` messages of a chat, oldest first, and whether there are more that way.
+    /// Up to `limit` messages of a chat after `floor`, oldest first, and whether there are more
+    /// that way.
     pub fn page(
         &self,
         chat: ChatId,
         page: Page,
+        floor: Id,
         limit: usize,
     ) -> Result<(Vec<MessageRow>, bool), LogError> {
         let (condition, order, bound) = match page {
@@ -152,10 +162,11 @@ impl Reading {
             Page::After(id) => ("id > ?2", "ASC", int(id)),
         };
         let sql = format!(
-            "SELECT {} FROM messages WHERE chat = ?1 AND {condition} ORDER BY id {order} LIMIT ?3",
+            "SELECT {} FROM messages WHERE chat = ?1 AND {condition} AND id > ?4
+             ORDER BY id {order} LIMIT ?3",
             MessageRow::COLUMNS
         );
-        let bounds = params![int(chat.0), bound, rows_limit(limit + 1)];
+        let bounds = params![int(chat.0), bound, rows_limit(limit + 1), int(floor)];
         let mut rows = many(&self.connection, &sql, bounds, MessageRow::from_sql)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -250,19 +261,21 @@ impl Reading {
                 "SELECT pos FROM audience WHERE who = ?1 AND pos >= ?2 AND pos <= ?3
                  ORDER BY pos LIMIT ?4",
                 bounds,
-                |row| Ok(row.get::<_, i64>(0)?),
+                |row| Ok((row.get::<_, i64>(0)?, seen.since)),
             )?);
             found.sort_unstable();
-            found.dedup();
+            found.dedup_by_key(|(pos, _)| *pos);
             found.truncate(limit + 1);
         }
         let complete = found.len() <= limit;
         found.truncate(limit);
         let upto = match found.last() {
-            Some(last) if !complete => last.cast_unsigned(),
+            Some((last, _)) if !complete => last.cast_unsigned(),
             _ => last,
         };
-        let told = found.into_iter().map(|pos| self.record(pos));
+        let told = found
+            .into_iter()
+            .map(|(pos, since)| self.record(pos, since));
         let told = told.collect::<Result<Vec<_>, _>>()?;
         Ok((told.into_iter().flatten().collect(), upto))
     }
@@ -295,12 +308,16 @@ impl Reading {
         Ok(seen)
     }
 
-    fn record(&self, pos: i64) -> Result<Option<Told>, LogError> {
+    fn record(&self, pos: i64, since: Pos) -> Result<Option<Told>, LogError> {
         let sql = "SELECT f.pos, f.at, f.body, ifnull(m.text, r.text)
              FROM facts f LEFT JOIN messages m ON m.id = f.pos LEFT JOIN rows r ON r.id = f.pos
              WHERE f.pos = ?1";
         one(&self.connection, sql, [pos], |row| {
-            Ok((query::record(row)?, row.get(3)?))
+            Ok(Told {
+                record: query::record(row)?,
+                text: row.get(3)?,
+                since,
+            })
         })
     }
 

@@ -11,8 +11,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 
 use super::query::{self, int, many, one, read, rows};
 use super::{
-    AppendError, Beside, Change, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record, Row,
-    Snapshot, UserId,
+    AppendError, Beside, Change, ChatId, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record,
+    Row, Snapshot, UserId,
 };
 use crate::settings::Period;
 use crate::time::Time;
@@ -148,6 +148,13 @@ impl SqliteLog {
             Change::Enter(user, chat) => {
                 self.write(
                     "INSERT OR IGNORE INTO members (user, chat, since) VALUES (?1, ?2, ?3)",
+                    [int(user.0), int(chat.0), pos],
+                )?;
+            }
+            Change::Leave(user, chat) => {
+                self.write(
+                    "UPDATE members SET until = ?3
+                     WHERE user = ?1 AND chat = ?2 AND until IS NULL",
                     [int(user.0), int(chat.0), pos],
                 )?;
             }
@@ -391,6 +398,19 @@ impl Log for SqliteLog {
                     })?;
                 Ok((row.get(0)?, answer))
             },
+        )
+    }
+
+    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        let sql = format!(
+            "SELECT {} FROM messages WHERE chat = ?1 ORDER BY id LIMIT ?2",
+            MessageRow::COLUMNS
+        );
+        many(
+            &self.connection,
+            &sql,
+            params![int(chat.0), rows(limit)],
+            MessageRow::from_sql,
         )
     }
 

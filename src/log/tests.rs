@@ -216,10 +216,16 @@ async fn a_resumed_reader_gets_what_was_theirs_to_see_in_order_and_only_that() {
         Audience::Chat(room),
         Audience::Chat(room),
         Audience::Chat(COMMON),
+        Audience::Chat(room),
+        Audience::Chat(room),
     ];
     for (pos, audience) in (1..).zip(audiences) {
-        let enters = (pos == 6).then_some(Change::Enter(one, room));
-        log.stage(&record(pos, audience), None, enters.as_slice())
+        let change = match pos {
+            6 => Some(Change::Enter(one, room)),
+            8 => Some(Change::Leave(one, room)),
+            _ => None,
+        };
+        log.stage(&record(pos, audience), None, change.as_slice())
             .expect("staged");
     }
     log.commit(0).expect("durable");
@@ -230,25 +236,23 @@ async fn a_resumed_reader_gets_what_was_theirs_to_see_in_order_and_only_that() {
             let read = reader.read(move |r| r.told(one, after, limit)).await;
             let (told, upto) = read.expect("readable");
             (
-                told.iter()
-                    .map(|(record, _)| record.pos)
-                    .collect::<Vec<_>>(),
+                told.iter().map(|told| told.record.pos).collect::<Vec<_>>(),
                 upto,
             )
         }
     };
     assert_eq!(
         told(0, 10).await,
-        (vec![2, 6, 7], 7),
-        "from their coming, and their entering"
+        (vec![2, 6, 7, 8], 9),
+        "from their coming, and from entering a chat to leaving it"
     );
     assert_eq!(
         told(0, 2).await,
         (vec![2, 6], 6),
         "a part says how far it reaches"
     );
-    assert_eq!(told(6, 2).await, (vec![7], 7));
-    assert_eq!(told(7, 2).await, (vec![], 7));
+    assert_eq!(told(6, 2).await, (vec![7, 8], 9));
+    assert_eq!(told(8, 2).await, (vec![], 9));
 }
 
 #[tokio::test]
@@ -271,7 +275,7 @@ async fn pages_come_oldest_first_from_either_side() {
     ];
     for (page, expected, expected_more) in cases {
         let (rows, more) = reader
-            .read(move |r| r.page(COMMON, page, 2))
+            .read(move |r| r.page(COMMON, page, 0, 2))
             .await
             .expect("readable");
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();

@@ -112,7 +112,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     let log = SqliteLog::open(&config.server.data)?;
     let reader = Reader::new(&config.server.data);
     let clock = Clock::system();
-    let world = World::load(&log)?;
+    let mut world = World::load(&log)?;
+    world.chat.switch_on(features.names());
     let pos = world.pos;
     let shared = Arc::new(Shared::new(world, clock.clone()));
 

@@ -14,6 +14,9 @@ use crate::time::Time;
 /// How often one feature does what is due within a batch.
 const WAKES: usize = 256;
 
+/// Messages of a chat that ended removed with one batch.
+const CLEARED: usize = 64;
+
 impl Writer {
     /// Decides and applies everything, and appends it. Nothing is answered here, so that a lost
     /// race leaves the commands to be decided again.
@@ -29,6 +32,7 @@ impl Writer {
         let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
         let before = world.pos;
         self.wake(&mut world, now)?;
+        self.clear(&mut world, now)?;
         self.note(&mut world, now, noted)?;
         for command in commands {
             let decided = {
@@ -92,6 +96,35 @@ impl Writer {
         Ok(())
     }
 
+    /// Removes some of the messages of a chat that ended.
+    fn clear(&mut self, world: &mut World, now: Time) -> Result<(), Broken> {
+        let Some(chat) = world.chat.ended() else {
+            return Ok(());
+        };
+        let rows = self
+            .o
+            .log
+            .first(chat, CLEARED)
+            .map_err(AppendError::Failed)?;
+        let cleared = {
+            let mut tx = self.tx(world, now, None);
+            let cleared = if rows.is_empty() {
+                let fact = Fact::Cleared { chat };
+                tx.core(&fact, Audience::Nobody).map(|_| ())
+            } else {
+                tx.remove(&rows)
+            };
+            cleared.map(|()| tx.into_records())
+        };
+        match cleared {
+            Ok(records) => self.apply(world, records),
+            Err(problem) => {
+                tracing::error!(%problem, "removing what a chat that ended had");
+                Ok(())
+            }
+        }
+    }
+
     /// Records what others noted in passing.
     fn note(&mut self, world: &mut World, now: Time, noted: &Noted) -> Result<(), Broken> {
         let records = {
@@ -142,7 +175,7 @@ impl Writer {
                 self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));
             }
             world.apply(&record)?;
-            let to = Recipients::of(&record.audience, world);
+            let to = Recipients::of(&record, world);
             self.sent.push(Sent { record, text, to });
         }
         Ok(())

@@ -1,0 +1,636 @@
+//! **rooms**: chats with members, entered by invitation, or by a link and the owner's approval.
+//!
+//! ```sh
+//! curl -H "Authorization: Bearer $TOKEN" --json '{"title": "Kitchen"}' $URL/rooms
+//! curl -H "Authorization: Bearer $TOKEN" --json '{"user": "bob"}' $URL/rooms/$ROOM/invites
+//! curl -H "Authorization: Bearer $TOKEN" --json '{"uses": 3}' $URL/rooms/$ROOM/links
+//! ```
+//!
+//! Who is in a room, and what each member sees, is the core's. Here is who may come in: the
+//! invited, and those whose request the owner approves. A link lets nobody in; it lets them ask.
+//! To everybody who is not in it a room does not exist.
+//!
+//! - `rooms/state.rs`: what can happen, and what is remembered.
+//! - `rooms/shown.rs`: rooms as answers and events show them.
+
+#[path = "rooms/shown.rs"]
+mod shown;
+#[path = "rooms/state.rs"]
+mod state;
+
+use veche::prelude::*;
+
+use shown::{InviteView, RequestList, RoomList, RoomView};
+use state::{Fact, Room, State, Told};
+
+/// The most characters of a title.
+const TITLE: usize = 100;
+
+settings! {
+    /// Rooms: who comes in, and how many.
+    pub struct Settings {
+        /// How long somebody whose request was refused must wait before they ask again, at most
+        /// 36500d.
+        pub cooldown: Period = Period::hours(1) => Period::ms(0)..,
+        /// How many rooms one user may own by making them. At least 1.
+        pub rooms: usize = 100 => 1..=100_000,
+        /// How many members a room may have. At least 1.
+        pub members: usize = 10_000 => 1..=100_000,
+        /// How many invitations of a room may be open. At least 1.
+        pub invites: usize = 1_000 => 1..=100_000,
+        /// How many links of a room may be alive. At least 1.
+        pub links: usize = 20 => 1..=1_000,
+        /// How many requests to a room may be pending. At least 1.
+        pub requests: usize = 1_000 => 1..=100_000,
+    }
+}
+
+/// Rooms.
+pub struct Rooms {
+    settings: Settings,
+}
+
+feature!(Rooms);
+
+#[derive(Deserialize, JsonSchema)]
+struct NewRoom {
+    /// 1–100 characters on one line.
+    title: String,
+    /// What members see of what was posted before they came: nothing, or all.
+    #[serde(default)]
+    history: History,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum History {
+    #[default]
+    Joined,
+    All,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct NewInvite {
+    /// Who may come in.
+    user: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct NewLink {
+    /// How long it can be used, at least 1s; for ever without it.
+    #[serde(default)]
+    expires: Option<Period>,
+    /// How many it can let in, at least 1; any number without it.
+    #[serde(default)]
+    uses: Option<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Decision {
+    /// Whether they may come in.
+    approve: bool,
+}
+
+/// The body of a call that says all in its path.
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+/// A new link.
+#[derive(Serialize, JsonSchema)]
+struct MadeLink {
+    /// The code, which is shown only here.
+    link: String,
+    /// Where it is used.
+    url: String,
+    /// Until when.
+    expires: Option<String>,
+}
+
+/// A request that waits.
+#[derive(Serialize, JsonSchema)]
+struct Pending<'a> {
+    /// `pending`.
+    state: &'static str,
+    /// The room's title.
+    title: &'a str,
+}
+
+/// A room's part of its chat.
+#[derive(Serialize, JsonSchema)]
+struct Part<'a> {
+    /// Whose it is.
+    owner: &'a str,
+    /// What members see of what was posted before they came.
+    history: &'static str,
+}
+
+impl Feature for Rooms {
+    const ABOUT: &'static str =
+        "Rooms with members, entered by invitation or by a link and approval";
+
+    type Settings = Settings;
+    type State = State;
+    type Fact = Fact;
+
+    fn new(settings: Settings) -> Result<Self, String> {
+        Ok(Self { settings })
+    }
+
+    fn routes() -> Routes<Self> {
+        Routes::new()
+            .post("/rooms", "Makes a room", Self::make)
+            .returns::<RoomView>(201, "The room")
+            .get(
+                "/rooms",
+                "One's rooms, invitations and requests",
+                Self::list,
+            )
+            .returns::<RoomList>(200, "Rooms in order of their making")
+            .get("/rooms/{id}", "One room", Self::one)
+            .returns::<RoomView>(200, "The room")
+            .post("/rooms/{id}/invites", "Invites somebody", Self::invite)
+            .returns::<InviteView>(201, "The invitation")
+            .delete(
+                "/rooms/{id}/invites/{name}",
+                "Takes an invitation back",
+                Self::uninvite,
+            )
+            .returns_nothing(204, "It is void")
+            .post("/rooms/{id}/links", "Makes a link", Self::link)
+            .returns::<MadeLink>(201, "The link, whose code is shown only here")
+            .delete("/rooms/{id}/links/{code}", "Revokes a link", Self::unlink)
+            .returns_nothing(204, "It is dead")
+            .delete("/rooms/{id}/links", "Revokes every link", Self::unlink_all)
+            .returns_nothing(204, "All are dead")
+            .get("/rooms/{id}/requests", "Who has asked", Self::requests)
+            .returns::<RequestList>(200, "Those who wait")
+            .post(
+                "/rooms/{id}/requests/{name}",
+                "Approves or refuses a request",
+                Self::decide,
+            )
+            .returns_nothing(204, "It is decided")
+            .delete(
+                "/rooms/{id}/members/{name}",
+                "Removes a member",
+                Self::remove,
+            )
+            .returns_nothing(204, "They are out")
+            .post("/rooms/{id}/join", "Comes in, invited", Self::join)
+            .body_optional()
+            .returns::<RoomView>(200, "The room")
+            .post("/join/{code}", "Asks to come in, by a link", Self::ask)
+            .body_optional()
+            .returns::<Pending>(202, "The owner will decide")
+            .post("/rooms/{id}/leave", "Leaves a room", Self::leave)
+            .body_optional()
+            .returns_nothing(204, "Out of it")
+            .chat_part::<Part>("A room's owner and history")
+    }
+
+    fn apply(state: &mut State, fact: Fact, stamp: &Stamp) {
+        state.fold(fact, stamp);
+    }
+
+    fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
+        shown::event(fact, telling)
+    }
+
+    fn show(&self, state: &State, of: &Subject<'_>, view: &View<'_>, to: &mut Fields) {
+        if let Subject::Chat { chat, .. } = of
+            && let Some(room) = state.room(*chat)
+        {
+            to.set_all(&Part {
+                owner: view.name(room.owner).unwrap_or_default(),
+                history: shown::history(view.sees_all(*chat)),
+            });
+        }
+    }
+}
+
+impl Rooms {
+    fn make(&self, tx: &mut Tx<'_>, call: &Call, new: &NewRoom) -> Result<Answer, Problem> {
+        check_title(&new.title)?;
+        let state = tx.state::<Self>();
+        let chats = tx.chats_of(call.user);
+        let owned = chats
+            .into_iter()
+            .filter_map(|chat| state.room(chat))
+            .filter(|room| room.owner == call.user)
+            .count();
+        full(owned, self.settings.rooms, "rooms of one's own")?;
+        // A title is a text that others come to see: whoever may not post may not write one.
+        let mut draft = Draft::message(call.user, Address::User(call.user), &new.title);
+        draft.purpose = Purpose::Upload;
+        let mut passed = tx.check(&draft)?;
+        let all = new.history == History::All;
+        let (chat, uuid) = tx.found::<Self>(&new.title, all)?;
+        tx.enter::<Self>(chat, call.user)?;
+        let made = Fact::Made {
+            chat,
+            owner: call.user,
+        };
+        tx.record(told(made, vec![call.user]).passed(&mut passed))?;
+        let owner = tx.name(call.user).unwrap_or_default();
+        let room = shown::new_room(format!("room:{uuid}"), &new.title, owner, all);
+        Ok(Answer::created(json!(room))
+            .location(&format!("/rooms/{uuid}"))
+            .headers(passed.headers()))
+    }
+
+    async fn list(ask: Ask<Self>, _: NoQuery) -> Result<Answer, Problem> {
+        let user = ask.call.user;
+        let list = ask.view(|view| {
+            let rooms = view.chats_of(user).into_iter();
+            let mut list = RoomList {
+                rooms: rooms
+                    .filter_map(|chat| shown::room(view, chat, user, None))
+                    .collect(),
+                invites: Vec::new(),
+                requests: Vec::new(),
+            };
+            for (chat, room) in view.state::<Self>().waiting(user) {
+                let Some(title) = view.title(chat) else {
+                    continue;
+                };
+                if let Some(invite) = room.invites.get(&user) {
+                    list.invites.push(InviteView {
+                        room: view.spell(chat, None),
+                        title,
+                        user: view.name(user).unwrap_or_default(),
+                        from: view.name(invite.by).unwrap_or_default(),
+                        at: invite.at.to_string(),
+                    });
+                }
+                if let Some(request) = room.requests.get(&user) {
+                    let at = request.at.to_string();
+                    list.requests.push(shown::AskedView { title, at });
+                }
+            }
+            json!(list)
+        });
+        Ok(Answer::ok(list.await?))
+    }
+
+    async fn one(ask: Ask<Self>, _: NoQuery) -> Result<Answer, Problem> {
+        let room = ask.view(|view| {
+            let (chat, _) = find(view, &ask.call)?;
+            let room = shown::room(view, chat, ask.call.user, None);
+            Ok(json!(room.ok_or_else(no_room)?))
+        });
+        Ok(Answer::ok(room.await??))
+    }
+
+    fn invite(&self, tx: &mut Tx<'_>, call: &Call, new: &NewInvite) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        let user = tx
+            .find_user(&new.user)
+            .ok_or_else(|| not_found("there is no such user"))?;
+        if tx.is_member(chat, user) {
+            return Err(already_member());
+        }
+        let known = room.invites.get(&user);
+        if known.is_none() {
+            full(
+                room.invites.len(),
+                self.settings.invites,
+                "open invitations",
+            )?;
+            let fact = Fact::Invited { chat, user };
+            tx.record(told(fact, vec![call.user, user]))?;
+        }
+        let invite = InviteView {
+            room: tx.spell(chat, None),
+            title: tx.title(chat).unwrap_or_default(),
+            user: tx.name(user).unwrap_or_default(),
+            from: tx
+                .name(known.map_or(call.user, |invite| invite.by))
+                .unwrap_or_default(),
+            at: known.map_or(tx.now(), |invite| invite.at).to_string(),
+        };
+        Ok(Answer::created(json!(invite)))
+    }
+
+    fn uninvite(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        let user = tx.find_user(call.param("name"));
+        let user = user
+            .filter(|user| room.invites.contains_key(user))
+            .ok_or_else(|| not_found("there is no such invitation"))?;
+        let fact = Fact::Uninvited { chat, user };
+        tx.record(told(fact, vec![call.user, user]))?;
+        Ok(Answer::no_content())
+    }
+
+    fn link(&self, tx: &mut Tx<'_>, call: &Call, new: &NewLink) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        if new.uses == Some(0) {
+            return Err(invalid("uses", "`uses` is at least 1"));
+        }
+        if new.expires.is_some_and(|life| life < Period::secs(1)) {
+            return Err(invalid("expires", "`expires` is at least 1s"));
+        }
+        let alive = room.links.values().filter(|link| link.is_alive(tx.now()));
+        full(alive.count(), self.settings.links, "links")?;
+        let code = new_code()?;
+        let expires = new.expires.map(|life| tx.now().plus(life));
+        let fact = Fact::Linked {
+            chat,
+            code: digest(&code),
+            expires,
+            uses: new.uses,
+        };
+        tx.record(told(fact, vec![call.user]))?;
+        Ok(Answer::created(json!(MadeLink {
+            url: format!("/join/{code}"),
+            link: code,
+            expires: expires.map(|expires| expires.to_string()),
+        })))
+    }
+
+    fn unlink(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        let code = digest(call.param("code"));
+        if !room.links.contains_key(&code) {
+            return Err(no_link());
+        }
+        let codes = vec![code];
+        tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
+        Ok(Answer::no_content())
+    }
+
+    fn unlink_all(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        let codes: Vec<String> = room.links.keys().cloned().collect();
+        if !codes.is_empty() {
+            tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
+        }
+        Ok(Answer::no_content())
+    }
+
+    async fn requests(ask: Ask<Self>, _: NoQuery) -> Result<Answer, Problem> {
+        let list = ask.view(|view| {
+            let (_, room) = owned(view, &ask.call)?;
+            let requests = shown::requests(view, room);
+            Ok(json!(RequestList { requests }))
+        });
+        Ok(Answer::ok(list.await??))
+    }
+
+    fn decide(&self, tx: &mut Tx<'_>, call: &Call, decision: &Decision) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        let asker = tx
+            .find_user(call.param("name"))
+            .and_then(|user| Some((user, room.requests.get(&user)?)));
+        let (user, request) = asker.ok_or_else(|| not_found("there is no such request"))?;
+        if !decision.approve {
+            let until = tx.now().plus(self.settings.cooldown);
+            tx.record(told(Fact::Refused { chat, user, until }, vec![call.user]))?;
+            let title = tx.title(chat).unwrap_or_default().to_owned();
+            let refused = Fact::Told(Told::Refused { title });
+            tx.record(told(refused, vec![user]))?;
+            return Ok(Answer::no_content());
+        }
+        let link = room.links.get(&request.code);
+        if link.is_some_and(|link| link.uses == Some(0)) {
+            let detail = "the link has let in as many as it may; invite them, or refuse";
+            return Err(Problem::new(StatusCode::CONFLICT, "link_spent", detail));
+        }
+        self.let_in(tx, chat, user, link.map(|_| request.code.clone()))?;
+        if link.is_some() {
+            let to = call.user;
+            tx.record(told(Fact::Told(Told::Links { chat, to }), vec![to]))?;
+        }
+        Ok(Answer::no_content())
+    }
+
+    fn remove(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
+        let (chat, room) = owned(tx, call)?;
+        let user = tx
+            .find_user(call.param("name"))
+            .filter(|user| tx.is_member(chat, *user))
+            .ok_or_else(|| not_found("there is no such member"))?;
+        if user == call.user {
+            let detail = "one leaves by POST /rooms/ID/leave, which hands the room over";
+            return Err(Problem::new(StatusCode::CONFLICT, "is_owner", detail));
+        }
+        let void = room.invited_by(user);
+        let had_links = room.links.values().any(|link| link.by == user);
+        let fact = Fact::Left {
+            chat,
+            user,
+            removed: true,
+            heir: None,
+        };
+        tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
+        tx.leave::<Self>(chat, user)?;
+        self.void(tx, chat, void, Vec::new())?;
+        if had_links {
+            let to = call.user;
+            tx.record(told(Fact::Told(Told::Links { chat, to }), vec![to]))?;
+        }
+        Ok(Answer::no_content())
+    }
+
+    fn join(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
+        let user = call.user;
+        let chat = tx.room(call.param("id")).ok_or_else(no_room)?;
+        let room = tx.state::<Self>().room(chat).ok_or_else(no_room)?;
+        let mut comes = None;
+        if !tx.is_member(chat, user) {
+            if !room.invites.contains_key(&user) {
+                return Err(no_room());
+            }
+            self.let_in(tx, chat, user, None)?;
+            comes = Some(user);
+        }
+        let room = shown::room(tx, chat, user, comes).ok_or_else(no_room)?;
+        Ok(Answer::ok(json!(room)))
+    }
+
+    fn ask(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
+        let user = call.user;
+        let code = digest(call.param("code"));
+        let (chat, room, _) = tx
+            .state::<Self>()
+            .by_link(&code)
+            .filter(|(_, _, link)| link.is_alive(tx.now()))
+            .ok_or_else(no_link)?;
+        let title = tx.title(chat).ok_or_else(no_link)?;
+        if tx.is_member(chat, user) {
+            return Err(already_member());
+        }
+        if !room.requests.contains_key(&user) {
+            let until = room.refused.get(&user).copied();
+            if let Some(until) = until.filter(|until| *until > tx.now()) {
+                let seconds = tx.now().seconds_until(until);
+                let detail = format!("the request was refused; ask again in {seconds} s");
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "refused", detail);
+                return Err(problem.retry_after(seconds));
+            }
+            full(
+                room.requests.len(),
+                self.settings.requests,
+                "pending requests",
+            )?;
+            let owner = room.owner;
+            tx.record(told(Fact::Asked { chat, user, code }, vec![owner]))?;
+            let title = title.to_owned();
+            tx.record(told(Fact::Told(Told::Asked { title }), vec![user]))?;
+        }
+        let state = "pending";
+        Ok(Answer::accepted(json!(Pending { state, title })))
+    }
+
+    fn leave(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
+        let (chat, room) = find(tx, call)?;
+        let user = call.user;
+        let is_owner = room.owner == user;
+        let members = tx.members(chat);
+        let mut others = members.iter().copied().filter(|member| *member != user);
+        let heir = if is_owner { others.next() } else { None };
+        let fact = Fact::Left {
+            chat,
+            user,
+            removed: false,
+            heir,
+        };
+        tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
+        match heir {
+            // They see from now on what an owner sees.
+            Some(to) => {
+                tx.record(told(Fact::Told(Told::Room { chat, to }), vec![to]))?;
+            }
+            None if is_owner => {
+                let invited = room.invites.keys().copied().collect();
+                let asked = room.requests.keys().copied().collect();
+                self.void(tx, chat, invited, asked)?;
+            }
+            None => {}
+        }
+        tx.leave::<Self>(chat, user)?;
+        Ok(Answer::no_content())
+    }
+
+    /// Makes somebody a member; with the digest of a link's code that counts as its use.
+    fn let_in(
+        &self,
+        tx: &mut Tx<'_>,
+        chat: ChatId,
+        user: UserId,
+        code: Option<String>,
+    ) -> Result<(), Problem> {
+        let most = self.settings.members;
+        if tx.members(chat).len() >= most {
+            let detail = format!("the room has {most} members, as many as it may");
+            return Err(Problem::new(StatusCode::CONFLICT, "room_full", detail));
+        }
+        tx.enter::<Self>(chat, user)?;
+        let fact = Fact::Joined { chat, user, code };
+        tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
+        let whole = Fact::Told(Told::Room { chat, to: user });
+        tx.record(told(whole, vec![user]))?;
+        Ok(())
+    }
+
+    /// Tells those who waited that they wait no longer.
+    fn void(
+        &self,
+        tx: &mut Tx<'_>,
+        chat: ChatId,
+        invited: Vec<UserId>,
+        asked: Vec<UserId>,
+    ) -> Result<(), Problem> {
+        let title = tx.title(chat).unwrap_or_default().to_owned();
+        if !invited.is_empty() {
+            let room = tx.spell(chat, None);
+            let title = title.clone();
+            tx.record(told(Fact::Told(Told::Void { room, title }), invited))?;
+        }
+        if !asked.is_empty() {
+            tx.record(told(Fact::Told(Told::Refused { title }), asked))?;
+        }
+        Ok(())
+    }
+}
+
+fn told(fact: Fact, to: Vec<UserId>) -> Entry<Rooms> {
+    Entry::new(fact).tell(to)
+}
+
+/// The room of a path, for its members; to others it does not exist.
+fn find<'a>(view: &View<'a>, call: &Call) -> Result<(ChatId, &'a Room), Problem> {
+    let chat = view.room(call.param("id"));
+    let chat = chat.filter(|chat| view.is_member(*chat, call.user));
+    let room = chat.and_then(|chat| Some((chat, view.state::<Rooms>().room(chat)?)));
+    room.ok_or_else(no_room)
+}
+
+/// The room of a path, for its owner.
+fn owned<'a>(view: &View<'a>, call: &Call) -> Result<(ChatId, &'a Room), Problem> {
+    let (chat, room) = find(view, call)?;
+    if room.owner == call.user {
+        return Ok((chat, room));
+    }
+    let detail = "only the room's owner may do this";
+    Err(Problem::new(StatusCode::FORBIDDEN, "not_owner", detail))
+}
+
+fn check_title(title: &str) -> Result<(), Problem> {
+    let length = title.chars().count();
+    if length > TITLE || title.trim().is_empty() {
+        let detail = format!("`title` has {length} characters; 1 to {TITLE} are allowed");
+        return Err(invalid("title", detail));
+    }
+    if title.contains(|c: char| c.is_control()) {
+        return Err(invalid(
+            "title",
+            "`title` is one line without control characters",
+        ));
+    }
+    Ok(())
+}
+
+fn full(count: usize, most: usize, what: &str) -> Result<(), Problem> {
+    if count < most {
+        return Ok(());
+    }
+    let detail = format!("{most} {what} are allowed");
+    Err(Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many",
+        detail,
+    ))
+}
+
+fn already_member() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "already_member",
+        "they are in the room",
+    )
+}
+
+fn no_room() -> Problem {
+    not_found("there is no such room")
+}
+
+fn no_link() -> Problem {
+    let detail = "there is no such link, or it is dead";
+    Problem::new(StatusCode::NOT_FOUND, "unknown_link", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_line_of_1_to_100_characters() {
+        for good in ["a", "Küche", &"ж".repeat(100)] {
+            assert!(check_title(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "  ", "a\nb", "a\u{7}", &"ж".repeat(101)] {
+            assert!(check_title(bad).is_err(), "{bad:?}");
+        }
+    }
+}

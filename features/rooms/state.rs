@@ -1,0 +1,490 @@
+//! What can happen to rooms, and what is remembered of it. Who is in a room is the core's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use veche::prelude::*;
+
+/// What can happen to a room.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A room was made.
+    Made {
+        /// The room.
+        chat: ChatId,
+        /// Whose it is.
+        owner: UserId,
+    },
+    /// Somebody was invited.
+    Invited {
+        /// Where to.
+        chat: ChatId,
+        /// Who.
+        user: UserId,
+    },
+    /// An invitation was taken back.
+    Uninvited {
+        /// Where to.
+        chat: ChatId,
+        /// Whose.
+        user: UserId,
+    },
+    /// A link was made.
+    Linked {
+        /// Where to.
+        chat: ChatId,
+        /// The digest of its code.
+        code: String,
+        /// Until when it can be used.
+        expires: Option<Time>,
+        /// How many it can let in.
+        uses: Option<u64>,
+    },
+    /// Links were revoked.
+    Unlinked {
+        /// Of which room.
+        chat: ChatId,
+        /// The digests of their codes.
+        codes: Vec<String>,
+    },
+    /// Somebody with a link asked to be let in.
+    Asked {
+        /// Where to.
+        chat: ChatId,
+        /// Who.
+        user: UserId,
+        /// The digest of the link's code.
+        code: String,
+    },
+    /// The owner refused a request.
+    Refused {
+        /// Where to.
+        chat: ChatId,
+        /// Whose request.
+        user: UserId,
+        /// When they may ask again.
+        until: Time,
+    },
+    /// Somebody is a member now.
+    Joined {
+        /// Of which room.
+        chat: ChatId,
+        /// Who.
+        user: UserId,
+        /// The digest of the link's code that they came with.
+        code: Option<String>,
+    },
+    /// Somebody is no longer a member.
+    Left {
+        /// Of which room.
+        chat: ChatId,
+        /// Who.
+        user: UserId,
+        /// Whether the owner removed them.
+        removed: bool,
+        /// Whose the room is from now on, where its owner left.
+        heir: Option<UserId>,
+    },
+    /// Something to be told, which changes nothing.
+    Told(Told),
+}
+
+/// What is told to some alone.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// The whole room as it is for a member.
+    Room {
+        /// The room.
+        chat: ChatId,
+        /// Who sees it.
+        to: UserId,
+    },
+    /// The room's links, to its owner.
+    Links {
+        /// The room.
+        chat: ChatId,
+        /// The owner.
+        to: UserId,
+    },
+    /// The asker's own request.
+    Asked {
+        /// The room's title, all that an asker sees.
+        title: String,
+    },
+    /// The asker's request is refused.
+    Refused {
+        /// The room's title, all that an asker sees.
+        title: String,
+    },
+    /// Invitations are void.
+    Void {
+        /// Where they led to.
+        room: String,
+        /// The room's title.
+        title: String,
+    },
+}
+
+/// Every room.
+#[derive(Default, Serialize, Deserialize)]
+pub struct State {
+    rooms: BTreeMap<ChatId, Room>,
+    /// The room of each link, by the digest of its code.
+    links: BTreeMap<String, ChatId>,
+    /// Where somebody is invited to or has asked.
+    waiting: BTreeMap<UserId, BTreeSet<ChatId>>,
+}
+
+/// A room's policy.
+#[derive(Serialize, Deserialize)]
+pub struct Room {
+    /// Whose it is.
+    pub owner: UserId,
+    /// Who may come in.
+    pub invites: BTreeMap<UserId, Invite>,
+    /// The ways to ask, by the digest of their codes.
+    pub links: BTreeMap<String, Link>,
+    /// Who has asked.
+    pub requests: BTreeMap<UserId, Request>,
+    /// Who was refused, and until when they may not ask again.
+    pub refused: BTreeMap<UserId, Time>,
+}
+
+/// An invitation.
+#[derive(Serialize, Deserialize)]
+pub struct Invite {
+    /// Who invited.
+    pub by: UserId,
+    /// When.
+    pub at: Time,
+}
+
+/// A link.
+#[derive(Serialize, Deserialize)]
+pub struct Link {
+    /// Who made it.
+    pub by: UserId,
+    /// Until when it can be used.
+    pub expires: Option<Time>,
+    /// How many it can still let in.
+    pub uses: Option<u64>,
+}
+
+/// A request.
+#[derive(Serialize, Deserialize)]
+pub struct Request {
+    /// The digest of the link's code.
+    pub code: String,
+    /// When.
+    pub at: Time,
+}
+
+impl Link {
+    /// Whether one can still ask with it.
+    pub fn is_alive(&self, now: Time) -> bool {
+        self.uses != Some(0) && self.expires.is_none_or(|expires| expires > now)
+    }
+}
+
+impl Room {
+    fn new(owner: UserId) -> Self {
+        Self {
+            owner,
+            invites: BTreeMap::new(),
+            links: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Whom a member invited who have not come yet.
+    pub fn invited_by(&self, by: UserId) -> Vec<UserId> {
+        let theirs = self.invites.iter().filter(|(_, invite)| invite.by == by);
+        theirs.map(|(user, _)| *user).collect()
+    }
+}
+
+impl State {
+    /// A room's policy.
+    pub fn room(&self, chat: ChatId) -> Option<&Room> {
+        self.rooms.get(&chat)
+    }
+
+    /// The room of a link by the digest of its code.
+    pub fn by_link(&self, code: &str) -> Option<(ChatId, &Room, &Link)> {
+        let chat = *self.links.get(code)?;
+        let room = self.rooms.get(&chat)?;
+        Some((chat, room, room.links.get(code)?))
+    }
+
+    /// The rooms that somebody is invited to or has asked for.
+    pub fn waiting(&self, user: UserId) -> impl Iterator<Item = (ChatId, &Room)> {
+        let chats = self.waiting.get(&user).into_iter().flatten();
+        chats.filter_map(|chat| Some((*chat, self.rooms.get(chat)?)))
+    }
+
+    /// Folds a fact.
+    pub fn fold(&mut self, fact: Fact, stamp: &Stamp) {
+        match fact {
+            Fact::Made { chat, owner } => {
+                self.rooms.insert(chat, Room::new(owner));
+            }
+            Fact::Invited { chat, user } => {
+                let (Some(by), Some(room)) = (stamp.by, self.rooms.get_mut(&chat)) else {
+                    return;
+                };
+                room.invites.insert(user, Invite { by, at: stamp.at });
+                self.settle(chat, user);
+            }
+            Fact::Uninvited { chat, user } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    room.invites.remove(&user);
+                }
+                self.settle(chat, user);
+            }
+            Fact::Linked {
+                chat,
+                code,
+                expires,
+                uses,
+            } => {
+                let (Some(by), Some(room)) = (stamp.by, self.rooms.get_mut(&chat)) else {
+                    return;
+                };
+                // Dead ones take no room, but for those whose uses a request still needs.
+                let asked: BTreeSet<&String> = room
+                    .requests
+                    .values()
+                    .map(|request| &request.code)
+                    .collect();
+                let links = &mut self.links;
+                room.links.retain(|code, link| {
+                    let stays = link.is_alive(stamp.at) || asked.contains(code);
+                    if !stays {
+                        links.remove(code);
+                    }
+                    stays
+                });
+                room.links.insert(code.clone(), Link { by, expires, uses });
+                self.links.insert(code, chat);
+            }
+            Fact::Unlinked { chat, codes } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    for code in codes {
+                        room.links.remove(&code);
+                        self.links.remove(&code);
+                    }
+                }
+            }
+            Fact::Asked { chat, user, code } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    let at = stamp.at;
+                    room.requests.insert(user, Request { code, at });
+                }
+                self.settle(chat, user);
+            }
+            Fact::Refused { chat, user, until } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    room.requests.remove(&user);
+                    room.refused.retain(|_, until| *until > stamp.at);
+                    room.refused.insert(user, until);
+                }
+                self.settle(chat, user);
+            }
+            Fact::Joined { chat, user, code } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    room.invites.remove(&user);
+                    room.requests.remove(&user);
+                    room.refused.remove(&user);
+                    let link = code.and_then(|code| room.links.get_mut(&code));
+                    if let Some(uses) = link.and_then(|link| link.uses.as_mut()) {
+                        *uses = uses.saturating_sub(1);
+                    }
+                }
+                self.settle(chat, user);
+            }
+            Fact::Left {
+                chat,
+                user,
+                removed,
+                heir,
+            } => self.leave(chat, user, removed, heir),
+            Fact::Told(_) => {}
+        }
+    }
+
+    fn leave(&mut self, chat: ChatId, user: UserId, removed: bool, heir: Option<UserId>) {
+        let Some(room) = self.rooms.get_mut(&chat) else {
+            return;
+        };
+        let mut unsettled = vec![user];
+        if removed {
+            unsettled.extend(room.invited_by(user));
+            room.invites
+                .retain(|invited, invite| invite.by != user && *invited != user);
+            room.requests.remove(&user);
+            let links = &mut self.links;
+            room.links.retain(|code, link| {
+                if link.by == user {
+                    links.remove(code);
+                }
+                link.by != user
+            });
+        }
+        if let Some(heir) = heir {
+            room.owner = heir;
+        } else if room.owner == user
+            && let Some(room) = self.rooms.remove(&chat)
+        {
+            for code in room.links.keys() {
+                self.links.remove(code);
+            }
+            unsettled.extend(room.invites.keys().chain(room.requests.keys()));
+        }
+        for user in unsettled {
+            self.settle(chat, user);
+        }
+    }
+
+    /// Keeps the index of who waits.
+    fn settle(&mut self, chat: ChatId, user: UserId) {
+        let waits = self.rooms.get(&chat).is_some_and(|room| {
+            room.invites.contains_key(&user) || room.requests.contains_key(&user)
+        });
+        let chats = self.waiting.entry(user).or_default();
+        if waits {
+            chats.insert(chat);
+        } else {
+            chats.remove(&chat);
+        }
+        if chats.is_empty() {
+            self.waiting.remove(&user);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: ChatId = ChatId(5);
+    const OWNER: UserId = UserId(1);
+
+    fn state(facts: impl IntoIterator<Item = (i64, Fact)>) -> State {
+        let mut state = State::default();
+        let made = Fact::Made {
+            chat: CHAT,
+            owner: OWNER,
+        };
+        for (at, fact) in [(0, made)].into_iter().chain(facts) {
+            let stamp = Stamp {
+                at: Time(at),
+                by: Some(OWNER),
+                ..Stamp::default()
+            };
+            state.fold(fact, &stamp);
+        }
+        state
+    }
+
+    fn linked(code: &str, expires: i64, uses: u64) -> Fact {
+        Fact::Linked {
+            chat: CHAT,
+            code: code.into(),
+            expires: Some(Time(expires)),
+            uses: Some(uses),
+        }
+    }
+
+    fn asked(user: u64, code: &str) -> Fact {
+        Fact::Asked {
+            chat: CHAT,
+            user: UserId(user),
+            code: code.into(),
+        }
+    }
+
+    fn joined(user: u64, code: Option<&str>) -> Fact {
+        Fact::Joined {
+            chat: CHAT,
+            user: UserId(user),
+            code: code.map(str::to_owned),
+        }
+    }
+
+    fn left(user: u64, removed: bool, heir: Option<u64>) -> Fact {
+        Fact::Left {
+            chat: CHAT,
+            user: UserId(user),
+            removed,
+            heir: heir.map(UserId),
+        }
+    }
+
+    #[test]
+    fn a_use_is_counted_when_somebody_comes_in_and_not_when_they_ask() {
+        let facts = [
+            (1, linked("l", 100, 1)),
+            (2, asked(2, "l")),
+            (3, asked(3, "l")),
+        ];
+        let alive = |state: &State| {
+            let (_, _, link) = state.by_link("l").expect("a link");
+            link.is_alive(Time(50))
+        };
+        assert!(alive(&state(facts.clone())));
+        let state = state(facts.into_iter().chain([(4, joined(2, Some("l")))]));
+        assert!(!alive(&state));
+        let waiting = |user| state.waiting(UserId(user)).count();
+        assert_eq!((waiting(2), waiting(3)), (0, 1));
+    }
+
+    #[test]
+    fn a_dead_link_takes_no_room_once_another_is_made_unless_a_request_needs_it() {
+        let state = state([
+            (1, linked("gone", 10, 1)),
+            (1, linked("asked", 10, 1)),
+            (2, asked(2, "asked")),
+            (20, linked("new", 100, 1)),
+        ]);
+        assert!(state.by_link("gone").is_none());
+        assert!(state.by_link("asked").is_some() && state.by_link("new").is_some());
+    }
+
+    #[test]
+    fn a_removal_voids_what_the_removed_made_and_held() {
+        let mut state = state([(1, linked("old", 100, 9)), (1, joined(2, None))]);
+        let stamp = Stamp {
+            by: Some(UserId(2)),
+            ..Stamp::default()
+        };
+        state.fold(linked("theirs", 100, 9), &stamp);
+        let invited = Fact::Invited {
+            chat: CHAT,
+            user: UserId(3),
+        };
+        state.fold(invited, &stamp);
+        state.fold(left(2, true, None), &stamp);
+        assert!(state.by_link("theirs").is_none() && state.by_link("old").is_some());
+        assert_eq!(state.waiting(UserId(3)).count(), 0);
+        let room = state.room(CHAT).expect("a room");
+        assert!(room.invites.is_empty());
+        assert_eq!(room.owner, OWNER);
+    }
+
+    #[test]
+    fn the_owners_leaving_hands_it_over_and_the_last_ones_ends_it() {
+        let facts = [(1, linked("l", 100, 9)), (2, asked(3, "l"))];
+        let handed = state(
+            facts
+                .clone()
+                .into_iter()
+                .chain([(3, left(1, false, Some(2)))]),
+        );
+        assert_eq!(handed.room(CHAT).map(|room| room.owner), Some(UserId(2)));
+        let ended = state(facts.into_iter().chain([(3, left(1, false, None))]));
+        assert!(ended.room(CHAT).is_none());
+        assert!(ended.links.is_empty() && ended.waiting.is_empty());
+    }
+}
