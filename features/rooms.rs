@@ -10,9 +10,12 @@
 //! invited, and those whose request the owner approves. A link lets nobody in; it lets them ask.
 //! To everybody who is not in it a room does not exist.
 //!
+//! - `rooms/links.rs`: links, the requests that come by them, and the owner's decisions.
 //! - `rooms/state.rs`: what can happen, and what is remembered.
 //! - `rooms/shown.rs`: rooms as answers and events show them.
 
+#[path = "rooms/links.rs"]
+mod links;
 #[path = "rooms/shown.rs"]
 mod shown;
 #[path = "rooms/state.rs"]
@@ -20,6 +23,7 @@ mod state;
 
 use veche::prelude::*;
 
+use links::{MadeLink, Pending};
 use shown::{InviteView, RequestList, RoomList, RoomView};
 use state::{Fact, Room, State, Told};
 
@@ -75,45 +79,9 @@ struct NewInvite {
     user: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
-struct NewLink {
-    /// How long it can be used, at least 1s; for ever without it.
-    #[serde(default)]
-    expires: Option<Period>,
-    /// How many it can let in, at least 1; any number without it.
-    #[serde(default)]
-    uses: Option<u64>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-struct Decision {
-    /// Whether they may come in.
-    approve: bool,
-}
-
 /// The body of a call that says all in its path.
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}
-
-/// A new link.
-#[derive(Serialize, JsonSchema)]
-struct MadeLink {
-    /// The code, which is shown only here.
-    link: String,
-    /// Where it is used.
-    url: String,
-    /// Until when.
-    expires: Option<String>,
-}
-
-/// A request that waits.
-#[derive(Serialize, JsonSchema)]
-struct Pending<'a> {
-    /// `pending`.
-    state: &'static str,
-    /// The room's title.
-    title: &'a str,
-}
 
 /// A room's part of its chat.
 #[derive(Serialize, JsonSchema)]
@@ -322,88 +290,6 @@ impl Rooms {
         Ok(Answer::no_content())
     }
 
-    fn link(&self, tx: &mut Tx<'_>, call: &Call, new: &NewLink) -> Result<Answer, Problem> {
-        let (chat, room) = owned(tx, call)?;
-        if new.uses == Some(0) {
-            return Err(invalid("uses", "`uses` is at least 1"));
-        }
-        if new.expires.is_some_and(|life| life < Period::secs(1)) {
-            return Err(invalid("expires", "`expires` is at least 1s"));
-        }
-        let alive = room.links.values().filter(|link| link.is_alive(tx.now()));
-        full(alive.count(), self.settings.links, "links")?;
-        let code = new_code()?;
-        let expires = new.expires.map(|life| tx.now().plus(life));
-        let fact = Fact::Linked {
-            chat,
-            code: digest(&code),
-            expires,
-            uses: new.uses,
-        };
-        tx.record(told(fact, vec![call.user]))?;
-        Ok(Answer::created(json!(MadeLink {
-            url: format!("/join/{code}"),
-            link: code,
-            expires: expires.map(|expires| expires.to_string()),
-        })))
-    }
-
-    fn unlink(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
-        let (chat, room) = owned(tx, call)?;
-        let code = digest(call.param("code"));
-        if !room.links.contains_key(&code) {
-            return Err(no_link());
-        }
-        let codes = vec![code];
-        tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
-        Ok(Answer::no_content())
-    }
-
-    fn unlink_all(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
-        let (chat, room) = owned(tx, call)?;
-        let codes: Vec<String> = room.links.keys().cloned().collect();
-        if !codes.is_empty() {
-            tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
-        }
-        Ok(Answer::no_content())
-    }
-
-    async fn requests(ask: Ask<Self>, _: NoQuery) -> Result<Answer, Problem> {
-        let list = ask.view(|view| {
-            let (_, room) = owned(view, &ask.call)?;
-            let requests = shown::requests(view, room);
-            Ok(json!(RequestList { requests }))
-        });
-        Ok(Answer::ok(list.await??))
-    }
-
-    fn decide(&self, tx: &mut Tx<'_>, call: &Call, decision: &Decision) -> Result<Answer, Problem> {
-        let (chat, room) = owned(tx, call)?;
-        let asker = tx
-            .find_user(call.param("name"))
-            .and_then(|user| Some((user, room.requests.get(&user)?)));
-        let (user, request) = asker.ok_or_else(|| not_found("there is no such request"))?;
-        if !decision.approve {
-            let until = tx.now().plus(self.settings.cooldown);
-            tx.record(told(Fact::Refused { chat, user, until }, vec![call.user]))?;
-            let title = tx.title(chat).unwrap_or_default().to_owned();
-            let refused = Fact::Told(Told::Refused { title });
-            tx.record(told(refused, vec![user]))?;
-            return Ok(Answer::no_content());
-        }
-        let link = room.links.get(&request.code);
-        if link.is_some_and(|link| link.uses == Some(0)) {
-            let detail = "the link has let in as many as it may; invite them, or refuse";
-            return Err(Problem::new(StatusCode::CONFLICT, "link_spent", detail));
-        }
-        self.let_in(tx, chat, user, link.map(|_| request.code.clone()))?;
-        if link.is_some() {
-            let to = call.user;
-            tx.record(told(Fact::Told(Told::Links { chat, to }), vec![to]))?;
-        }
-        Ok(Answer::no_content())
-    }
-
     fn remove(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
         let (chat, room) = owned(tx, call)?;
         let user = tx
@@ -446,40 +332,6 @@ impl Rooms {
         }
         let room = shown::room(tx, chat, user, comes).ok_or_else(no_room)?;
         Ok(Answer::ok(json!(room)))
-    }
-
-    fn ask(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
-        let user = call.user;
-        let code = digest(call.param("code"));
-        let (chat, room, _) = tx
-            .state::<Self>()
-            .by_link(&code)
-            .filter(|(_, _, link)| link.is_alive(tx.now()))
-            .ok_or_else(no_link)?;
-        let title = tx.title(chat).ok_or_else(no_link)?;
-        if tx.is_member(chat, user) {
-            return Err(already_member());
-        }
-        if !room.requests.contains_key(&user) {
-            let until = room.refused.get(&user).copied();
-            if let Some(until) = until.filter(|until| *until > tx.now()) {
-                let seconds = tx.now().seconds_until(until);
-                let detail = format!("the request was refused; ask again in {seconds} s");
-                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "refused", detail);
-                return Err(problem.retry_after(seconds));
-            }
-            full(
-                room.requests.len(),
-                self.settings.requests,
-                "pending requests",
-            )?;
-            let owner = room.owner;
-            tx.record(told(Fact::Asked { chat, user, code }, vec![owner]))?;
-            let title = title.to_owned();
-            tx.record(told(Fact::Told(Told::Asked { title }), vec![user]))?;
-        }
-        let state = "pending";
-        Ok(Answer::accepted(json!(Pending { state, title })))
     }
 
     fn leave(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
@@ -613,11 +465,6 @@ fn already_member() -> Problem {
 
 fn no_room() -> Problem {
     not_found("there is no such room")
-}
-
-fn no_link() -> Problem {
-    let detail = "there is no such link, or it is dead";
-    Problem::new(StatusCode::NOT_FOUND, "unknown_link", detail)
 }
 
 #[cfg(test)]
