@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_status_names_server_clients_and_chats() {
         let answer = json!({
-            "server": {"name": "veche", "version": "0.1.0", "uptime_s": 30, "features": ["ttl"]},
+            "server": {"name": "veche", "version": "0.1.0", "uptime_s": 30, "features": ["polls"]},
             "user": {"name": "ann", "clients": [
                 {"id": "c1", "agent": "veche-chat/0.1.0", "since": "T", "current": true},
                 {"id": "c2", "agent": null, "since": "T", "current": false}]},
@@ -104,7 +104,7 @@ mod tests {
                  "unread": 1},
                 {"chat": "room:7", "kind": "room", "title": "Garden", "members": 3, "online": 1}],
         });
-        let expected = "veche 0.1.0, up for 30 s; features: ttl\nyou are ann\n  \
+        let expected = "veche 0.1.0, up for 30 s; features: polls\nyou are ann\n  \
             client c1 (this one): veche-chat/0.1.0, since T\n  client c2: of no name, since T\n  \
             common: 2 of 9 online, 1 unread\n  room:7 \"Garden\": 1 of 3 online, 0 unread";
         assert_eq!(status(&answer), expected);

@@ -365,7 +365,7 @@ mod tests {
         let base = serve(|asked| match asked.path.as_str() {
             "/status" => Reply::Json(
                 200,
-                json!({"server": {"features": ["ttl"]}, "user": {"name": "ann"}}),
+                json!({"server": {"features": ["polls"]}, "user": {"name": "ann"}}),
             ),
             "/send" if asked.body["text"] == "no" => {
                 Reply::Json(422, json!({"code": "invalid", "detail": "that is no text"}))

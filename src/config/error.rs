@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn keys_and_messages_are_held_to_a_length() {
-        assert_eq!(shown_key("rate_limit"), "rate_limit");
+        assert_eq!(shown_key("trusted_proxies"), "trusted_proxies");
         assert_eq!(shown_key("a b"), "\"a b\"");
         assert_eq!(shown_key(""), "\"\"");
         assert!(shown_key(&"a".repeat(1000)).len() < 64);

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_key_is_quoted_where_toml_needs_it() {
-        assert_eq!(key("rate_limit"), "rate_limit");
+        assert_eq!(key("trusted_proxies"), "trusted_proxies");
         assert_eq!(key("a.b"), "\"a.b\"");
     }
 }
