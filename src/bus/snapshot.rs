@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Bus, World, WorldError, causes};
+use super::{Bus, Health, World, WorldError, causes};
 use crate::log::AppendError;
 use crate::log::reader::{Reader, Reading};
 use crate::settings::Period;
@@ -77,6 +77,10 @@ impl Snapshotter {
             .map_err(WorldError::from)?;
         let (pos, body) = made?;
         self.save(bus, pos, body).await?;
+        if bus.health() != Health::Ok {
+            // The writer took nothing: it is made anew once there is room.
+            return Ok(saved);
+        }
         let before = bus.now().minus(self.keep);
         let keep = self.keep_facts;
         loop {
