@@ -1,7 +1,7 @@
 //! Who one is at the server, and what its threads share.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use super::Error;
 use super::answer::CallError;
 use super::api::Api;
+use super::notice::label;
+use super::render::Attached;
 use super::render::Event;
 use super::retry::Gate;
 use super::state::{MAX_AWAITED, MAX_NAMES, State};
 use super::store::Store;
+use super::text::safe_line;
+use super::transfer::Transfers;
 
 /// Asks the user for a password; told whether an earlier one was wrong.
 pub type Ask<'a> = &'a mut dyn FnMut(bool) -> Option<String>;
@@ -23,6 +27,8 @@ pub struct Session {
     pub api: Api,
     /// Closed when the session ends.
     pub gate: Gate,
+    /// Whether a file is on its way.
+    pub transfers: Transfers,
     store: Store,
     name: String,
     password: Mutex<Option<String>>,
@@ -47,6 +53,7 @@ impl Session {
         Session {
             api,
             gate: Gate::default(),
+            transfers: Transfers::default(),
             store,
             name,
             password: Mutex::new(password),
@@ -172,6 +179,66 @@ impl Session {
         self.state().titles.get(chat).cloned()
     }
 
+    /// A chat as people call it: a room by its title, in brackets.
+    pub fn label(&self, chat: &str) -> String {
+        label(chat, self.title(chat))
+    }
+
+    /// The address of a chat that is named by its address, or by the title of a room. The error is
+    /// a sentence for the user.
+    pub fn find_chat(&self, named: &str) -> Result<String, String> {
+        let one_word = !named.contains(char::is_whitespace);
+        if one_word && (named == "common" || named.starts_with('@')) {
+            return Ok(named.to_owned());
+        }
+        let state = self.state();
+        let folded = named.to_lowercase();
+        let titled = |fits: &dyn Fn(&str, &str) -> bool| -> Vec<String> {
+            let rooms = state.titles.iter();
+            let rooms = rooms.filter(|(room, title)| fits(room, title));
+            rooms.map(|(room, _)| room.clone()).collect()
+        };
+        // The beginning of an address will do, too.
+        let mut found = titled(&|room, _| named.starts_with("room:") && room.starts_with(named));
+        if found.is_empty() {
+            found = titled(&|_, title| title == named);
+        }
+        if found.is_empty() {
+            found = titled(&|_, title| title.to_lowercase() == folded);
+        }
+        let shown = safe_line(named);
+        match found.as_slice() {
+            [room] => Ok(room.clone()),
+            [] if one_word && named.starts_with("room:") => Ok(named.to_owned()),
+            [] => Err(format!(
+                "\"{shown}\" is no chat: write common, @NAME or a room's title"
+            )),
+            more => Err(format!(
+                "more than one room is \"{shown}\": /to {}",
+                more.join(" or /to ")
+            )),
+        }
+    }
+
+    /// The titles that begin so, whatever their case, for completion.
+    pub fn titles(&self, beginning: &str) -> Vec<String> {
+        let beginning = beginning.to_lowercase();
+        let state = self.state();
+        let fits = |title: &&String| title.to_lowercase().starts_with(&beginning);
+        let mut titles: Vec<String> = state.titles.values().filter(fits).cloned().collect();
+        titles.sort_unstable();
+        titles.dedup();
+        titles
+    }
+
+    /// The files that were shown whose ids begin so.
+    pub fn files(&self, beginning: &str) -> Vec<Attached> {
+        let beginning = beginning.to_lowercase();
+        let state = self.state();
+        let fits = |file: &&Attached| file.id.starts_with(&beginning);
+        state.files.iter().filter(fits).cloned().collect()
+    }
+
     /// The names that begin so, whatever their case, for completion.
     pub fn names(&self, beginning: &str) -> Vec<String> {
         let beginning = beginning.to_lowercase();
@@ -212,6 +279,7 @@ impl Session {
     /// Notes that what [`Session::take`] gave stands on the screen.
     pub fn shown(&self, event: &Event) {
         let mut state = self.state();
+        state.forget_room(event);
         state.showing = state.showing.saturating_sub(1);
         if let Some(id) = event.data["id"].as_u64() {
             state.awaited.remove(&id);
@@ -239,6 +307,32 @@ impl Session {
         held.into_iter()
             .filter_map(|event| state.take(event))
             .collect()
+    }
+
+    /// Holds back events of these kinds until [`Session::acted`] tells which of them this very
+    /// client has brought about.
+    pub fn acting(&self, kinds: &'static [&'static str]) {
+        self.state().own.begin(kinds);
+    }
+
+    /// Ends what [`Session::acting`] began, with the events that it led to; gives what was held
+    /// back and is to be shown after all.
+    pub fn acted(&self, did: &[Event]) -> Vec<Event> {
+        let mut state = self.state();
+        for event in did {
+            state.learn_rooms(event);
+        }
+        state.own.end(did, Instant::now())
+    }
+
+    /// Forgets what one did: the stream does not go on where it was.
+    pub fn stream_begins_anew(&self) {
+        self.state().own.forget();
+    }
+
+    /// Notes that an answer of one's own was told.
+    pub fn told(&self, event: &Event) {
+        self.state().forget_room(event);
     }
 
     /// Expects the stream to bring back what was posted. Gives what is to be shown without
@@ -421,6 +515,41 @@ mod tests {
         let mut answers = vec!["wrong"];
         let error = session.sign_in(&mut |_| answers.pop().map(str::to_owned));
         assert!(matches!(error.unwrap_err(), Error::WrongPassword(_)));
+    }
+
+    #[test]
+    fn a_chat_is_found_by_its_address_or_the_title_of_a_room() {
+        let session = signed_in();
+        for (room, title) in [
+            ("room:7a", "Garden"),
+            ("room:7b", "Attic"),
+            ("room:8", "attic"),
+        ] {
+            let data = json!({"room": room, "title": title, "user": "ann"});
+            session.take(Event::new("joined", data));
+        }
+        for (named, chat) in [
+            ("common", "common"),
+            ("@bob", "@bob"),
+            ("room:9", "room:9"),
+            ("room:8", "room:8"),
+            ("room:7a", "room:7a"),
+            ("garden", "room:7a"),
+            ("Attic", "room:7b"),
+        ] {
+            assert_eq!(session.find_chat(named).as_deref(), Ok(chat), "{named}");
+        }
+        for (named, why) in [
+            ("room:7", "more than one room"),
+            ("ATTIC", "more than one room"),
+            ("bob", "\"bob\" is no chat"),
+            ("@bob hi", "is no chat"),
+        ] {
+            let error = session.find_chat(named).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        assert_eq!(session.label("room:7a"), "[Garden]");
+        assert_eq!(session.titles("g"), ["Garden"]);
     }
 
     #[test]

@@ -4,30 +4,32 @@ use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustyline::completion::{Completer, Pair};
+use rustyline::completion::Completer;
 use rustyline::config::Configurer as _;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter as _, Helper};
+use rustyline::{ColorMode, CompletionType, Config, Editor, ExternalPrinter as _, Helper};
 use serde_json::{Value, json};
 
-use super::command::{COMMANDS, Command, parse};
+use super::commands::{Command, Wait, parse};
+use super::complete::Completion;
 use super::render::{Event, Style};
 use super::session::{Session, SignedIn};
-use super::text::{Zone, safe_line};
-use super::worker::{Job, QUEUE, Worker};
-use super::{Error, Output};
+use super::text::Zone;
+use super::transfer::Progress;
+use super::worker::{Ended, Job, QUEUE, Worker};
+use super::{Error, Output, interrupt};
 
-/// How long the prompt waits to hear whether there is a chat.
-const SWITCH: Duration = Duration::from_secs(2);
+/// How long the prompt waits to hear where plain lines go.
+const MOVE: Duration = Duration::from_secs(5);
 
 /// How many typed lines are kept.
 const MAX_HISTORY: usize = 1_000;
@@ -64,7 +66,8 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
             let _ = finished.send(worker.run(&queue));
         })
         .map_err(Error::Thread)?;
-    let left = read(&mut editor, history, &jobs);
+    interrupt::watch(session.clone()).map_err(Error::Interrupt)?;
+    let left = read(&mut editor, history, &session, &jobs);
     // Without the editor nothing more waits to be printed above its line.
     drop(editor);
     leave(&session, &jobs, &end).and(left)
@@ -83,10 +86,17 @@ fn greeting(session: &Session, signed_in: SignedIn) -> String {
 }
 
 /// Hands the lines to the worker until the user leaves.
-fn read(editor: &mut Lines, history: &Path, jobs: &SyncSender<Job>) -> Result<(), Error> {
-    let mut current = "common".to_owned();
+fn read(
+    editor: &mut Lines,
+    history: &Path,
+    session: &Session,
+    jobs: &SyncSender<Job>,
+) -> Result<(), Error> {
+    let mut current = Some("common".to_owned());
     loop {
-        let line = match editor.readline(&format!("{}> ", safe_line(&current))) {
+        let label = current.as_ref().map(|chat| session.label(chat));
+        let label = label.as_deref().unwrap_or("nowhere");
+        let line = match editor.readline(&format!("{label}> ")) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => continue,
             Err(ReadlineError::Eof) => return Ok(()),
@@ -95,7 +105,7 @@ fn read(editor: &mut Lines, history: &Path, jobs: &SyncSender<Job>) -> Result<()
         // Line by line, as a terminal that is closed leaves no time for it; a history that cannot
         // be kept is no reason not to chat.
         let _ = editor.append_history(history);
-        let job = match parse(&line) {
+        let job = match parse(&line, |feature| session.has_feature(feature)) {
             Ok(None) => continue,
             Ok(Some(Command::Quit)) => return Ok(()),
             Ok(Some(Command::Logout)) => {
@@ -107,14 +117,31 @@ fn read(editor: &mut Lines, history: &Path, jobs: &SyncSender<Job>) -> Result<()
                 }
                 continue;
             }
-            Ok(Some(Command::To(chat))) => {
-                let (known, answer) = sync_channel(1);
-                // Without an answer it switches all the same: what was meant for somebody must
-                // not go to where the last line went.
-                if jobs.try_send(Job::Switch(chat.clone(), known)).is_ok()
-                    && answer.recv_timeout(SWITCH) != Ok(false)
+            Ok(Some(command)) if command.wait() != Wait::No => {
+                let (wait, goes_to) = (command.wait(), command.goes_to().map(str::to_owned));
+                let (ended, end) = sync_channel(1);
+                if jobs
+                    .try_send(Job::Await(command, current.clone(), ended))
+                    .is_err()
                 {
-                    current = chat;
+                    too_many();
+                    continue;
+                }
+                let end = match wait {
+                    // What the user waits for they can stop.
+                    Wait::Transfer => end.recv().unwrap_or(Ended::Failed),
+                    // Without an answer it is not known: what was meant for somebody must not go
+                    // to where the last line went.
+                    _ => match end.recv_timeout(MOVE) {
+                        Ok(end) => end,
+                        Err(_) => {
+                            current = goes_to;
+                            continue;
+                        }
+                    },
+                };
+                if let Ended::At(chat) = end {
+                    current = Some(chat);
                 }
                 continue;
             }
@@ -124,12 +151,14 @@ fn read(editor: &mut Lines, history: &Path, jobs: &SyncSender<Job>) -> Result<()
         match jobs.try_send(job) {
             Ok(()) => {}
             // To wait here would keep what arrives from being printed.
-            Err(TrySendError::Full(_)) => {
-                eprintln!("! too many lines wait to be sent, and this one is not among them");
-            }
+            Err(TrySendError::Full(_)) => too_many(),
             Err(TrySendError::Disconnected(_)) => return Ok(()),
         }
     }
+}
+
+fn too_many() {
+    eprintln!("! too many lines wait to be sent, and this one is not among them");
 }
 
 /// Lets the worker finish what it has, but not for long.
@@ -158,7 +187,7 @@ type Lines = Editor<Completion, DefaultHistory>;
 
 fn editor(session: Arc<Session>) -> rustyline::Result<Lines> {
     let mut editor = Editor::with_config(config()?)?;
-    editor.set_helper(Some(Completion { session }));
+    editor.set_helper(Some(Completion::new(session)));
     Ok(editor)
 }
 
@@ -174,63 +203,6 @@ fn config() -> rustyline::Result<Config> {
         .completion_type(CompletionType::List)
         .color_mode(colours)
         .build())
-}
-
-/// Completes commands and names.
-struct Completion {
-    session: Arc<Session>,
-}
-
-impl Helper for Completion {}
-impl Validator for Completion {}
-impl Highlighter for Completion {}
-
-impl Hinter for Completion {
-    type Hint = String;
-}
-
-impl Completer for Completion {
-    type Candidate = Pair;
-
-    fn complete(
-        &self,
-        line: &str,
-        pos: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let typed = line.get(..pos).unwrap_or(line);
-        let (start, words) = candidates(typed, |beginning| self.session.names(beginning));
-        let pair = |word: String| Pair {
-            display: safe_line(&word),
-            replacement: format!("{word} "),
-        };
-        Ok((start, words.into_iter().map(pair).collect()))
-    }
-}
-
-/// What the last word may become, and where it begins: a command at the beginning of the line, a
-/// name after an `@` anywhere.
-fn candidates(typed: &str, names: impl Fn(&str) -> Vec<String>) -> (usize, Vec<String>) {
-    let start = typed
-        .char_indices()
-        .rfind(|(_, c)| c.is_whitespace())
-        .map_or(0, |(at, c)| at + c.len_utf8());
-    let word = &typed[start..];
-    let words = if let Some(beginning) = word.strip_prefix('@') {
-        names(beginning)
-            .into_iter()
-            .map(|name| format!("@{name}"))
-            .collect()
-    } else if start == 0 && word.starts_with('/') {
-        let commands = COMMANDS.iter().map(|(name, _, _)| *name);
-        let fits = |name: &&str| name.starts_with(word) && !name.starts_with("//");
-        commands.filter(fits).map(str::to_owned).collect()
-    } else if typed[..start].trim_end() == "/to" && "common".starts_with(word) {
-        vec!["common".to_owned()]
-    } else {
-        Vec::new()
-    };
-    (start, words)
 }
 
 /// Asks for the password with nothing of it shown or kept.
@@ -273,15 +245,47 @@ impl Highlighter for Mask {
 
 type Printer = Box<dyn FnMut(String) -> bool + Send>;
 
+/// Removes what stands in the line of the cursor.
+const CLEAR: &str = "\r\u{1b}[K";
+
 /// The terminal, above the line being typed.
 struct Screen {
     session: Arc<Session>,
     style: Style,
-    printer: Mutex<Option<Printer>>,
+    paper: Mutex<Paper>,
+}
+
+/// What is printed on.
+struct Paper {
+    /// Prints through the editor, where it can: its output may be no terminal.
+    printer: Option<Printer>,
+    /// The bar that stands in the last line while a file is on its way.
+    bar: Option<String>,
+}
+
+impl Paper {
+    fn print(&mut self, text: &str) {
+        if let Some(print) = self.printer.as_mut() {
+            if print(text.to_owned()) {
+                return;
+            }
+            // The editor is gone: the user is leaving.
+            self.printer = None;
+        }
+        // A terminal that is gone takes the whole program with it.
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    /// Draws the bar anew. The editor waits while a file is on its way, so that nothing else
+    /// stands in this line. A bar wider than the terminal is cut instead of wrapped.
+    fn draw(&mut self) {
+        if let Some(bar) = &self.bar {
+            self.print(&format!("{CLEAR}\u{1b}[?7l{bar}\u{1b}[?7h"));
+        }
+    }
 }
 
 impl Screen {
-    /// Prints through the editor, where it can: its output may be no terminal.
     fn new(session: Arc<Session>, editor: &mut Lines) -> Screen {
         let style = Style {
             colour: super::colours(),
@@ -296,22 +300,19 @@ impl Screen {
         Screen {
             session,
             style,
-            printer: Mutex::new(printer),
+            paper: Mutex::new(Paper { printer, bar: None }),
         }
     }
 
-    fn print(&self, text: String) {
-        let text = text + "\n";
-        let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(print) = printer.as_mut() {
-            if print(text.clone()) {
-                return;
-            }
-            // The editor is gone: the user is leaving.
-            *printer = None;
-        }
-        // A terminal that is gone takes the whole program with it.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+    fn paper(&self) -> MutexGuard<'_, Paper> {
+        self.paper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn print(&self, text: &str) {
+        let mut paper = self.paper();
+        let clear = if paper.bar.is_some() { CLEAR } else { "" };
+        paper.print(&format!("{clear}{text}\n"));
+        paper.draw();
     }
 }
 
@@ -328,13 +329,14 @@ impl Output for Screen {
         }
         let room = |chat: &str| self.session.title(chat);
         if let Some(text) = self.style.event(&event, room, now) {
-            self.print(text);
+            self.print(&text);
         }
     }
 
     fn sent(&self, posted: &Value) {
-        if let Some(text) = self.style.sent(posted, Timestamp::now()) {
-            self.print(text);
+        let room = |chat: &str| self.session.title(chat);
+        if let Some(text) = self.style.sent(posted, room, Timestamp::now()) {
+            self.print(&text);
         }
     }
 
@@ -342,12 +344,29 @@ impl Output for Screen {
         self.notice(text);
     }
 
+    fn progress(&self, progress: Option<&Progress<'_>>) {
+        let mut paper = self.paper();
+        match progress {
+            // Where the editor cannot print there is no line to draw in.
+            Some(progress) if paper.printer.is_some() => {
+                paper.bar = Some(progress.line());
+                paper.draw();
+            }
+            Some(_) => {}
+            None => {
+                if paper.bar.take().is_some() {
+                    paper.print(CLEAR);
+                }
+            }
+        }
+    }
+
     fn notice(&self, text: &str) {
-        self.print(self.style.notice(text));
+        self.print(&self.style.notice(text));
     }
 
     fn trouble(&self, text: &str) {
-        self.print(self.style.trouble(text));
+        self.print(&self.style.trouble(text));
     }
 
     fn broken(&self) -> Option<io::Error> {
@@ -358,40 +377,6 @@ impl Output for Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn complete(typed: &str) -> (usize, Vec<String>) {
-        let names = |beginning: &str| {
-            let names = ["ann", "Anna", "боб"].map(str::to_owned);
-            let fits = |name: &String| name.to_lowercase().starts_with(beginning);
-            names.into_iter().filter(fits).collect()
-        };
-        candidates(typed, names)
-    }
-
-    #[test]
-    fn a_command_is_completed_at_the_beginning_only() {
-        assert_eq!(complete("/his"), (0, vec!["/history".to_owned()]));
-        let (_, words) = complete("/comm");
-        assert_eq!(words, ["/comment", "/comments"]);
-        assert!(complete("see /his").1.is_empty());
-        assert!(complete("//").1.is_empty());
-    }
-
-    #[test]
-    fn a_name_is_completed_anywhere() {
-        assert_eq!(
-            complete("hi @an"),
-            (3, vec!["@ann".to_owned(), "@Anna".to_owned()])
-        );
-        assert_eq!(complete("/msg @бо"), (5, vec!["@боб".to_owned()]));
-        assert_eq!(complete("привет @zz"), ("привет ".len(), Vec::new()));
-        assert!(complete("hello").1.is_empty());
-    }
-
-    #[test]
-    fn the_common_chat_is_completed_after_to() {
-        assert_eq!(complete("/to c"), (4, vec!["common".to_owned()]));
-    }
 
     #[test]
     fn nothing_of_a_password_is_shown() {
