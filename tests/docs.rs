@@ -25,7 +25,7 @@ code=$?
 ";
 
 /// What differs from run to run.
-const VARIES: [&str; 15] = [
+const VARIES: [&str; 16] = [
     "agent",
     "at",
     "banned_until",
@@ -41,6 +41,7 @@ const VARIES: [&str; 15] = [
     "until",
     "uptime_s",
     "version",
+    "url",
 ];
 
 fn root() -> &'static Path {
