@@ -101,7 +101,10 @@ fn later(rest: &str) -> Parsed {
 }
 
 fn when(word: &str) -> Option<When> {
-    if let Ok(period) = word.parse() {
+    // With a colon it is what a clock shows.
+    if !word.contains(':')
+        && let Ok(period) = word.parse()
+    {
         return Some(When::In(period));
     }
     if !word.contains('T') {
@@ -343,7 +346,7 @@ mod tests {
         ] {
             assert_eq!(resolved(word, &zone), at, "{word}");
         }
-        for wrong in ["soon", "10", "25:00", "18:30:61", "2026-13-01T10:00", "-5m"] {
+        for wrong in ["soon", "10", "25:00", "18:30:00", "2026-13-01T10:00", "-5m"] {
             assert_eq!(when(wrong), None, "{wrong}");
         }
     }

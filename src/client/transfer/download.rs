@@ -205,10 +205,13 @@ mod tests {
 
     const TAG: &str = "\"t1\"";
 
-    /// A server of one file that knows ranges, and what it was asked for: the method and the range.
+    /// A method and a range.
+    type Call = (String, Option<String>);
+
+    /// A server of one file that knows ranges, and what it was asked for.
     struct Server {
         session: Session,
-        asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+        asked: Arc<Mutex<Vec<Call>>>,
         folder: Folder,
     }
 
@@ -276,7 +279,7 @@ mod tests {
             download(&self.session, &output, wanted, folder)
         }
 
-        fn asked(&self) -> Vec<(String, Option<String>)> {
+        fn asked(&self) -> Vec<Call> {
             std::mem::take(&mut *self.asked.lock().unwrap())
         }
 
@@ -295,7 +298,7 @@ mod tests {
         }
     }
 
-    fn call(method: &str, range: Option<&str>) -> (String, Option<String>) {
+    fn call(method: &str, range: Option<&str>) -> Call {
         (method.to_owned(), range.map(str::to_owned))
     }
 

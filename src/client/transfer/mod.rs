@@ -236,10 +236,10 @@ mod tests {
             "cat.png              [#####---------------]  25%  1 MiB of 4 MiB  700 KiB/s"
         );
         progress.name = "a\u{1b}[2J\nname that is long";
-        assert!(progress.line().starts_with("a\\u{1b}[2J\\nname tha… ["));
+        assert!(progress.line().starts_with("a\\u{1b}[2J\\nname th… ["));
         progress.total = None;
         assert!(
-            progress.line().ends_with("…  1 MiB  700 KiB/s"),
+            progress.line().ends_with("… 1 MiB  700 KiB/s"),
             "{}",
             progress.line()
         );
