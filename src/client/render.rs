@@ -438,6 +438,10 @@ mod tests {
             ("moon", json!({"phase": "full"})),
             ("client", json!({"id": "c"})),
             ("read", json!({"chat": "common", "upto": 3})),
+            (
+                "delivered",
+                json!({"to": "@ann", "messages": [{"id": 3, "expires": "2026-11-24T21:18:55.123Z"}]}),
+            ),
             ("user", json!({"name": "ann", "online": true})),
             ("message", json!({"id": "x"})),
             ("message", json!(null)),

@@ -253,3 +253,6 @@ impl<S: Stream<Item = Result<Bytes, Problem>>> Stream for Paced<S> {
         Poll::Ready(piece)
     }
 }
+
+#[cfg(test)]
+mod tests;

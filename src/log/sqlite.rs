@@ -197,12 +197,12 @@ impl SqliteLog {
                     )?;
                 }
             }
-            Change::Delivered { ids, at } => {
-                for id in ids {
+            Change::Delivered(messages) => {
+                for (id, ends) in messages {
                     self.write(
-                        "UPDATE messages SET ends = min(ifnull(ends, ?2 + fuse), ?2 + fuse), fuse = NULL
+                        "UPDATE messages SET ends = ?2, fuse = NULL
                          WHERE id = ?1 AND fuse IS NOT NULL",
-                        [int(*id), at.0],
+                        [int(*id), ends.0],
                     )?;
                 }
             }
