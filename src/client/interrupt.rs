@@ -11,15 +11,19 @@ use super::session::Session;
 /// What shells call a program that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
 
-/// Watches for it, on a thread of its own, for as long as the program runs.
+/// Watches for it, on a thread of its own, for as long as the program runs. Has to be called before
+/// the first line is edited: the editor puts back, after each line, what was there before it.
 pub fn watch(session: Arc<Session>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
+    let mut pressed = {
+        let _entered = runtime.enter();
+        presses()?
+    };
     let watch = move || {
         runtime.block_on(async {
-            // Where signals cannot be heard, the system ends the program by itself.
-            while tokio::signal::ctrl_c().await.is_ok() {
+            while pressed.recv().await.is_some() {
                 if !session.transfers.stop() {
                     exit(INTERRUPTED);
                 }
@@ -30,4 +34,14 @@ pub fn watch(session: Arc<Session>) -> io::Result<()> {
         .name("interrupt".to_owned())
         .spawn(watch)?;
     Ok(())
+}
+
+#[cfg(unix)]
+fn presses() -> io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+fn presses() -> io::Result<tokio::signal::windows::CtrlC> {
+    tokio::signal::windows::ctrl_c()
 }

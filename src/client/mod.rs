@@ -3,7 +3,7 @@
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
 //! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
 //! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print. `transfer` carries files. `api`, `answer`, `sse`, `store`, `render`, `notice` and `text`
+//! print; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `sse`, `store`, `render`, `notice` and `text`
 //! are what these stand on. Nothing here is used by the server.
 
 mod answer;
@@ -14,11 +14,13 @@ mod complete;
 mod fake;
 mod history;
 mod interrupt;
+mod lookup;
 mod notice;
 mod own;
 mod pipe;
 mod render;
 mod retry;
+mod screen;
 mod seen;
 mod session;
 mod sse;

@@ -1,14 +1,13 @@
 //! On a terminal: a line editor, with messages arriving above the line being typed.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rustyline::completion::Completer;
 use rustyline::config::Configurer as _;
 use rustyline::error::ReadlineError;
@@ -16,20 +15,20 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, CompletionType, Config, Editor, ExternalPrinter as _, Helper};
-use serde_json::{Value, json};
+use rustyline::{ColorMode, CompletionType, Config, Editor, Helper};
 
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
-use super::render::{Event, Style};
+use super::screen::Screen;
 use super::session::{Session, SignedIn};
-use super::text::Zone;
-use super::transfer::Progress;
 use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Output, interrupt};
 
 /// How long the prompt waits to hear where plain lines go.
 const MOVE: Duration = Duration::from_secs(5);
+
+/// How wide a terminal is that does not tell.
+const COLUMNS: usize = 80;
 
 /// How many typed lines are kept.
 const MAX_HISTORY: usize = 1_000;
@@ -50,7 +49,9 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
     let mut editor = editor(session.clone()).map_err(Error::Terminal)?;
     // There is no history at the first start, and a damaged one is no reason not to chat.
     let _ = editor.load_history(history);
-    let screen: Arc<dyn Output> = Arc::new(Screen::new(session.clone(), &mut editor));
+    let columns = Arc::new(AtomicUsize::new(COLUMNS));
+    let screen = Screen::new(session.clone(), &mut editor, columns.clone());
+    let screen: Arc<dyn Output> = Arc::new(screen);
     screen.notice(&greeting(&session, signed_in));
     let (jobs, queue) = sync_channel(QUEUE);
     super::follow(&session, &screen, &jobs)?;
@@ -67,7 +68,7 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
         })
         .map_err(Error::Thread)?;
     interrupt::watch(session.clone()).map_err(Error::Interrupt)?;
-    let left = read(&mut editor, history, &session, &jobs);
+    let left = read(&mut editor, history, &session, &jobs, &columns);
     // Without the editor nothing more waits to be printed above its line.
     drop(editor);
     leave(&session, &jobs, &end).and(left)
@@ -91,6 +92,7 @@ fn read(
     history: &Path,
     session: &Session,
     jobs: &SyncSender<Job>,
+    columns: &AtomicUsize,
 ) -> Result<(), Error> {
     let mut current = Some("common".to_owned());
     loop {
@@ -120,6 +122,10 @@ fn read(
             Ok(Some(command)) if command.wait() != Wait::No => {
                 let (wait, goes_to) = (command.wait(), command.goes_to().map(str::to_owned));
                 let (ended, end) = sync_channel(1);
+                let width = editor
+                    .dimensions()
+                    .map_or(COLUMNS, |(width, _)| width.into());
+                columns.store(width, Ordering::Relaxed);
                 if jobs
                     .try_send(Job::Await(command, current.clone(), ended))
                     .is_err()
@@ -183,7 +189,8 @@ fn leave(
     }
 }
 
-type Lines = Editor<Completion, DefaultHistory>;
+/// The editor of lines.
+pub type Lines = Editor<Completion, DefaultHistory>;
 
 fn editor(session: Arc<Session>) -> rustyline::Result<Lines> {
     let mut editor = Editor::with_config(config()?)?;
@@ -240,137 +247,6 @@ impl Highlighter for Mask {
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
         kind != CmdKind::MoveCursor
-    }
-}
-
-type Printer = Box<dyn FnMut(String) -> bool + Send>;
-
-/// Removes what stands in the line of the cursor.
-const CLEAR: &str = "\r\u{1b}[K";
-
-/// The terminal, above the line being typed.
-struct Screen {
-    session: Arc<Session>,
-    style: Style,
-    paper: Mutex<Paper>,
-}
-
-/// What is printed on.
-struct Paper {
-    /// Prints through the editor, where it can: its output may be no terminal.
-    printer: Option<Printer>,
-    /// The bar that stands in the last line while a file is on its way.
-    bar: Option<String>,
-}
-
-impl Paper {
-    fn print(&mut self, text: &str) {
-        if let Some(print) = self.printer.as_mut() {
-            if print(text.to_owned()) {
-                return;
-            }
-            // The editor is gone: the user is leaving.
-            self.printer = None;
-        }
-        // A terminal that is gone takes the whole program with it.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
-    }
-
-    /// Draws the bar anew. The editor waits while a file is on its way, so that nothing else
-    /// stands in this line. A bar wider than the terminal is cut instead of wrapped.
-    fn draw(&mut self) {
-        if let Some(bar) = &self.bar {
-            self.print(&format!("{CLEAR}\u{1b}[?7l{bar}\u{1b}[?7h"));
-        }
-    }
-}
-
-impl Screen {
-    fn new(session: Arc<Session>, editor: &mut Lines) -> Screen {
-        let style = Style {
-            colour: super::colours(),
-            single_line: false,
-            zone: Zone::local(),
-            me: session.me(),
-        };
-        let printer = editor.create_external_printer().ok().map(|mut printer| {
-            let print = move |text| printer.print(text).is_ok();
-            Box::new(print) as Printer
-        });
-        Screen {
-            session,
-            style,
-            paper: Mutex::new(Paper { printer, bar: None }),
-        }
-    }
-
-    fn paper(&self) -> MutexGuard<'_, Paper> {
-        self.paper.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn print(&self, text: &str) {
-        let mut paper = self.paper();
-        let clear = if paper.bar.is_some() { CLEAR } else { "" };
-        paper.print(&format!("{clear}{text}\n"));
-        paper.draw();
-    }
-}
-
-impl Output for Screen {
-    fn event(&self, event: &Event) {
-        let now = Timestamp::now();
-        let mut event = Cow::Borrowed(event);
-        if event.kind == "removed" {
-            let ids = self.session.missed(&event.data, now);
-            if ids.is_empty() {
-                return;
-            }
-            event.to_mut().data = json!({ "ids": ids });
-        }
-        let room = |chat: &str| self.session.title(chat);
-        if let Some(text) = self.style.event(&event, room, now) {
-            self.print(&text);
-        }
-    }
-
-    fn sent(&self, posted: &Value) {
-        let room = |chat: &str| self.session.title(chat);
-        if let Some(text) = self.style.sent(posted, room, Timestamp::now()) {
-            self.print(&text);
-        }
-    }
-
-    fn answer(&self, _: &str, _: &Value, text: &str) {
-        self.notice(text);
-    }
-
-    fn progress(&self, progress: Option<&Progress<'_>>) {
-        let mut paper = self.paper();
-        match progress {
-            // Where the editor cannot print there is no line to draw in.
-            Some(progress) if paper.printer.is_some() => {
-                paper.bar = Some(progress.line());
-                paper.draw();
-            }
-            Some(_) => {}
-            None => {
-                if paper.bar.take().is_some() {
-                    paper.print(CLEAR);
-                }
-            }
-        }
-    }
-
-    fn notice(&self, text: &str) {
-        self.print(&self.style.notice(text));
-    }
-
-    fn trouble(&self, text: &str) {
-        self.print(&self.style.trouble(text));
-    }
-
-    fn broken(&self) -> Option<io::Error> {
-        None
     }
 }
 

@@ -65,7 +65,11 @@ impl Command {
                 let to = worker.here(current)?;
                 let file = upload(&worker.session, &worker.output, &path);
                 let file = file.map_err(|error| {
-                    Failure::Refused(format!("{} is not sent: {error}", safe_line(&path)))
+                    Failure::Refused(match error {
+                        // This one names the path.
+                        TransferError::File { .. } => format!("not sent: {error}"),
+                        _ => format!("{} is not sent: {error}", safe_line(&path)),
+                    })
                 })?;
                 let mut body = json!({ "to": to, "file": file["id"] });
                 if !text.is_empty() {

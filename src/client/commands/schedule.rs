@@ -78,6 +78,7 @@ pub struct Item {
     id: String,
     to: String,
     text: Option<String>,
+    file: Value,
     at: String,
     state: String,
     message: Option<u64>,
@@ -244,7 +245,8 @@ fn listed(items: &[Item], worker: &Worker) -> String {
         };
         format!("{:>width$}. {}{what}", at + 1, item.line(&reader))
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let lines: Vec<String> = lines.collect();
+    format!("scheduled:\n{}", lines.join("\n"))
 }
 
 impl Item {
@@ -252,10 +254,14 @@ impl Item {
     fn line(&self, reader: &Reader<'_>) -> String {
         let at = reader.zone.show(&self.at, reader.now);
         let to = reader.chat(&self.to);
-        match &self.text {
-            Some(text) => format!("{at} to {to}: \"{}\"", excerpt(text, EXCERPT)),
-            None => format!("{at} to {to}"),
+        let mut line = format!("{at} to {to}");
+        if let Some(text) = self.text.as_deref().filter(|text| !text.is_empty()) {
+            line.push_str(&format!(": \"{}\"", excerpt(text, EXCERPT)));
         }
+        if let Some(name) = self.file["name"].as_str() {
+            line.push_str(&format!(" [file {}]", safe_line(name)));
+        }
+        line
     }
 
     fn short(&self) -> String {
@@ -395,6 +401,14 @@ mod tests {
         assert_eq!(
             notice("scheduled_sent", &data, &reader),
             calm("what was scheduled is sent to [Garden\\u{1b}] as #812")
+        );
+        data["text"] = "".into();
+        data["file"] = json!({"name": "a\u{1b}"});
+        assert_eq!(
+            notice("scheduled", &data, &reader),
+            calm(
+                "later, 20:30 to [Garden\\u{1b}] [file a\\u{1b}] (/cancel 3f1c2a9e takes it back)"
+            )
         );
         assert_eq!(
             notice("cancelled", &json!({"id": "3f1c2a9e-6f0b"}), &reader),

@@ -88,7 +88,11 @@ pub fn make(worker: &Worker, title: &str, all: bool) -> Done {
         let made = Event::new("room", worker.post_once("/rooms", &body)?);
         Ok((made.clone(), vec![made]))
     })?;
-    worker.tell(&made);
+    let text = format!(
+        "you have made \"{}\" and are in it: /invite NAME and /link bring others",
+        safe_line(made.data["title"].as_str().unwrap_or(title))
+    );
+    worker.output.answer("room", &made.data, &text);
     Ok(made.data["room"].as_str().map(str::to_owned))
 }
 
@@ -231,16 +235,19 @@ pub fn join(worker: &Worker, which: &str) -> Done {
 
 fn enter(worker: &Worker, room: &str) -> Done {
     let id = room.strip_prefix("room:").unwrap_or(room);
-    let joined = worker.act(&["joined", "room"], || {
+    let whole = worker.act(&["joined", "room"], || {
         let path = format!("/rooms/{}/join", segment(id));
         let whole = Event::new("room", worker.post_once(&path, &json!({}))?);
         let (room, title) = (whole.data["room"].clone(), whole.data["title"].clone());
         let data = json!({ "room": room, "title": title, "user": worker.session.me() });
         let joined = Event::new("joined", data);
-        Ok((joined.clone(), vec![joined, whole]))
+        Ok((whole.clone(), vec![joined, whole]))
     })?;
-    worker.tell(&joined);
-    Ok(joined.data["room"].as_str().map(str::to_owned))
+    let room = whole.data["room"].as_str().map(str::to_owned);
+    let label = room.as_deref().map(|room| worker.session.label(room));
+    let text = format!("you are in {} now", label.unwrap_or_default());
+    worker.output.answer("room", &whole.data, &text);
+    Ok(room)
 }
 
 fn ask(worker: &Worker, code: &str) -> Done {
@@ -266,7 +273,7 @@ pub fn requests(worker: &Worker) -> Result<(), Failure> {
     }
     let text = match lines.is_empty() {
         true => "nobody asks to come into a room of yours".to_owned(),
-        false => lines.join("\n"),
+        false => format!("requests:\n{}", lines.join("\n")),
     };
     let data = json!({ "requests": data });
     worker.output.answer("requests", &data, &text);

@@ -22,7 +22,7 @@ pub fn list(rooms: &Rooms, me: &str) -> String {
     if lines.is_empty() {
         return "you are in no room: /room TITLE makes one".to_owned();
     }
-    lines.join("\n")
+    format!("rooms:\n{}", lines.join("\n"))
 }
 
 fn one(room: &Room, me: &str) -> String {
@@ -283,7 +283,7 @@ mod tests {
             "requests": [{"title": "Roof", "at": "T"}],
         }));
         let text = list(&rooms.unwrap(), "ann");
-        let lines: Vec<&str> = text.lines().collect();
+        let lines: Vec<&str> = text.lines().skip(1).collect();
         let garden = "[Garden] (yours, with its whole history): ann, bob; invited: eve; \
                       asking: carl; 1 link";
         assert_eq!(lines[0], garden);
