@@ -258,6 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_its_place_in_the_documentation() {
+        let page = include_str!("../../../docs/console.md");
+        for name in specs(all).map(|spec| spec.name) {
+            let there = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name} "));
+            assert!(there || name == "/help", "{name}");
+        }
+    }
+
+    #[test]
     fn wrong_arguments_are_answered_with_the_usage() {
         for spec in specs(all).filter(|spec| !spec.arguments.is_empty()) {
             // What may be left away stands in brackets.

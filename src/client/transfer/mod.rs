@@ -179,7 +179,8 @@ impl<'a> Meter<'a> {
 
     fn add(&mut self, bytes: usize) {
         self.done += bytes as u64;
-        if self.drawn.is_some_and(|drawn| drawn.elapsed() < DRAW) {
+        let is_whole = self.total == Some(self.done);
+        if !is_whole && self.drawn.is_some_and(|drawn| drawn.elapsed() < DRAW) {
             return;
         }
         self.drawn = Some(Instant::now());
