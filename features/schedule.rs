@@ -64,7 +64,8 @@ feature!(Schedule);
 struct NewScheduled {
     /// Where to: `common`, `@name` or `room:UUID`.
     to: String,
-    /// 1–4000 characters.
+    /// 1–4000 characters; it may be left away where something else is said.
+    #[serde(default)]
     text: String,
     /// When to send it, by RFC 3339; or else `in`.
     #[serde(default)]
@@ -72,6 +73,23 @@ struct NewScheduled {
     /// How long from now to send it, such as "10m"; or else `at`.
     #[serde(default, rename = "in")]
     delay: Option<Period>,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    more: Map<String, Value>,
+}
+
+/// What is to be said, as its row keeps it: the text, and what else the checks read.
+#[derive(Default, Serialize, Deserialize)]
+struct Words {
+    text: String,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    more: Map<String, Value>,
+}
+
+impl Words {
+    fn of(row: Option<&str>) -> Option<Self> {
+        serde_json::from_str(row?).ok()
+    }
 }
 
 /// A scheduled message.
@@ -83,7 +101,11 @@ struct Scheduled<'a> {
     to: &'a str,
     /// The text; of a sent one as long as its message is there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
+    text: Option<String>,
+    /// What else was asked for, until it is sent.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    more: Map<String, Value>,
     /// When it is due, or was.
     at: String,
     /// `waiting`, `sent` or `failed`.
@@ -128,6 +150,7 @@ impl Feature for Schedule {
     fn routes() -> Routes<Self> {
         Routes::new()
             .post("/scheduled", "Schedules a message", Self::make)
+            .drafts()
             .returns::<Scheduled>(201, "What waits now")
             .get("/scheduled", "One's scheduled messages", Self::list)
             .returns::<ScheduledList>(
@@ -167,10 +190,10 @@ impl Feature for Schedule {
     }
 
     fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
-        let text = telling.text;
+        let words = Words::of(telling.text);
         Some(match fact {
             Fact::Made(plan) => {
-                let made = plan.shown(&Standing::Waiting, text);
+                let made = plan.shown(&Standing::Waiting, words);
                 Event::new("scheduled", json!(made))
             }
             Fact::Cancelled { id, .. } => Event::new("cancelled", json!({"id": id})),
@@ -182,7 +205,7 @@ impl Feature for Schedule {
             } => {
                 let (message, until) = (*message, *until);
                 let sent = Standing::Sent { message, until };
-                Event::new("scheduled_sent", json!(plan.shown(&sent, text)))
+                Event::new("scheduled_sent", json!(plan.shown(&sent, words)))
             }
             Fact::Failed {
                 plan, why, until, ..
@@ -192,7 +215,7 @@ impl Feature for Schedule {
                     why: why.clone(),
                     until: *until,
                 };
-                Event::new("scheduled_failed", json!(plan.shown(&failed, text)))
+                Event::new("scheduled_failed", json!(plan.shown(&failed, words)))
             }
             Fact::Forgotten { id, .. } => Event::new("scheduled_forgotten", json!({"id": id})),
         })
@@ -226,7 +249,11 @@ impl Schedule {
     fn make(&self, tx: &mut Tx<'_>, call: &Call, new: &NewScheduled) -> Result<Answer, Problem> {
         let to = tx.address("to", &new.to, call.user)?;
         let at = self.when(tx.now(), new.at.as_deref(), new.delay)?;
-        let mut draft = Draft::message(call.user, to, &new.text);
+        let words = Words {
+            text: new.text.clone(),
+            more: tx.read_by_checks(&new.more),
+        };
+        let mut draft = Draft::message(call.user, to, &words.text).with(&words.more);
         draft.purpose = Purpose::PostLater;
         let mut passed = tx.check(&draft)?;
         self.has_room(tx, call.user)?;
@@ -239,10 +266,10 @@ impl Schedule {
         let made = Entry::<Self>::new(Fact::Made(plan.clone()))
             .tell(vec![call.user])
             .kept()
-            .text(&new.text)
+            .text(&json!(words).to_string())
             .passed(&mut passed);
         let row = tx.record(made)?;
-        let shown = plan.shown(&Standing::Waiting, Some(&new.text));
+        let shown = plan.shown(&Standing::Waiting, Some(words));
         Ok(Answer::created(json!(shown))
             .made(row)
             .headers(passed.headers()))
@@ -309,30 +336,37 @@ impl Schedule {
         let items = ask.view(|view| view.state::<Self>().of(user)).await?;
         let mut found = Vec::with_capacity(items.len());
         for (row, item) in items {
-            if let Some((item, text)) = Self::read(&ask, row, item).await? {
-                found.push((item.order(row), item, text));
+            if let Some((item, words)) = Self::read(&ask, row, item).await? {
+                found.push((item.order(row), item, words));
             }
         }
         // What was sent while it was being read has another place now.
         found.sort_by_key(|(order, ..)| *order);
-        let shown = found
-            .iter()
-            .map(|(_, item, text)| item.plan.shown(&item.standing, text.as_deref()));
-        Ok(Answer::ok(json!({"scheduled": shown.collect::<Vec<_>>()})))
+        let shown: Vec<_> = found
+            .into_iter()
+            .map(|(_, item, words)| json!(item.plan.shown(&item.standing, words)))
+            .collect();
+        Ok(Answer::ok(json!({"scheduled": shown})))
     }
 
-    /// One's text; none of a message that is gone. What changed since it was looked up is given
+    /// One's words; none of a message that is gone. What changed since it was looked up is given
     /// as it is now, and nothing where it was cancelled meanwhile.
     async fn read(
         ask: &Ask<Self>,
         row: Id,
         mut item: Item,
-    ) -> Result<Option<(Item, Option<String>)>, Problem> {
+    ) -> Result<Option<(Item, Option<Words>)>, Problem> {
         // Its row goes once, with the sending or the cancelling.
         for _ in 0..2 {
             if let Standing::Sent { message, .. } = item.standing {
                 return match ask.message(message).await {
-                    Ok(message) => Ok(Some((item, Some(message.text)))),
+                    Ok(message) => {
+                        let words = Words {
+                            text: message.text,
+                            ..Words::default()
+                        };
+                        Ok(Some((item, Some(words))))
+                    }
                     Err(problem) if problem.status == StatusCode::NOT_FOUND => {
                         Ok(Some((item, None)))
                     }
@@ -340,7 +374,7 @@ impl Schedule {
                 };
             }
             if let Some(kept) = ask.row(row).await? {
-                return Ok(Some((item, kept.text)));
+                return Ok(Some((item, Words::of(kept.text.as_deref()))));
             }
             let newer = ask.view(|view| view.state::<Self>().items.get(&row).cloned());
             match newer.await? {
@@ -357,9 +391,9 @@ impl Schedule {
             return Ok(());
         };
         let kept = tx.row::<Self>(row)?.and_then(|row| row.text);
-        let text = kept.unwrap_or_default();
+        let words = Words::of(kept.as_deref()).unwrap_or_default();
         let until = tx.now().plus(SHOWN);
-        match self.post(tx, by, &plan, &text) {
+        match self.post(tx, by, &plan, &words) {
             Ok(message) => {
                 let sent = Fact::Sent {
                     row,
@@ -378,7 +412,7 @@ impl Schedule {
                     until,
                 };
                 let failed = Entry::<Self>::new(failed).tell(vec![by]);
-                tx.record(failed.kept().text(&text))?;
+                tx.record(failed.kept().text(&json!(words).to_string()))?;
             }
         }
         let Some(done) = state.users.get(&by).map(|queues| &queues.done) else {
@@ -392,7 +426,7 @@ impl Schedule {
     }
 
     /// Posts it as if it were written now.
-    fn post(&self, tx: &mut Tx<'_>, by: UserId, plan: &Plan, text: &str) -> Result<Id, Reason> {
+    fn post(&self, tx: &mut Tx<'_>, by: UserId, plan: &Plan, words: &Words) -> Result<Id, Reason> {
         let late = tx.now().since(plan.at);
         let max = self.settings.max_late;
         if late > max {
@@ -404,7 +438,7 @@ impl Schedule {
         }
         let posted = tx
             .address("to", &plan.to, by)
-            .and_then(|to| tx.post(&Draft::message(by, to, text)));
+            .and_then(|to| tx.post(&Draft::message(by, to, &words.text).with(&words.more)));
         match posted {
             Ok(answer) => Ok(answer.id().unwrap_or_default()),
             // The server's own failure is one, too: trying for ever would hold all others up.
@@ -434,7 +468,11 @@ impl Schedule {
 }
 
 impl Plan {
-    fn shown<'a>(&'a self, standing: &'a Standing, text: Option<&'a str>) -> Scheduled<'a> {
+    fn shown<'a>(&'a self, standing: &'a Standing, words: Option<Words>) -> Scheduled<'a> {
+        let (text, more) = match words {
+            Some(words) => (Some(words.text), words.more),
+            None => (None, Map::new()),
+        };
         let (state, message, why) = match standing {
             Standing::Waiting => ("waiting", None, None),
             Standing::Sent { message, .. } => ("sent", Some(*message), None),
@@ -444,6 +482,7 @@ impl Plan {
             id: self.id.to_string(),
             to: &self.to,
             text,
+            more,
             at: self.at.to_string(),
             state,
             message,

@@ -138,6 +138,10 @@ fn load(settings: &Settings) -> Result<Config, ConfigError> {
     Config::load(settings.config.as_deref(), &tables())
 }
 
+/// Threads for what blocks: reads of the log, pieces of objects, password hashes. Each is short, and
+/// bounded where it is asked for; every thread costs memory of its own.
+const BLOCKING: usize = 16;
+
 fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
     let mut config = load(&arguments.settings)?;
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
@@ -147,6 +151,7 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
     }
     logging::start(config.log.format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING)
         .enable_all()
         .build()?;
     Ok(runtime.block_on(server::serve(config))?)

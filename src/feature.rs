@@ -13,7 +13,9 @@
 //! When a step before 4 fails, the start fails with the feature's name and reason. A feature that
 //! is switched off keeps its state: its facts are folded all the same, nothing else is called.
 
+mod ask;
 mod erased;
+mod parse;
 mod routes;
 mod verdict;
 
@@ -30,10 +32,14 @@ use crate::log::CORE;
 use crate::settings::Table;
 use crate::time::Time;
 
+pub(crate) use ask::limit;
+pub use ask::{Ask, NoQuery, Paging};
 pub use erased::Features;
 pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
-pub use routes::{Ask, Call, NoQuery, Paging, Routes, parse_json, parse_query};
-pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Prepare, Route, Run, limit};
+pub use parse::{parse_json, parse_query};
+use routes::decide_on;
+pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Prepare, Route, Run};
+pub use routes::{Call, Routes};
 pub use verdict::Verdict;
 
 /// One feature. Every method has a quiet default; see the module's head for their order.
@@ -55,6 +61,12 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
     /// Its paths. They are known even where the feature is off, to say so.
     fn routes() -> Routes<Self> {
         Routes::new()
+    }
+
+    /// Where it keeps objects, bytes too large for a row: a folder, in the data folder where it
+    /// is relative. None where it has no objects.
+    fn objects(&self) -> Option<&str> {
+        None
     }
 
     /// Judges a draft of any post: refuses it, or adds a fact and headers of its own.
@@ -174,7 +186,7 @@ pub fn conflict(registry: &[&Registration]) -> Option<String> {
         .find(|pair| pair[0].name == pair[1].name)
         .map(|pair| {
             format!(
-                "two features are named `{}`: one in {}, one in {}; rename one of the files",
+                "two features are named `{}`: one in {}, one in {}; rename one of them",
                 pair[0].name, pair[0].file, pair[1].file
             )
         })

@@ -36,6 +36,7 @@ pub mod feature;
 pub mod http;
 pub mod log;
 mod logging;
+mod objects;
 mod openapi;
 pub mod prelude;
 pub mod secret;

@@ -6,7 +6,7 @@ pub(crate) mod schemas;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::feature::{Field, Route, Run};
+use crate::feature::{Field, MakeSchema, Owner, Route, Run};
 use schemas::ProblemView;
 
 /// The document for these routes, each with the name of its feature or `core`, and for the fields
@@ -28,12 +28,23 @@ pub(crate) fn document(routes: &[(&str, Route)], fields: &[Field]) -> Value {
         .iter()
         .map(|field| (field, (field.schema)(&mut generator)))
         .collect();
+    let drafts: Vec<_> = routes
+        .iter()
+        .filter(|(_, route)| route.drafts)
+        .filter_map(|(_, route)| definition(route.body?, &mut generator))
+        .collect();
     let mut schemas = generator.take_definitions(true);
     for (field, schema) in added {
         let mut schema = schema.to_value();
         schema["description"] = field.about.into();
-        if let Some(schemas) = schemas.get_mut(field.of) {
-            schemas["properties"][field.name] = schema;
+        let owners = match field.of {
+            Owner::Schema(name) => vec![name.to_owned()],
+            Owner::Drafts => drafts.clone(),
+        };
+        for owner in owners {
+            if let Some(owner) = schemas.get_mut(&owner) {
+                owner["properties"][field.name] = schema.clone();
+            }
         }
     }
     json!({
@@ -71,6 +82,17 @@ fn operation(owner: &str, route: &Route, generator: &mut SchemaGenerator) -> Val
         operation["requestBody"] = json!({
             "required": !route.body_optional,
             "content": {"application/json": {"schema": body(generator)}},
+        });
+    }
+    if route.uploads {
+        let file = json!({"type": "string", "format": "binary"});
+        let form = json!({"type": "object", "properties": {"file": file}, "required": ["file"]});
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": {
+                "multipart/form-data": {"schema": form},
+                "*/*": {"schema": file},
+            },
         });
     }
     if route.open {
@@ -120,7 +142,25 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
             "schema": {"type": "string"},
         }));
     }
-    if route.method == http::Method::POST && !route.open && matches!(route.run, Run::Write(_)) {
+    if route.downloads {
+        for (name, about) in [
+            ("Range", "One range of bytes"),
+            (
+                "If-Range",
+                "The `ETag` that the range is of; of another it is the whole",
+            ),
+            ("If-None-Match", "The `ETag` that one has already: 304"),
+        ] {
+            parameters.push(json!({
+                "name": name,
+                "in": "header",
+                "description": about,
+                "schema": {"type": "string"},
+            }));
+        }
+    }
+    let decides = matches!(route.run, Run::Write(_)) || route.uploads;
+    if route.method == http::Method::POST && !route.open && decides {
         parameters.push(json!({
             "name": "Idempotency-Key",
             "in": "header",
@@ -132,22 +172,21 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
 }
 
 /// A schema written out where it is used: a query's fields are parameters of their own.
-fn inlined(make: crate::feature::MakeSchema, generator: &mut SchemaGenerator) -> Value {
-    let schema = make(generator).to_value();
-    let name = schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|path| path.rsplit('/').next());
-    match name {
-        None => schema,
-        Some(name) => {
-            let name = name.to_owned();
-            generator
-                .definitions_mut()
-                .remove(&name)
-                .unwrap_or_default()
-        }
+fn inlined(make: MakeSchema, generator: &mut SchemaGenerator) -> Value {
+    match definition(make, generator) {
+        None => make(generator).to_value(),
+        Some(name) => generator
+            .definitions_mut()
+            .remove(&name)
+            .unwrap_or_default(),
     }
+}
+
+/// The name of a schema that is defined once.
+fn definition(make: MakeSchema, generator: &mut SchemaGenerator) -> Option<String> {
+    let schema = make(generator).to_value();
+    let name = schema.get("$ref")?.as_str()?.rsplit('/').next()?;
+    Some(name.to_owned())
 }
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
@@ -163,6 +202,9 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         let mut response = json!({"description": about});
         if let Some(schema) = schema {
             response["content"] = content(schema(generator).to_value());
+        } else if route.downloads {
+            let file = json!({"type": "string", "format": "binary"});
+            response["content"] = json!({"*/*": {"schema": file}});
         }
         responses[status.to_string()] = response;
     }

@@ -3,7 +3,7 @@
 pub use async_trait::async_trait;
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
-pub use serde_json::{Value, json};
+pub use serde_json::{Map, Value, json};
 
 pub use crate::bus::{
     Address, Answer, Draft, Entry, Event, Fields, PassedDraft, Purpose, Shown, Stamp, Subject,
@@ -12,8 +12,9 @@ pub use crate::bus::{
 pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
 pub use crate::feature;
 pub use crate::feature::{Ask, Call, Feature, Named, NoQuery, Paging, Routes, Verdict};
-pub use crate::http::Problem;
+pub use crate::http::{Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
+pub use crate::objects::Object;
 pub use crate::secret::{digest, new_code};
 pub use crate::settings;
 pub use crate::settings::{Period, Size};

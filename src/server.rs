@@ -21,7 +21,9 @@ use crate::feature::{Features, Run};
 use crate::http::{Payload, Problem, Request, Response, Router};
 use crate::log::reader::Reader;
 use crate::log::{Id, MessageRow, UserId};
+use crate::objects::{Download, Stores};
 
+pub(crate) use gate::{digest, idempotency_key};
 pub(crate) use start::serve;
 
 /// How a client shows who it is.
@@ -35,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) started: Instant,
     proxies: Vec<Network>,
     router: Router<Target>,
@@ -88,9 +91,17 @@ pub(crate) fn health(core: &Core) -> Result<Response, Problem> {
 
 /// A decision's answer as a response.
 pub(crate) fn respond(answer: Answer) -> Response {
-    let mut response = match answer.body {
-        None => Response::new(Payload::Empty),
-        Some(body) => json_response(answer.status, body.to_string().into()),
+    let mut response = match (answer.body, answer.content) {
+        (Some(body), _) => json_response(answer.status, body.to_string().into()),
+        (None, None) => Response::new(Payload::Empty),
+        (None, Some(content)) => {
+            let length = content.range.end - content.range.start;
+            let source = Download::new(content.store, content.object, content.range);
+            Response::new(Payload::Stream {
+                length: Some(length),
+                source: Box::new(source),
+            })
+        }
     };
     *response.status_mut() = answer.status;
     response.headers_mut().extend(answer.headers);

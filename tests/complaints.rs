@@ -435,7 +435,7 @@ fn a_reason_is_erased_when_what_it_led_to_is_over() {
     post(&ann, "bob", &decays);
     post(&ann, "dan", &other);
     post(&cat, "dan", &bans);
-    assert!(!server.files_with(&bans).is_empty());
+    assert!(!server.holding(&bans).is_empty());
     events.next("unbanned");
     for text in [decays, bans, other] {
         server.forgets(Duration::from_secs(60), &text);

@@ -387,9 +387,9 @@ fn no_token_and_no_password_lies_in_the_data_folder() {
             server.stop();
         }
         // The scan finds what is there.
-        assert!(!server.files_with("a text is there").is_empty());
+        assert!(!server.holding("a text is there").is_empty());
         for hidden in [secret, &ann.token, &second.token] {
-            assert_eq!(server.files_with(hidden), Vec::<std::path::PathBuf>::new());
+            assert_eq!(server.holding(hidden), Vec::<std::path::PathBuf>::new());
         }
     }
 }

@@ -114,7 +114,7 @@ fn it_comes_back_as_the_same_user_by_the_token_that_it_kept_for_itself_alone() {
     }
     assert_eq!(bob.texts("common"), ["one", "two"]);
     let kept: Vec<_> = home
-        .files()
+        .all()
         .into_iter()
         .filter(|(path, _)| !path.ends_with("output"))
         .collect();

@@ -25,7 +25,7 @@ code=$?
 ";
 
 /// What differs from run to run.
-const VARIES: [&str; 15] = [
+const VARIES: [&str; 16] = [
     "agent",
     "at",
     "banned_until",
@@ -40,6 +40,7 @@ const VARIES: [&str; 15] = [
     "token",
     "until",
     "uptime_s",
+    "url",
     "version",
 ];
 
@@ -55,8 +56,6 @@ fn read(path: &str) -> String {
 #[derive(Debug)]
 struct Block {
     line: usize,
-    /// The heading of the second level that it stands under.
-    section: String,
     /// What stands after the fence.
     kind: String,
     text: String,
@@ -66,17 +65,12 @@ fn blocks(page: &str) -> Vec<Block> {
     let text = read(page);
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
-    let mut section = String::new();
     for (line, content) in text.lines().enumerate() {
-        if let (Some(heading), None) = (content.strip_prefix("## "), &open) {
-            section = heading.to_owned();
-        }
         match (content.strip_prefix("```"), open.take()) {
             (Some(_), Some(block)) => blocks.push(block),
             (Some(kind), None) => {
                 open = Some(Block {
                     line: line + 1,
-                    section: section.clone(),
                     kind: kind.to_owned(),
                     text: String::new(),
                 });
@@ -244,27 +238,18 @@ fn the_commands_for_operators_do_what_is_said() {
     runs(page, &blocks(page), &Server::start());
 }
 
-/// A section of a feature's has its name as its heading.
-fn is_features(section: &str) -> bool {
-    section.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-}
-
 #[test]
 fn the_examples_of_the_cores_api_get_the_answers_that_it_shows() {
     let page = "docs/api.md";
-    let mut blocks = blocks(page);
-    blocks.retain(|block| block.section.is_empty() || !is_features(&block.section));
-    runs(page, &blocks, &Server::core());
+    runs(page, &blocks(page), &Server::core());
 }
 
 #[test]
 fn the_examples_of_each_features_api_get_the_answers_that_it_shows() {
-    let page = "docs/api.md";
-    // A feature whose file was taken out leaves its section behind.
+    // A feature whose file was taken out leaves its page behind.
     for feature in features(&binary()) {
-        let mut blocks = blocks(page);
-        blocks.retain(|block| block.section == feature);
-        runs(page, &blocks, &Server::only(&feature, ""));
+        let page = format!("docs/features/{feature}.md");
+        runs(&page, &blocks(&page), &Server::only(&feature, ""));
     }
 }
 
@@ -274,10 +259,14 @@ fn code(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_api_page_names_every_path_of_the_description() {
+fn the_pages_of_the_api_name_every_path_of_the_description() {
     let server = Server::start();
     let description = server.guest().get("/openapi.json").expect(200);
-    let page = read("docs/api.md");
+    let features = features(&binary());
+    let pages = features
+        .iter()
+        .map(|name| read(&format!("docs/features/{name}.md")));
+    let page: String = pages.chain([read("docs/api.md")]).collect();
     let paths = description["paths"]
         .as_object()
         .cloned()
@@ -366,7 +355,7 @@ fn the_table_of_errors_lists_every_code_and_no_other() {
             .lines()
             .find(|line| line.starts_with(&format!("| `{code}`")));
         // A feature's code says whose it is; its file may be taken out.
-        let owner = row.and_then(|row| row.split("](#").nth(1)?.split(')').next());
+        let owner = row.and_then(|row| row.split("](features/").nth(1)?.split(".md)").next());
         let is_gone = owner.is_some_and(|owner| !there.iter().any(|name| name == owner));
         !is_gone && !all.contains(&format!("\"{code}\""))
     });

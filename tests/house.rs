@@ -249,14 +249,13 @@ fn every_file_of_the_folder_is_a_feature_of_the_binary() {
 }
 
 #[test]
-fn every_feature_says_what_it_is_about_and_has_its_documented_settings_and_its_section_in_docs() {
+fn every_feature_says_what_it_is_about_and_has_its_documented_settings_and_its_page_in_docs() {
     let folder = Folder::new();
     let list = run(folder.path(), ["features"]);
     assert!(list.status.success(), "{list:?}");
     let settings = run(folder.path(), ["check"]).stdout;
     let settings: toml::Table = settings.parse().unwrap_or_default();
     let sample = read(&root().join("config.toml"));
-    let api = read(&root().join("docs/api.md"));
     let mut wrong = Vec::new();
     for name in plugged() {
         let lines = list.stdout.lines();
@@ -307,11 +306,8 @@ fn every_feature_says_what_it_is_about_and_has_its_documented_settings_and_its_s
             }
         }
         let page = root().join(format!("docs/features/{name}.md"));
-        let section = api
-            .lines()
-            .any(|line| line.starts_with('#') && words(line).contains(name.as_str()));
-        if !section && !page.is_file() {
-            wrong.push(format!("docs/ has no section on {name}"));
+        if !page.is_file() {
+            wrong.push(format!("docs/features has no page on {name}"));
         }
         let front = read(&root().join(format!("features/{name}.rs")));
         if !front.starts_with("//!") {

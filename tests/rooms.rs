@@ -468,7 +468,7 @@ fn all_is_there_after_a_crash() {
     room.decide(&ann, "dan", true).expect(204);
     room.join(&cat).expect(200);
     assert_eq!(room.members(&ann), json!(["ann", "bob", "dan", "cat"]));
-    assert!(server.files_with(&code).is_empty(), "a code is on the disk");
+    assert!(server.holding(&code).is_empty(), "a code is on the disk");
 }
 
 #[test]

@@ -559,7 +559,7 @@ fn a_text_is_in_no_file_once_it_is_cancelled_or_its_message_has_ended() {
     let body = json!({ "to": "common", "text": ended, "in": "500ms" });
     ann.post_once("k", "/scheduled", &body).expect(201);
     let item = schedule(&ann, "common", &cancelled, "1h").expect(201);
-    assert!(!server.files_with(&cancelled).is_empty());
+    assert!(!server.holding(&cancelled).is_empty());
     cancel(&ann, &item).expect(204);
     let sent = events.next("scheduled_sent").data;
     if ttl {
@@ -577,8 +577,8 @@ fn a_text_is_in_no_file_once_it_is_cancelled_or_its_message_has_ended() {
     }
     server.forgets(FORGOTTEN, &cancelled);
     assert!(server.stop().success());
-    assert!(server.files_with(&cancelled).is_empty());
-    assert_eq!(server.files_with(&ended).is_empty(), ttl);
+    assert!(server.holding(&cancelled).is_empty());
+    assert_eq!(server.holding(&ended).is_empty(), ttl);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_removed_text_is_in_no_file_of_the_running_server_within_a_minute() {
     let message = ann.say(&text);
     // The scan finds what is there, or its finding nothing later would say nothing.
     assert!(
-        !server.files_with(&text).is_empty(),
+        !server.holding(&text).is_empty(),
         "a text lies in clear in the data folder"
     );
     removed(&mut events, &message);
@@ -116,7 +116,7 @@ fn a_removed_text_is_in_no_file_after_a_clean_stop() {
     removed(&mut events, &messages[19]);
     assert!(server.stop().success());
     for text in &texts {
-        assert_eq!(server.files_with(text), Vec::<std::path::PathBuf>::new());
+        assert_eq!(server.holding(text), Vec::<std::path::PathBuf>::new());
     }
 }
 
@@ -364,7 +364,7 @@ fn comments_go_with_their_message_where_there_are_comments() {
         "{resumed:?}"
     );
     assert!(server.stop().success());
-    assert_eq!(server.files_with(&text), Vec::<std::path::PathBuf>::new());
+    assert_eq!(server.holding(&text), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]

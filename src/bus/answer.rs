@@ -1,10 +1,22 @@
 //! What a decision answers.
 
+use std::ops::Range;
+
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::log::Id;
+use crate::objects::Store;
+
+/// A part of an object as an answer's body.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) store: Store,
+    pub(crate) object: Uuid,
+    pub(crate) range: Range<u64>,
+}
 
 /// A decision's answer.
 #[derive(Clone, Debug)]
@@ -12,6 +24,7 @@ pub struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Value>,
+    pub(crate) content: Option<Content>,
     pub(crate) made: Option<Id>,
     /// Messages that are delivered once this answer is written.
     pub(crate) delivers: Vec<Id>,
@@ -23,6 +36,7 @@ impl Answer {
             status,
             headers: HeaderMap::new(),
             body,
+            content: None,
             made: None,
             delivers: Vec::new(),
         }
@@ -48,8 +62,20 @@ impl Answer {
         Self::new(StatusCode::NO_CONTENT, None)
     }
 
+    /// 304.
+    pub(crate) fn not_modified() -> Self {
+        Self::new(StatusCode::NOT_MODIFIED, None)
+    }
+
+    pub(crate) fn content(status: StatusCode, content: Content) -> Self {
+        Self {
+            content: Some(content),
+            ..Self::new(status, None)
+        }
+    }
+
     /// Names the message or row that was made: a repeat under the same idempotency key is 410
-    /// once that is gone, and the body's `text` is kept with it, not with the key.
+    /// once that is gone, and this answer is erased with it.
     #[must_use]
     pub fn made(mut self, id: Id) -> Self {
         self.made = Some(id);
@@ -82,10 +108,12 @@ impl Answer {
         self
     }
 
-    /// Adds a header.
+    /// Adds a header. A value that no header can hold is left out.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
-        self.headers.append(HeaderName::from_static(name), value);
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(HeaderName::from_static(name), value);
+        }
         self
     }
 }

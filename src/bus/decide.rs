@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::Value;
 
 use super::{Answer, Command, KeySpec, Tx, fault, internal};
 use crate::chat::Fact;
@@ -30,9 +29,10 @@ pub(super) fn decide(tx: &mut Tx<'_>, command: &Command) -> Result<Answer, Probl
         user,
         key: key.key.clone(),
         digest: key.digest.clone(),
-        answer: keep(&answer),
+        made: answer.made,
     };
-    tx.core(&fact, Audience::Nobody)?;
+    let kept = serde_json::to_string(&keep(&answer)).map_err(|error| internal("a key", &error))?;
+    tx.core_with(&fact, Audience::Nobody, Some(kept))?;
     Ok(answer)
 }
 
@@ -58,27 +58,19 @@ fn replay(tx: &Tx<'_>, user: UserId, key: &KeySpec) -> Result<Option<Answer>, Pr
             "this Idempotency-Key was used for another request",
         ));
     }
-    let mut body = kept.body;
-    if let Some(id) = kept.made {
-        let text = tx
-            .text(id)
-            .map_err(|error| internal("an idempotency key", &error))?;
-        let Some(text) = text else {
-            return Err(Problem::new(
-                StatusCode::GONE,
-                "gone",
-                "this request succeeded, but what it made is gone meanwhile",
-            ));
-        };
-        if let Some(place) = body.as_mut().and_then(|body| body.get_mut("text")) {
-            *place = text.map_or(Value::Null, Value::String);
-        }
-    }
+    let Some(kept) = kept else {
+        return Err(Problem::new(
+            StatusCode::GONE,
+            "gone",
+            "this request succeeded, but what it made is gone meanwhile",
+        ));
+    };
     let mut answer = Answer {
         status: StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK),
         headers: Default::default(),
-        body,
+        body: kept.body,
         made: kept.made,
+        content: None,
         delivers: Vec::new(),
     };
     for (name, value) in &kept.headers {
@@ -89,20 +81,11 @@ fn replay(tx: &Tx<'_>, user: UserId, key: &KeySpec) -> Result<Option<Answer>, Pr
             answer.headers.append(name, value);
         }
     }
-    Ok(Some(answer.header(
-        "idempotency-replayed",
-        HeaderValue::from_static("true"),
-    )))
+    Ok(Some(answer.header("idempotency-replayed", "true")))
 }
 
-/// What is kept of an answer: all but its text, which lies beside its message.
+/// What is kept of an answer.
 fn keep(answer: &Answer) -> KeptAnswer {
-    let mut body = answer.body.clone();
-    if answer.made.is_some()
-        && let Some(text) = body.as_mut().and_then(|body| body.get_mut("text"))
-    {
-        *text = Value::Null;
-    }
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
     KeptAnswer {
         status: answer.status.as_u16(),
@@ -111,7 +94,7 @@ fn keep(answer: &Answer) -> KeptAnswer {
             .iter()
             .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
             .collect(),
-        body,
+        body: answer.body.clone(),
         made: answer.made,
     }
 }

@@ -1,6 +1,7 @@
 //! A draft: what somebody is about to post, for every feature's check to judge.
 
 use http::HeaderMap;
+use serde_json::{Map, Value};
 
 use crate::chat::Kind;
 use crate::http::Problem;
@@ -24,7 +25,8 @@ pub enum Purpose {
     PostNow,
     /// It is kept, to be posted later (and judged again then).
     PostLater,
-    /// It brings something that a post may use later.
+    /// It brings something that a post may use later; its text, such as a name, is judged by
+    /// whoever makes the draft.
     Upload,
 }
 
@@ -42,6 +44,8 @@ pub struct Draft<'a> {
     pub beside: Option<Id>,
     /// Its text.
     pub text: &'a str,
+    /// What else the request says, for the checks that know it.
+    pub more: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Draft<'a> {
@@ -53,6 +57,7 @@ impl<'a> Draft<'a> {
             purpose: Purpose::PostNow,
             beside: None,
             text,
+            more: None,
         }
     }
 
@@ -60,6 +65,17 @@ impl<'a> Draft<'a> {
     pub fn beside(mut self, message: Id) -> Self {
         self.beside = Some(message);
         self
+    }
+
+    /// The same with the other fields of its request.
+    pub fn with(mut self, more: &'a Map<String, Value>) -> Self {
+        self.more = Some(more);
+        self
+    }
+
+    /// One of its request's other fields; none where it is `null`.
+    pub fn field(&self, name: &str) -> Option<&'a Value> {
+        self.more?.get(name).filter(|value| !value.is_null())
     }
 
     /// The kind of chat that it goes to.
@@ -84,6 +100,7 @@ pub(crate) struct Passed {
     pub(crate) headers: HeaderMap,
     pub(crate) ends: Option<Time>,
     pub(crate) fuse: Option<Period>,
+    pub(crate) holds: Vec<Id>,
 }
 
 /// Gathers the checks' words into one: all headers, the soonest end, and of several refusals the
@@ -93,6 +110,8 @@ pub(crate) struct Judgement {
     passed: Passed,
     refused: HeaderMap,
     refusal: Option<Problem>,
+    /// Whether a check finds that it needs no text.
+    pub(crate) content: bool,
 }
 
 impl Judgement {
@@ -102,6 +121,17 @@ impl Judgement {
             .refusal
             .as_ref()
             .is_none_or(|known| refusal.status < known.status)
+        {
+            self.refusal = Some(refusal);
+        }
+    }
+
+    /// Takes a refusal in that goes before others of its status.
+    pub(crate) fn refuse_first(&mut self, refusal: Problem) {
+        if self
+            .refusal
+            .as_ref()
+            .is_none_or(|known| refusal.status <= known.status)
         {
             self.refusal = Some(refusal);
         }
@@ -117,6 +147,8 @@ impl Judgement {
         }
         self.passed.ends = soonest(self.passed.ends, checked.ends);
         self.passed.fuse = soonest(self.passed.fuse, checked.fuse);
+        self.passed.holds.extend(checked.holds);
+        self.content |= checked.content;
         append(&mut self.passed.headers, checked.passed);
         append(&mut self.refused, checked.refused);
     }
@@ -174,6 +206,8 @@ mod tests {
             rider: None,
             ends: None,
             fuse: None,
+            holds: Vec::new(),
+            content: false,
             passed: headers("passed"),
             refused: headers("refused"),
         }

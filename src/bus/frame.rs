@@ -8,7 +8,7 @@ use super::{Event, View};
 use crate::chat;
 use crate::feature::Features;
 use crate::http::Chunk;
-use crate::log::{Audience, CORE, Id, Pos, Record, UserId};
+use crate::log::{Audience, CORE, Contents, Id, Pos, Record, UserId};
 
 /// One event, ready to be written to any number of streams.
 #[derive(Debug)]
@@ -112,9 +112,9 @@ impl Frames {
         &self,
         view: &View<'_>,
         record: &Record,
-        text: Option<&str>,
+        contents: &Contents,
     ) -> Option<Frame> {
-        if record.text && text.is_none() {
+        if record.text && contents.text.is_none() {
             return None;
         }
         if let Audience::Chat(chat) = record.audience
@@ -125,8 +125,9 @@ impl Frames {
         // A panic can only be a fault of a feature's code, and must not end every stream.
         let told = catch_unwind(AssertUnwindSafe(|| {
             if record.owner == CORE {
-                chat::event(view, &self.features, record, text)
+                chat::event(view, &self.features, record, contents)
             } else {
+                let text = contents.text.as_deref();
                 Some((self.feature_event(view, record, text)?, None))
             }
         }));

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Event, Frame, Frames, Mailbox, View, World};
 use crate::chat::Fact;
-use crate::log::{Audience, CORE, ChatId, ClientId, Id, Pos, Record, UserId};
+use crate::log::{Audience, CORE, ChatId, ClientId, Contents, Id, Pos, Record, UserId};
 use crate::time::Clock;
 
 /// How often a stream hears that it is alive.
@@ -23,7 +23,7 @@ const LINGER: Duration = Duration::from_secs(10);
 /// A durable record on its way to the streams.
 pub(crate) struct Sent {
     pub(crate) record: Record,
-    pub(crate) text: Option<String>,
+    pub(crate) contents: Contents,
     pub(crate) to: Recipients,
 }
 
@@ -273,9 +273,7 @@ impl Hub {
             .iter()
             .filter(|sent| !sent.to.is_nobody())
             .filter_map(|sent| {
-                let frame = self
-                    .frames
-                    .frame(&view, &sent.record, sent.text.as_deref())?;
+                let frame = self.frames.frame(&view, &sent.record, &sent.contents)?;
                 Some((Arc::new(frame), &sent.to))
             })
             .collect()

@@ -24,6 +24,7 @@ mod world;
 mod writer;
 
 pub use answer::Answer;
+pub(crate) use answer::Content;
 pub(crate) use draft::Passed;
 pub use draft::{Address, Draft, Purpose};
 pub(crate) use frame::{Frame, Frames};
@@ -33,7 +34,7 @@ pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::Snapshotter;
 pub use tx::{Entry, PassedDraft, Stamp, Tx, View};
-pub(crate) use tx::{Recorded, causes, fault, internal};
+pub(crate) use tx::{HOLDERS, Recorded, causes, fault, internal};
 pub use world::World;
 pub(crate) use world::WorldError;
 pub(crate) use writer::{Writer, WriterOptions};

@@ -96,6 +96,8 @@ pub(crate) struct Notices {
     pub(crate) delivered: Mutex<BTreeSet<Id>>,
     pub(crate) seen: Mutex<BTreeMap<ClientId, Time>>,
     pub(crate) changed: Notify,
+    /// Rows have gone, and perhaps objects with them.
+    pub(crate) removed: Notify,
 }
 
 /// The state shared by the writer and those who read.
@@ -249,6 +251,11 @@ impl Bus {
     /// How far the log is durable.
     pub(crate) fn durable_pos(&self) -> Pos {
         self.durable.borrow().pos
+    }
+
+    /// Ends when rows have gone, since it was last asked.
+    pub(crate) async fn removed(&self) {
+        self.shared.notices.removed.notified().await;
     }
 
     /// Notes that messages were handed to the one they are addressed to.

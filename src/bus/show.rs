@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::View;
 use crate::feature::{Feature, Named};
-use crate::log::{ChatId, Id, MessageRow, Riders, UserId};
+use crate::log::{ChatId, Id, MessageRow, Riders, Row, UserId};
 use crate::time::Time;
 
 /// An event: its kind and its JSON, the same for everyone who gets it.
@@ -76,6 +76,7 @@ pub struct Shown<'a> {
     /// When it ends, once that is known.
     pub ends: Option<Time>,
     pub(crate) riders: &'a Riders,
+    pub(crate) held: &'a [Row],
     pub(crate) counts: &'a std::collections::BTreeMap<String, u64>,
 }
 
@@ -89,6 +90,7 @@ impl<'a> Shown<'a> {
             // While it waits for its delivery, its end is not known.
             ends: if row.fuse.is_none() { row.ends } else { None },
             riders: &row.riders,
+            held: &row.held,
             counts: &row.counts,
         }
     }
@@ -96,6 +98,13 @@ impl<'a> Shown<'a> {
     /// What the feature's own check added to it.
     pub fn rider<F: Feature>(&self) -> Option<F::Fact> {
         parse(self.riders.get(<F as Named>::NAME)?.get())
+    }
+
+    /// The feature's rows that it holds.
+    pub fn held<F: Feature>(&self) -> impl Iterator<Item = &'a Row> {
+        self.held
+            .iter()
+            .filter(|row| row.owner == <F as Named>::NAME)
     }
 
     /// How many rows the feature has beside it.

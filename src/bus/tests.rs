@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use super::*;
 use crate::chat::Fact;
@@ -90,6 +91,8 @@ impl Log for Faulty {
                     audience: Audience::Nobody,
                     riders: Riders::new(),
                     row: None,
+                    object: None,
+                    holds: Vec::new(),
                     text: false,
                 };
                 self.inner.stage(&record, None, &[])?;
@@ -129,12 +132,19 @@ impl Log for Faulty {
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
         self.inner.row(id)
     }
-    fn key(
-        &self,
-        user: UserId,
-        key: &str,
-        since: Time,
-    ) -> Result<Option<(String, KeptAnswer)>, LogError> {
+    fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError> {
+        self.inner.row_of(object)
+    }
+    fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        self.inner.holders(row, before, limit)
+    }
+    fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError> {
+        self.inner.set_store(owner, place)
+    }
+    fn forget(&mut self, objects: &[Uuid]) -> Result<(), AppendError> {
+        self.inner.forget(objects)
+    }
+    fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError> {
         self.inner.key(user, key, since)
     }
     fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError> {
@@ -481,6 +491,8 @@ fn facts_of_a_feature_that_is_not_compiled_in_are_carried_along() {
         audience: Audience::Nobody,
         riders: Riders::new(),
         row: None,
+        object: None,
+        holds: Vec::new(),
         text: false,
     };
     let mut world = World::default();
@@ -506,6 +518,8 @@ fn a_fact_of_the_core_that_is_unknown_stops_the_fold() {
         audience: Audience::Nobody,
         riders: Riders::new(),
         row: None,
+        object: None,
+        holds: Vec::new(),
         text: false,
     };
     let error = World::default().apply(&record).expect_err("unknown");

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::value::to_raw_value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::decide::guarded;
 use super::draft::Judgement;
-use super::{Address, Answer, Draft, Passed, World};
+use super::{Address, Answer, Draft, Passed, Purpose, World};
 use crate::chat::{self, Chat, Fact};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
-    Audience, Beside, CORE, ChatId, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record, Row,
-    UserId,
+    Audience, Beside, CORE, ChatId, Contents, Id, Kept, Log, LogError, MessageRow, Pos, Record,
+    Row, UserId,
 };
 use crate::time::Time;
 
@@ -138,8 +140,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a decision recorded: a record and its text.
-pub(crate) type Recorded = (Record, Option<String>);
+/// Messages that hold a row looked at at once.
+pub(crate) const HOLDERS: usize = 100;
+
+/// What a decision recorded: a record and what lies beside it.
+pub(crate) type Recorded = (Record, Contents);
 
 /// A decision under way. Reading it is free; what it records is appended only if the whole
 /// decision succeeds. It may be run again, so it must change nothing else.
@@ -209,6 +214,32 @@ impl<'a> Tx<'a> {
         Ok(row.filter(|row| row.owner == F::NAME))
     }
 
+    /// The feature's row of an object.
+    pub fn row_of<F: Feature>(&self, object: Uuid) -> Result<Option<Row>, Problem> {
+        let row = self
+            .log
+            .row_of(object)
+            .map_err(|error| internal(F::NAME, &error))?;
+        Ok(row.filter(|row| row.owner == F::NAME))
+    }
+
+    /// Whether a user sees a message that holds a row.
+    pub fn sees_holder(&self, row: Id, user: UserId) -> Result<bool, Problem> {
+        let mut before = Id::MAX;
+        loop {
+            let found = self.log.holders(row, before, HOLDERS);
+            let found = found.map_err(|error| internal("a look-up", &error))?;
+            let Some(last) = found.last().map(|row| row.id) else {
+                return Ok(false);
+            };
+            let state = &self.view.world.chat;
+            if found.iter().any(|row| chat::sees(state, user, row)) {
+                return Ok(true);
+            }
+            before = last;
+        }
+    }
+
     /// When the next message ends.
     pub fn next_end(&self) -> Option<Time> {
         self.log.next_end().unwrap_or_else(|error| {
@@ -223,20 +254,43 @@ impl<'a> Tx<'a> {
         chat::check_text(field, text, self.text_limit)
     }
 
+    /// Those of a request's fields that some check reads, to be kept for a later draft
+    /// ([`Draft::with`]).
+    pub fn read_by_checks(&self, more: &Map<String, Value>) -> Map<String, Value> {
+        let read = more.iter().filter(|(name, _)| self.features.reads(name));
+        read.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// Has every feature judge a draft. What the checks add must go with the draft's fact:
     /// [`Entry::passed`].
     pub fn check(&self, draft: &Draft<'_>) -> Result<PassedDraft, Problem> {
         let mut judgement = Judgement::default();
-        if let Err(refusal) = self.check_text("text", draft.text) {
-            judgement.refuse(refusal);
+        for feature in self.features.iter() {
+            // A check that fails refuses: this draft, and not what is decided with it.
+            let checked = guarded(|| Ok(feature.check(draft, self)));
+            match checked {
+                Ok(checked) => judgement.add(feature.name(), checked),
+                Err(failed) => judgement.refuse(failed),
+            }
+        }
+        let wordless = draft.text.is_empty();
+        if !(wordless && judgement.content)
+            && draft.purpose != Purpose::Upload
+            && let Err(refusal) = self.check_text("text", draft.text)
+        {
+            // The core's own word goes before a feature's of the same status; but a text that is
+            // not there may stand for something that is, and is refused.
+            if wordless {
+                judgement.refuse(refusal);
+            } else {
+                judgement.refuse_first(refusal);
+            }
         }
         if let Address::Chat(chat) = draft.to
             && !self.is_member(chat, draft.from)
         {
-            judgement.refuse(chat::unknown_chat());
-        }
-        for feature in self.features.iter() {
-            judgement.add(feature.name(), feature.check(draft, self));
+            judgement.refuse_first(chat::unknown_chat());
         }
         judgement.close().map(PassedDraft)
     }
@@ -257,6 +311,7 @@ impl<'a> Tx<'a> {
         let mut record = self.core_record(&fact, Audience::Chat(chat))?;
         record.by = Some(draft.from);
         record.riders = passed.riders;
+        record.holds = passed.holds;
         record.text = true;
         let row = MessageRow {
             id: record.pos,
@@ -268,10 +323,15 @@ impl<'a> Tx<'a> {
             fuse: passed.fuse,
             riders: record.riders.clone(),
             counts: Default::default(),
+            held: self.held(&record.holds)?,
             text: draft.text.to_owned(),
         };
         let body = chat::message_json(&self.view, self.features, &row);
-        self.records.push((record, Some(row.text)));
+        let contents = Contents {
+            text: Some(row.text),
+            held: row.held,
+        };
+        self.records.push((record, contents));
         Ok(Answer::created(body)
             .made(row.id)
             .location(&format!("/messages/{}", row.id))
@@ -355,10 +415,16 @@ impl<'a> Tx<'a> {
             audience: entry.audience,
             riders: entry.passed.riders,
             row: entry.row,
+            object: entry.object,
+            holds: entry.passed.holds,
             text: entry.text.is_some(),
         };
         let id = record.pos;
-        self.records.push((record, entry.text));
+        let contents = Contents {
+            text: entry.text,
+            held: self.held(&record.holds)?,
+        };
+        self.records.push((record, contents));
         Ok(id)
     }
 
@@ -374,27 +440,36 @@ impl<'a> Tx<'a> {
     }
 
     pub(crate) fn core(&mut self, fact: &Fact, audience: Audience) -> Result<Pos, Problem> {
+        self.core_with(fact, audience, None)
+    }
+
+    /// The same with a text that can be erased.
+    pub(crate) fn core_with(
+        &mut self,
+        fact: &Fact,
+        audience: Audience,
+        text: Option<String>,
+    ) -> Result<Pos, Problem> {
         let record = self.core_record(fact, audience)?;
         let pos = record.pos;
-        self.records.push((record, None));
+        let contents = Contents {
+            text,
+            held: Vec::new(),
+        };
+        self.records.push((record, contents));
         Ok(pos)
     }
 
-    pub(crate) fn key(
-        &self,
-        user: UserId,
-        key: &str,
-    ) -> Result<Option<(String, KeptAnswer)>, LogError> {
-        self.log
-            .key(user, key, self.now().minus(crate::log::sqlite::KEY_LIFE))
+    fn held(&self, rows: &[Id]) -> Result<Vec<Row>, Problem> {
+        let rows = rows.iter().map(|id| self.log.row(*id));
+        let rows = rows.collect::<Result<Vec<_>, _>>();
+        let rows = rows.map_err(|error| internal("a look-up", &error))?;
+        Ok(rows.into_iter().flatten().collect())
     }
 
-    /// The text of a message or a row, if it is still there.
-    pub(crate) fn text(&self, id: Id) -> Result<Option<Option<String>>, LogError> {
-        if let Some(message) = self.log.message(id)? {
-            return Ok(Some(Some(message.text)));
-        }
-        Ok(self.log.row(id)?.map(|row| row.text))
+    pub(crate) fn key(&self, user: UserId, key: &str) -> Result<Option<Kept>, LogError> {
+        self.log
+            .key(user, key, self.now().minus(crate::log::sqlite::KEY_LIFE))
     }
 
     pub(crate) fn message_row(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
@@ -429,6 +504,8 @@ impl<'a> Tx<'a> {
             audience,
             riders: Default::default(),
             row: None,
+            object: None,
+            holds: Vec::new(),
             text: false,
         })
     }
@@ -446,6 +523,7 @@ pub struct Entry<F: Feature> {
     fact: F::Fact,
     audience: Audience,
     row: Option<Beside>,
+    object: Option<Uuid>,
     text: Option<String>,
     passed: Passed,
 }
@@ -457,6 +535,7 @@ impl<F: Feature> Entry<F> {
             fact,
             audience: Audience::Nobody,
             row: None,
+            object: None,
             text: None,
             passed: Passed::default(),
         }
@@ -497,10 +576,18 @@ impl<F: Feature> Entry<F> {
         self
     }
 
+    /// Gives its row an object: when the row goes, the object is deleted.
+    #[must_use]
+    pub fn object(mut self, id: Uuid) -> Self {
+        self.object = Some(id);
+        self
+    }
+
     /// Takes what the checks added along. The headers are for the answer: [`Answer::headers`].
     #[must_use]
     pub fn passed(mut self, passed: &mut PassedDraft) -> Self {
         self.passed.riders = std::mem::take(&mut passed.0.riders);
+        self.passed.holds = std::mem::take(&mut passed.0.holds);
         self
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Writer {
     resting: BTreeMap<&'static str, Time>,
     seen_since: Option<Time>,
     scrub_at: Option<Time>,
+    /// Whether rows go with the open batch.
+    removed: bool,
     probe_at: Time,
 }
 
@@ -102,6 +104,7 @@ impl Writer {
             seen_since: None,
             // What an earlier run erased may still lie in the files.
             scrub_at: Some(Time(0)),
+            removed: false,
             probe_at: Time(0),
         }
     }
@@ -350,7 +353,7 @@ impl Writer {
             // A reader was in the way.
             Ok(false) => Some(now.plus(RETRY)),
             Err(error) => {
-                tracing::error!(%error, "bringing erased texts out of the files");
+                tracing::error!(%error, "bringing erased texts out of the storage");
                 Some(now.plus(SCRUB_AFTER))
             }
         };

@@ -168,7 +168,7 @@ async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem
             .filter(|told| is_shown(view, told))
             .filter_map(|told| {
                 let frames = core.hub.frames();
-                frames.frame(view, &told.record, told.text.as_deref())
+                frames.frame(view, &told.record, &told.contents)
             })
             .collect()
     });

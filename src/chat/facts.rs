@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::log::{Change, ChatId, ClientId, Id, KeptAnswer, Record, UserId};
+use crate::log::{Change, ChatId, ClientId, Id, Record, UserId};
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -131,15 +131,25 @@ pub enum Fact {
         key: String,
         /// A digest of the request.
         digest: String,
-        /// The answer.
-        answer: KeptAnswer,
+        /// The message or row that was made. The answer is the record's text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<Id>,
     },
 }
 
 /// What a record changes in the rows beside the log.
 pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
+    let mut changes = own_changes(record)?;
+    if !record.holds.is_empty() {
+        changes.push(Change::Hold(record.holds.clone()));
+    }
+    Ok(changes)
+}
+
+fn own_changes(record: &Record) -> serde_json::Result<Vec<Change>> {
     if record.owner != crate::log::CORE {
-        return Ok(record.row.map(Change::Row).into_iter().collect());
+        let row = record.row.map(|beside| Change::Row(beside, record.object));
+        return Ok(row.into_iter().collect());
     }
     Ok(match serde_json::from_str(record.fact.get())? {
         Fact::Posted {
@@ -167,13 +177,13 @@ pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
             user,
             key,
             digest,
-            answer,
+            made,
         } => {
             vec![Change::Key {
                 user,
                 key,
                 digest,
-                answer,
+                made,
             }]
         }
         Fact::Joined { .. }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{Fact, invalid};
 use crate::bus::{Address, Answer, Draft, Tx};
@@ -13,8 +14,12 @@ use crate::log::{Audience, ChatId, Id};
 pub(super) struct Send {
     /// Where to: `common`, `@name` or `room:UUID`.
     to: String,
-    /// 1–4000 characters.
+    /// 1–4000 characters; it may be left away where something else is said.
+    #[serde(default)]
     text: String,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    more: Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,7 +35,7 @@ pub(super) struct Read {
 /// `POST /send`
 pub(super) fn send(tx: &mut Tx<'_>, call: &Call, body: &Send) -> Result<Answer, Problem> {
     let to = tx.address("to", &body.to, call.user)?;
-    tx.post(&Draft::message(call.user, to, &body.text))
+    tx.post(&Draft::message(call.user, to, &body.text).with(&body.more))
 }
 
 /// `POST /read`

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Client, Fact, address};
 use crate::bus::{Event, Fields, Shown, Subject, View};
 use crate::feature::Features;
-use crate::log::{ClientId, Id, MessageRow, Record, UserId};
+use crate::log::{ClientId, Contents, Id, MessageRow, Record, UserId};
 use crate::time::Time;
 
 /// A message as everyone who sees it gets it: the core's fields, then the features'.
@@ -48,7 +48,7 @@ pub(crate) fn event(
     view: &View<'_>,
     features: &Features,
     record: &Record,
-    text: Option<&str>,
+    contents: &Contents,
 ) -> Option<(Event, Delivers)> {
     let fact = serde_json::from_str(record.fact.get()).ok()?;
     let event = match fact {
@@ -68,7 +68,8 @@ pub(crate) fn event(
                 fuse,
                 riders: record.riders.clone(),
                 counts: Default::default(),
-                text: text?.to_owned(),
+                held: contents.held.clone(),
+                text: contents.text.clone()?,
             };
             let event = Event::new("message", message_json(view, features, &row));
             return Some((event, fuse.and(to).map(|user| (user, row.id))));

@@ -52,6 +52,7 @@ pub(crate) fn routes() -> Vec<Route> {
         })
         .returns::<UserPage>(200, "Users in order of their names")
         .write("/send", "Posts a message", posting::send)
+        .drafts()
         .returns::<MessageView>(201, "The message")
         .read("/messages", "A chat's history", reading::history)
         .returns::<MessagePage>(200, "Messages, oldest first")

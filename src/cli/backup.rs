@@ -1,10 +1,12 @@
 //! `veche backup`: one consistent moment of the data, as a tar that unpacks to a data folder.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -53,27 +55,30 @@ pub(super) fn write(data: &Path, file: &Path) -> Result<(), BackupError> {
         .create_new(true)
         .open(&copy)
         .map_err(failed(&copy))?;
-    let copied = copy_database(&database, &copy);
-    let packed = copied.and_then(|()| {
-        if file == Path::new("-") {
-            return pack(data, &copy, io::stdout().lock())
-                .map(drop)
-                .map_err(failed(file));
-        }
+    let source = Source {
+        data,
+        database: &database,
+        copy: &copy,
+    };
+    let packed = if file == Path::new("-") {
+        source.pack(io::stdout().lock(), file)
+    } else {
         // Whole or not at all: under another name until it is on the disk.
         let part = file.with_added_extension(format!("{}.part", uuid::Uuid::new_v4()));
         let write = || {
-            let out = private().create_new(true).open(&part)?;
-            pack(data, &copy, &out)?;
-            out.sync_all()?;
-            fs::rename(&part, file)
+            let out = private()
+                .create_new(true)
+                .open(&part)
+                .map_err(failed(file))?;
+            source.pack(&out, file)?;
+            out.sync_all().map_err(failed(file))?;
+            fs::rename(&part, file).map_err(failed(file))
         };
-        write().map_err(|error| {
+        write().inspect_err(|_| {
             // It may not have come to be; what matters is why.
             let _ = fs::remove_file(&part);
-            failed(file)(error)
         })
-    });
+    };
     let removed = fs::remove_file(&copy);
     packed?;
     removed.map_err(failed(&copy))
@@ -96,15 +101,75 @@ fn copy_database(from: &Path, to: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// The database's copy, and whatever else lies in the folder but the database's own files.
-fn pack(data: &Path, database: &Path, out: impl Write) -> io::Result<()> {
-    let mut tar = tar::Builder::new(out);
-    tar.append_path_with_name(database, "veche.db")?;
-    for entry in fs::read_dir(data)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            tar.append_dir_all(entry.file_name(), entry.path())?;
+/// What is copied from where.
+struct Source<'a> {
+    data: &'a Path,
+    database: &'a Path,
+    copy: &'a Path,
+}
+
+impl Source<'_> {
+    /// Writes the objects, then the database's copy that names them. An object that is deleted
+    /// meanwhile is named by no later copy, so that one is made until all that it names is packed.
+    fn pack(&self, out: impl Write, file: &Path) -> Result<(), BackupError> {
+        let failed = |source| BackupError::File {
+            what: file.display().to_string(),
+            source,
+        };
+        let mut tar = tar::Builder::new(out);
+        let (mut packed, mut lost) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            File::create(self.copy).map_err(failed)?;
+            copy_database(self.database, self.copy)?;
+            let mut missing = BTreeSet::new();
+            for object in objects(self.copy)? {
+                if packed.contains(&object) {
+                    continue;
+                }
+                let (place, name) = &object;
+                match File::open(self.data.join(place).join(name)) {
+                    Ok(mut found) => {
+                        tar.append_file(inside(place).join(name), &mut found)
+                            .map_err(failed)?;
+                        packed.insert(object);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        missing.insert(object);
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+            // What a second copy names, too, was not deleted by the server.
+            if missing.is_subset(&lost) {
+                break;
+            }
+            lost = missing;
         }
+        tar.append_path_with_name(self.copy, "veche.db")
+            .and_then(|()| tar.into_inner()?.flush())
+            .map_err(failed)
     }
-    tar.into_inner()?.flush()
+}
+
+/// Where a place lies in the archive: where it lies in the data folder, or else under its last
+/// name.
+fn inside(place: &str) -> PathBuf {
+    let place = Path::new(place);
+    let is_plain = place
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if is_plain {
+        return place.to_owned();
+    }
+    place.file_name().unwrap_or(OsStr::new("objects")).into()
+}
+
+/// The objects that rows name: the place and the name of each.
+fn objects(database: &Path) -> Result<Vec<(String, String)>, BackupError> {
+    let copy = Connection::open(database)?;
+    let mut statement = copy.prepare(
+        "SELECT place, object FROM rows JOIN stores USING (owner) WHERE object IS NOT NULL",
+    )?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }

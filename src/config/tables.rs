@@ -40,8 +40,8 @@ crate::settings! {
         /// How long a request's whole head may take to arrive, 1ms to 1d, then it is answered
         /// 408.
         pub head_timeout: Period = Period::secs(10) => TIMEOUT,
-        /// How long a request's whole body may take to arrive, 1ms to 1d, then it is answered
-        /// 408.
+        /// How long a request's whole body may take to arrive, 1ms to 1d, and a second more for
+        /// each 16KiB of it; then it is answered 408.
         pub body_timeout: Period = Period::secs(60) => TIMEOUT,
         /// How long a connection may stay open between two requests, 1ms to 1d.
         pub idle_timeout: Period = Period::secs(60) => TIMEOUT,

@@ -1,16 +1,17 @@
 //! Features of different types behind one: the adapter between the trait and the bus.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::HeaderMap;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Feature, Named, Registration, registry};
+use super::{Feature, Named, Owner, Registration, registry};
 use crate::bus::{Draft, Event, Fields, Stamp, Subject, Telling, Tx, View, World};
 use crate::config::Config;
 use crate::http::Problem;
+use crate::log::Id;
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -54,6 +55,8 @@ pub(crate) struct Checked {
     pub(crate) rider: Option<Box<RawValue>>,
     pub(crate) ends: Option<Time>,
     pub(crate) fuse: Option<Period>,
+    pub(crate) holds: Vec<Id>,
+    pub(crate) content: bool,
     pub(crate) passed: HeaderMap,
     pub(crate) refused: HeaderMap,
 }
@@ -62,6 +65,7 @@ pub(crate) struct Checked {
 #[async_trait::async_trait]
 pub(crate) trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
+    fn objects(&self) -> Option<&str>;
     fn check(&self, draft: &Draft<'_>, tx: &Tx<'_>) -> Checked;
     fn due(&self, tx: &Tx<'_>) -> Option<Time>;
     fn wake(&self, tx: &mut Tx<'_>) -> Result<(), Problem>;
@@ -85,6 +89,10 @@ impl<F: Feature> Erased for Adapter<F> {
         F::NAME
     }
 
+    fn objects(&self) -> Option<&str> {
+        self.0.objects()
+    }
+
     fn check(&self, draft: &Draft<'_>, tx: &Tx<'_>) -> Checked {
         let verdict = self.0.check(tx.world().state::<F>(), draft, tx);
         let mut checked = Checked {
@@ -92,6 +100,8 @@ impl<F: Feature> Erased for Adapter<F> {
             rider: None,
             ends: verdict.ends,
             fuse: verdict.fuse,
+            holds: verdict.holds,
+            content: verdict.content,
             passed: verdict.passed,
             refused: verdict.refused,
         };
@@ -127,20 +137,26 @@ impl<F: Feature> Erased for Adapter<F> {
 /// The features that are on, sorted by name.
 pub struct Features {
     on: BTreeMap<&'static str, Box<dyn Erased>>,
+    /// The fields that checks read.
+    draft_fields: BTreeSet<&'static str>,
 }
 
 impl Features {
     /// Builds every feature that the settings switch on; the error names the first that fails.
     pub(crate) fn build(config: &Config) -> Result<Self, String> {
         let mut on = BTreeMap::new();
+        let mut draft_fields = BTreeSet::new();
         for registration in registry() {
             if config.enabled(registration.name) {
                 let feature = (registration.build)(config)
                     .map_err(|reason| format!("feature {}: {reason}", registration.name))?;
                 on.insert(registration.name, feature);
+                let (_, fields) = (registration.routes)();
+                let read = fields.iter().filter(|field| field.of == Owner::Drafts);
+                draft_fields.extend(read.map(|field| field.name));
             }
         }
-        Ok(Self { on })
+        Ok(Self { on, draft_fields })
     }
 
     /// Those that are on.
@@ -151,6 +167,11 @@ impl Features {
     /// Their names.
     pub fn names(&self) -> Vec<&'static str> {
         self.on.keys().copied().collect()
+    }
+
+    /// Whether a check reads a field of what is posted.
+    pub(crate) fn reads(&self, field: &str) -> bool {
+        self.draft_fields.contains(field)
     }
 
     /// Whether a feature is on.

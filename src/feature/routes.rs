@@ -6,17 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::Method;
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Feature, Named};
-use crate::bus::{Answer, Tx, View, fault, internal};
-use crate::chat::{self, invalid};
-use crate::http::{Params, Problem, Request, Response};
-use crate::log::{ClientId, Id, MessageRow, Row, UserId};
+use super::{Ask, Feature, parse_json, parse_query};
+use crate::bus::{Answer, Decide, Tx, fault};
+use crate::chat;
+use crate::http::{Params, Problem, Request, Response, Upload};
+use crate::log::{ClientId, Id, UserId};
 use crate::server::Core;
 
 /// A future in a box.
@@ -38,22 +37,37 @@ pub(crate) struct Route {
     pub(crate) body: Option<MakeSchema>,
     /// Whether the body may be left away.
     pub(crate) body_optional: bool,
+    /// Whether its body becomes a draft, and takes the fields that checks read.
+    pub(crate) drafts: bool,
     pub(crate) query: Option<MakeSchema>,
     pub(crate) returns: Vec<(u16, &'static str, Option<MakeSchema>)>,
     /// Whether it is answered without a token.
     pub(crate) open: bool,
     /// Whether it can be answered as a stream of events.
     pub(crate) streams: bool,
+    /// Whether its body is a file.
+    pub(crate) uploads: bool,
+    /// Whether its answer is a file.
+    pub(crate) downloads: bool,
     pub(crate) run: Run,
 }
 
 /// A field that a feature adds to what others declare.
 pub(crate) struct Field {
-    /// The schema that it is added to.
-    pub(crate) of: &'static str,
+    /// What it is added to.
+    pub(crate) of: Owner,
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) schema: MakeSchema,
+}
+
+/// What has fields that features add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A schema, by its name.
+    Schema(&'static str),
+    /// Each body that becomes a draft.
+    Drafts,
 }
 
 /// Makes the JSON schema of a type.
@@ -135,10 +149,13 @@ impl<F> Routes<F> {
             about,
             body: None,
             body_optional: false,
+            drafts: false,
             query: None,
             returns: Vec::new(),
             open: false,
             streams: false,
+            uploads: false,
+            downloads: false,
             run,
         });
         self
@@ -160,6 +177,20 @@ impl<F> Routes<F> {
     #[must_use]
     pub fn body_optional(self) -> Self {
         self.last(|route| route.body_optional = true)
+    }
+
+    /// The last path's body becomes a draft: it takes the fields that features declare by
+    /// [`Routes::draft_field`], too.
+    #[must_use]
+    pub fn drafts(self) -> Self {
+        self.last(|route| route.drafts = true)
+    }
+
+    /// Says that the last path is answered with a file ([`Ask::serve`]).
+    #[must_use]
+    pub fn returns_file(self, about: &'static str) -> Self {
+        self.last(|route| route.downloads = true)
+            .returns_nothing(200, about)
     }
 
     pub(crate) fn streams(self) -> Self {
@@ -197,6 +228,20 @@ impl<F: Feature> Routes<F> {
         self.field::<T>("Message", name, about)
     }
 
+    /// Says that [`Feature::check`] reads a field of what is posted ([`Draft::field`]).
+    ///
+    /// [`Draft::field`]: crate::bus::Draft::field
+    #[must_use]
+    pub fn draft_field<T: JsonSchema>(mut self, name: &'static str, about: &'static str) -> Self {
+        self.fields.push(Field {
+            of: Owner::Drafts,
+            name,
+            about,
+            schema: SchemaGenerator::subschema_for::<T>,
+        });
+        self
+    }
+
     /// Says that [`Feature::show`] adds a part to the user's own view of themselves.
     #[must_use]
     pub fn user_part<T: JsonSchema>(self, about: &'static str) -> Self {
@@ -217,7 +262,7 @@ impl<F: Feature> Routes<F> {
     ) -> Self {
         let schema = SchemaGenerator::subschema_for::<T>;
         self.fields.push(Field {
-            of,
+            of: Owner::Schema(of),
             name,
             about,
             schema,
@@ -241,8 +286,8 @@ impl<F: Feature> Routes<F> {
         let prepare: Prepare = Arc::new(move |call, bytes| {
             let body: B = parse_json(bytes)?;
             let decide = Arc::clone(&decide);
-            Ok(Box::new(move |tx| {
-                decide(&*feature::<F>(tx)?, tx, &call, &body)
+            Ok(decide_on(move |feature, tx| {
+                decide(feature, tx, &call, &body)
             }))
         });
         self.add(Method::POST, path, about, Run::Write(prepare))
@@ -260,7 +305,7 @@ impl<F: Feature> Routes<F> {
         let decide = Arc::new(decide);
         let prepare: Prepare = Arc::new(move |call, _| {
             let decide = Arc::clone(&decide);
-            Ok(Box::new(move |tx| decide(&*feature::<F>(tx)?, tx, &call)))
+            Ok(decide_on(move |feature, tx| decide(feature, tx, &call)))
         });
         self.add(Method::DELETE, path, about, Run::Write(prepare))
     }
@@ -283,264 +328,55 @@ impl<F: Feature> Routes<F> {
             Box::pin(async move {
                 let query = parse_query(request.uri().query())?;
                 let call = call.ok_or_else(crate::server::unauthorized)?;
-                let ask = Ask {
-                    core,
-                    call,
-                    feature: PhantomData,
-                };
+                let (parts, _) = request.into_parts();
+                let ask = Ask::new(core, call, parts);
                 Ok(crate::server::respond(answer(ask, query).await?))
             })
         });
         self.add(Method::GET, path, about, Run::Read(handler))
             .query::<Q>()
     }
+
+    /// A POST whose body is a file, raw or the part `file` of a form. `answer` reads it beside
+    /// the writer, and has the writer decide at its end: [`Ask::keep`].
+    #[must_use]
+    pub fn upload<Q, Fut>(
+        self,
+        path: &'static str,
+        about: &'static str,
+        answer: impl Fn(Ask<F>, Q, Upload) -> Fut + Send + Sync + 'static,
+    ) -> Self
+    where
+        Q: DeserializeOwned + JsonSchema + Send + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let answer = Arc::new(answer);
+        let handler: Handler = Arc::new(move |core, call, request| {
+            let answer = Arc::clone(&answer);
+            Box::pin(async move {
+                let query = parse_query(request.uri().query())?;
+                let call = call.ok_or_else(crate::server::unauthorized)?;
+                let (parts, body) = request.into_parts();
+                let upload = Upload::new(&parts.headers, body)?;
+                let ask = Ask::new(core, call, parts);
+                Ok(crate::server::respond(answer(ask, query, upload).await?))
+            })
+        });
+        self.add(Method::POST, path, about, Run::Read(handler))
+            .query::<Q>()
+            .last(|route| route.uploads = true)
+    }
+}
+
+/// A decision of a feature as the writer runs it.
+pub(super) fn decide_on<F: Feature>(
+    decide: impl Fn(&F, &mut Tx<'_>) -> Result<Answer, Problem> + Send + 'static,
+) -> Decide {
+    Box::new(move |tx| decide(&*feature::<F>(tx)?, tx))
 }
 
 fn feature<F: Feature>(tx: &Tx<'_>) -> Result<Arc<F>, Problem> {
     tx.features()
         .get::<F>()
         .ok_or_else(|| fault(F::NAME, "its path was asked while it is off"))
-}
-
-/// A request being answered beside the writer.
-pub struct Ask<F> {
-    core: Arc<Core>,
-    /// The request.
-    pub call: Call,
-    feature: PhantomData<fn() -> F>,
-}
-
-impl<F: Feature> Ask<F> {
-    /// Reads the world; the answer waits until what was seen is durable.
-    pub async fn view<T>(&self, look: impl Fn(&View<'_>) -> T) -> Result<T, Problem> {
-        self.core.bus.read(look).await
-    }
-
-    /// A message that the asking user may see; 404 otherwise, as if it did not exist.
-    pub async fn message(&self, id: Id) -> Result<MessageRow, Problem> {
-        self.core.message(id, self.call.user).await
-    }
-
-    /// One of the feature's own rows.
-    pub async fn row(&self, id: Id) -> Result<Option<Row>, Problem> {
-        let read = self.core.reader.read(move |r| r.row(id)).await;
-        let row = read.map_err(|error| internal(F::NAME, &error))?;
-        Ok(row.filter(|row| row.owner == F::NAME))
-    }
-
-    /// The feature's rows beside a message after an id, oldest first, and whether there are more.
-    pub async fn rows(
-        &self,
-        message: Id,
-        after: Id,
-        limit: usize,
-    ) -> Result<(Vec<Row>, bool), Problem> {
-        let read = self
-            .core
-            .reader
-            .read(move |r| r.rows(<F as Named>::NAME, message, after, limit));
-        read.await.map_err(|error| internal(F::NAME, &error))
-    }
-}
-
-/// The query of a path that takes none.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-pub struct NoQuery {}
-
-/// Which part of a list: `?after=ID&limit=`.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-pub struct Paging {
-    /// What follows this id; the beginning without it.
-    #[serde(default)]
-    pub after: Option<Id>,
-    /// How many: 50 by default, at most 200.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub limit: Option<u64>,
-}
-
-impl Paging {
-    /// The limit in force.
-    pub fn limit(&self) -> Result<usize, Problem> {
-        limit(self.limit)
-    }
-}
-
-/// A page's limit: 50 by default, at most 200 (more is taken as 200).
-pub(crate) fn limit(asked: Option<u64>) -> Result<usize, Problem> {
-    match asked {
-        None => Ok(50),
-        Some(0) => Err(invalid("limit", "`limit` is 1 to 200")),
-        Some(limit) => Ok(usize::try_from(limit.min(200)).unwrap_or(200)),
-    }
-}
-
-/// How deep arrays and objects may lie in each other, those in ignored fields included.
-const DEPTH: usize = 64;
-
-/// How deep arrays and objects lie in each other at most. What is no JSON has some depth, too.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let mut bytes = bytes.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => {
-                while let Some(byte) = bytes.next().filter(|byte| **byte != b'"') {
-                    if *byte == b'\\' {
-                        bytes.next();
-                    }
-                }
-            }
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-/// Reads a JSON body: 400 `malformed` where it is no JSON, 422 `invalid` naming the field where
-/// it is of the wrong type. Unknown fields are ignored.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
-    if depth(bytes) > DEPTH {
-        return Err(malformed(format!(
-            "the body is nested more than {DEPTH} deep"
-        )));
-    }
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(malformed(format!("the body is not UTF-8: {error}")));
-    }
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        // A list of a struct's values would pass for the struct.
-        return Err(
-            match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-                Ok(_) => invalid("body", "the body must be a JSON object"),
-                Err(error) => malformed(format!("the body is not JSON: {error}")),
-            },
-        );
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut deserializer);
-    match parsed {
-        Ok(value) => match deserializer.end() {
-            Ok(()) => Ok(value),
-            Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
-        },
-        Err(error) => {
-            let said = error.inner();
-            if said.is_syntax() || said.is_eof() {
-                return Err(malformed(format!("the body is not JSON: {said}")));
-            }
-            // A wrong type may come before what is no JSON at all.
-            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-                return Err(malformed(format!("the body is not JSON: {error}")));
-            }
-            Err(wrong_type(&error))
-        }
-    }
-}
-
-/// Reads a query: 422 `invalid` naming the field where a value is of the wrong type.
-pub fn parse_query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
-    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let pairs = serde_urlencoded::Deserializer::new(pairs);
-    serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let path = error.path().to_string();
-        if path == "." {
-            return wrong_type(&error);
-        }
-        // In a query everything is text, so that only numbers can be wrong.
-        invalid(&path, format!("`{path}` must be a whole number"))
-    })
-}
-
-fn wrong_type<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Problem {
-    let path = error.path().to_string();
-    let said = error.inner().to_string();
-    // The place in the text helps nobody: the field is named. Nor do the names of Rust's types.
-    let said = said.split(" at line ").next().unwrap_or_default();
-    let said = ["u64", "u32", "u16", "u8", "usize", "i64"]
-        .iter()
-        .find_map(|number| said.strip_suffix(&format!("expected {number}")))
-        .map_or(said.to_owned(), |said| {
-            format!("{said}expected a whole number")
-        });
-    if path == "." {
-        // A missing field is its parent's error, with its name in the sentence.
-        let field = said.split('`').nth(1).unwrap_or("body").to_owned();
-        return invalid(&field, said);
-    }
-    invalid(&path, format!("`{path}`: {said}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only its reading is tested")]
-    struct Send {
-        to: String,
-        #[serde(default)]
-        count: Option<u8>,
-    }
-
-    fn refusal(body: &[u8]) -> (u16, String) {
-        let problem = parse_json::<Send>(body).expect_err("a refusal");
-        (
-            problem.status.as_u16(),
-            problem
-                .members
-                .get("field")
-                .map_or("-".into(), |f| f.as_str().unwrap_or("?").into()),
-        )
-    }
-
-    #[test]
-    fn what_is_no_json_is_400_and_a_wrong_type_is_422_with_the_field() {
-        for malformed in [
-            &b"{"[..],
-            b"",
-            b"{\"to\":\"a\"} x",
-            b"{\"to\": 5, ",
-            b"\xff",
-            b"{\"to\":\"\\ud800\"}",
-        ] {
-            assert_eq!(refusal(malformed), (400, "-".into()), "{malformed:?}");
-        }
-        assert_eq!(refusal(br#"{"to": 5}"#), (422, "to".into()));
-        assert_eq!(
-            refusal(br#"{"to": "a", "count": 300}"#),
-            (422, "count".into())
-        );
-        assert_eq!(refusal(b"{}"), (422, "to".into()));
-        for no_object in [&b"[]"[..], b"[\"common\", 1]", b"5", b"null", b" \"x\""] {
-            assert_eq!(refusal(no_object), (422, "body".into()), "{no_object:?}");
-        }
-        assert!(parse_json::<Send>(br#"{"to": "a", "more": [1]}"#).is_ok());
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        let nested = |depth| {
-            format!(
-                r#"{{"to": "a\"[[", "x": {}{}}}"#,
-                "[".repeat(depth),
-                "]".repeat(depth)
-            )
-        };
-        assert!(parse_json::<Send>(nested(DEPTH - 1).as_bytes()).is_ok());
-        assert_eq!(refusal(nested(DEPTH).as_bytes()).0, 400);
-        assert_eq!(refusal("[".repeat(100_000).as_bytes()).0, 400);
-    }
-
-    #[test]
-    fn a_query_names_its_wrong_field() {
-        let problem = parse_query::<Paging>(Some("after=x&other=1")).expect_err("a refusal");
-        assert_eq!(problem.members["field"], "after");
-        assert!(parse_query::<Paging>(Some("other=1")).is_ok());
-        assert!(parse_query::<Paging>(None).is_ok());
-    }
 }

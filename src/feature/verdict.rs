@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http::Problem;
+use crate::log::Id;
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -12,6 +13,8 @@ pub struct Verdict<Fact> {
     pub(crate) rider: Option<Fact>,
     pub(crate) ends: Option<Time>,
     pub(crate) fuse: Option<Period>,
+    pub(crate) holds: Vec<Id>,
+    pub(crate) content: bool,
     pub(crate) passed: HeaderMap,
     pub(crate) refused: HeaderMap,
 }
@@ -24,6 +27,8 @@ impl<Fact> Verdict<Fact> {
             rider: None,
             ends: None,
             fuse: None,
+            holds: Vec::new(),
+            content: false,
             passed: HeaderMap::new(),
             refused: HeaderMap::new(),
         }
@@ -56,6 +61,21 @@ impl<Fact> Verdict<Fact> {
     #[must_use]
     pub fn ends_after_delivery(mut self, fuse: Period) -> Self {
         self.fuse = Some(fuse);
+        self
+    }
+
+    /// Has the message (or the row of a feature, where the draft becomes one) hold a row of the
+    /// feature's own. Such a row lives until nothing holds it any more, and its object with it.
+    #[must_use]
+    pub fn holds(mut self, row: Id) -> Self {
+        self.holds.push(row);
+        self
+    }
+
+    /// Says that the draft has something to say without a text, which may be empty then.
+    #[must_use]
+    pub fn says_enough(mut self) -> Self {
+        self.content = true;
         self
     }
 

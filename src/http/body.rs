@@ -20,6 +20,10 @@ const DISCARD: usize = 256 * 1024;
 /// no longer read from.
 const AHEAD: usize = 16 * 1024;
 
+/// Bytes of a body that give it a second more than its patience: a long one may come slowly, but
+/// not drop by drop.
+const PACE: u64 = 16 * 1024;
+
 /// Room for one reading of a body.
 const ROOM: usize = 32 * 1024;
 
@@ -89,7 +93,7 @@ impl Body {
     ///
     /// # Errors
     /// 400 `malformed` for a body that is broken or cut off, 408 `timeout` when it has not come
-    /// within `Limits::body_timeout`, 431 `headers_too_large` for endless chunk extensions or
+    /// within `Limits::body_timeout` and a second more for each 16 KiB of it, 431 `headers_too_large` for endless chunk extensions or
     /// trailers. Each following call says the same.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         match &mut self.0 {
@@ -268,6 +272,8 @@ impl Incoming {
                 Decoded::Data(data) => {
                     // Who has begun to send does not wait to be told so.
                     self.go_ahead = None;
+                    let pace = Duration::from_secs(1).mul_f64(data.len() as f64 / PACE as f64);
+                    self.deadline = Some(deadline + pace);
                     return Ok(Some(data));
                 }
                 Decoded::End => return Ok(None),

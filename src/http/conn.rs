@@ -20,7 +20,7 @@ use super::{Limits, Problem, Service};
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
 /// while bytes wait in it is reset, and a reset can take the answer away that the client has not
 /// read yet (RFC 9112, section 9.6).
-const LINGER: (usize, Duration) = (256 * 1024, Duration::from_secs(1));
+const LINGER: (usize, Duration) = (32 * 1024 * 1024, Duration::from_secs(5));
 
 /// Room for one reading of a head.
 const ROOM: usize = 8 * 1024;

@@ -15,6 +15,8 @@
 //! | `framing.rs` | what a head says of body and connection (no I/O) |
 //! | `chunked.rs` | the chunked coding's decoder (no I/O) |
 //! | `body.rs` | the request's body as the service reads it |
+//! | `upload.rs` | a body that is a file, raw or in a form |
+//! | `range.rs` | conditional and ranged requests (no I/O) |
 //! | `payload.rs` | the response's body as the service gives it |
 //! | `response.rs` | the response's head (no I/O) |
 //! | `router.rs`, `path.rs` | paths to targets; percent-decoding, once |
@@ -39,18 +41,22 @@ mod output;
 mod path;
 mod payload;
 mod problem;
+mod range;
 mod response;
 mod router;
 mod server;
 mod target;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub use body::Body;
 pub use payload::{Chunk, Payload, Source};
 pub use problem::{Details, Problem};
+pub use range::{Selected, select};
 pub use router::{Found, Params, RouteError, Router};
 pub use server::serve;
+pub use upload::{Upload, UploadReader};
 
 /// A request; its extensions hold its [`Peer`].
 ///
@@ -95,7 +101,8 @@ pub struct Limits {
     pub fields: usize,
     /// From a head's first byte to its last, in total. Over it: 408 `timeout`.
     pub head_timeout: Duration,
-    /// From the first reading of a body to its last byte, in total. Over it: 408 `timeout`.
+    /// From the first reading of a body to its last byte, in total, and a second more for each
+    /// 16 KiB of it. Over it: 408 `timeout`.
     pub body_timeout: Duration,
     /// How long a connection may wait for the first byte of a request. Over it: closed.
     pub idle_timeout: Duration,

@@ -109,6 +109,12 @@ pub struct Record {
     /// Whether it is also a row of its own in the store, and beside which message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<Beside>,
+    /// The object whose row it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Uuid>,
+    /// The rows that live as long as what it makes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Id>,
     /// Whether a text lies beside it; when the text is gone, so is the event.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub text: bool,
@@ -156,8 +162,10 @@ pub enum Change {
     Enter(UserId, ChatId),
     /// A user was in a chat up to this fact, which they still see.
     Leave(UserId, ChatId),
-    /// The fact is a row of its owner.
-    Row(Beside),
+    /// The fact is a row of its owner, with an object if it has one.
+    Row(Beside, Option<Uuid>),
+    /// What the fact makes holds these rows.
+    Hold(Vec<Id>),
     /// These messages are gone, with all that lies beside them.
     Remove(Vec<Id>),
     /// These rows are gone.
@@ -177,9 +185,23 @@ pub enum Change {
         key: String,
         /// A digest of the request.
         digest: String,
-        /// The answer to give again.
-        answer: KeptAnswer,
+        /// The message or row that it made. When that goes, so does the answer, which is the
+        /// record's text.
+        made: Option<Id>,
     },
+}
+
+/// What lies under an idempotency key: the digest of its request, and the answer unless what it
+/// made is gone.
+pub type Kept = (String, Option<KeptAnswer>);
+
+/// What lies beside a record and can be erased.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Its text.
+    pub text: Option<String>,
+    /// The rows that it holds.
+    pub held: Vec<Row>,
 }
 
 /// A saved world: everything up to `pos`.
@@ -286,14 +308,21 @@ pub trait Log: Send {
     /// A feature's row, the open batch included.
     fn row(&self, id: Id) -> Result<Option<Row>, LogError>;
 
-    /// The answer kept since `since` under a user's idempotency key, with the digest of its
-    /// request.
-    fn key(
-        &self,
-        user: UserId,
-        key: &str,
-        since: Time,
-    ) -> Result<Option<(String, KeptAnswer)>, LogError>;
+    /// The row of an object, the open batch included.
+    fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError>;
+
+    /// Up to `limit` messages with an id before `before` that hold a row, newest first, the open
+    /// batch included.
+    fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError>;
+
+    /// Says where the objects of a feature lie, so that they can be deleted without it.
+    fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError>;
+
+    /// Forgets objects that were deleted after their rows.
+    fn forget(&mut self, objects: &[Uuid]) -> Result<(), AppendError>;
+
+    /// What was kept since `since` under a user's idempotency key.
+    fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError>;
 
     /// The first `limit` messages of a chat.
     fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError>;

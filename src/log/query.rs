@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use uuid::Uuid;
 
 use super::{Id, LogError, MessageRow, Pos, Record, Row, Snapshot};
 use crate::time::Time;
@@ -59,7 +60,51 @@ pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageR
         return Ok(None);
     };
     row.counts = counts(connection, id)?;
+    row.held = held(connection, &[id])?
+        .into_iter()
+        .map(|(_, row)| row)
+        .collect();
     Ok(Some(row))
+}
+
+/// The rows that messages or other rows hold, each with its holder, in order of their ids.
+pub(super) fn held(connection: &Connection, holders: &[Id]) -> Result<Vec<(Id, Row)>, LogError> {
+    let sql = format!(
+        "SELECT {}, holder FROM held JOIN rows ON rows.id = held.row
+         WHERE holder IN (SELECT value FROM json_each(?1)) ORDER BY holder, rows.id",
+        Row::COLUMNS
+    );
+    many(connection, &sql, [list(holders)], |row| {
+        Ok((row.get::<_, i64>(8)?.cast_unsigned(), Row::from_sql(row)?))
+    })
+}
+
+/// Ids as a JSON array, which SQLite reads as a table.
+pub(super) fn list(ids: &[Id]) -> String {
+    let ids: Vec<_> = ids.iter().map(Id::to_string).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// The row of an object.
+pub(super) fn row_of(connection: &Connection, object: Uuid) -> Result<Option<Row>, LogError> {
+    let sql = format!("SELECT {} FROM rows WHERE object = ?1", Row::COLUMNS);
+    one(connection, &sql, [object.to_string()], Row::from_sql)
+}
+
+/// Messages that hold a row, newest first.
+pub(super) fn holders(
+    connection: &Connection,
+    row: Id,
+    before: Id,
+    limit: usize,
+) -> Result<Vec<MessageRow>, LogError> {
+    let sql = format!(
+        "SELECT {} FROM held JOIN messages ON messages.id = held.holder
+         WHERE held.row = ?1 AND messages.id < ?2 ORDER BY messages.id DESC LIMIT ?3",
+        MessageRow::COLUMNS
+    );
+    let bounds = params![int(row), int(before), rows(limit)];
+    many(connection, &sql, bounds, MessageRow::from_sql)
 }
 
 /// A feature's row.

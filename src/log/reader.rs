@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::query::{self, int, many, one, rows as rows_limit};
 use super::sqlite;
-use super::{Audience, ChatId, Id, LogError, MessageRow, Pos, Record, Row, UserId};
+use super::{Audience, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
 
 /// Reads at once. More would only queue for the same cores.
 const CONNECTIONS: usize = 4;
@@ -125,8 +126,8 @@ struct Seen {
 pub struct Told {
     /// The record.
     pub record: Record,
-    /// The text that lies beside it, if it still does.
-    pub text: Option<String>,
+    /// What lies beside it, if it still does.
+    pub contents: Contents,
     /// Since which position they were part of its audience.
     pub since: Pos,
 }
@@ -187,6 +188,36 @@ impl Reading {
         query::row(&self.connection, id)
     }
 
+    /// The row of an object.
+    pub fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError> {
+        query::row_of(&self.connection, object)
+    }
+
+    /// Up to `limit` messages with an id before `before` that hold a row, newest first.
+    pub fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        query::holders(&self.connection, row, before, limit)
+    }
+
+    /// Up to `limit` objects whose rows are gone, each with its feature.
+    pub fn trash(&self, limit: usize) -> Result<Vec<(Uuid, String)>, LogError> {
+        let sql = "SELECT object, owner FROM trash LIMIT ?1";
+        let found = many(&self.connection, sql, [rows_limit(limit)], |row| {
+            Ok((row.get::<_, String>(0)?.parse().ok(), row.get(1)?))
+        })?;
+        let found = found.into_iter();
+        Ok(found
+            .filter_map(|(object, owner)| Some((object?, owner)))
+            .collect())
+    }
+
+    /// Where each feature keeps its objects.
+    pub fn stores(&self) -> Result<Vec<(String, String)>, LogError> {
+        let sql = "SELECT owner, place FROM stores ORDER BY owner";
+        many(&self.connection, sql, [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+    }
+
     /// How many messages of a chat after `mark` are by others than `user`.
     pub fn unread_count(&self, chat: ChatId, mark: Id, user: UserId) -> Result<u64, LogError> {
         let count: i64 = self
@@ -244,7 +275,7 @@ impl Reading {
     }
 
     /// Up to `limit` records after `after` that a user could see when they happened, in order,
-    /// each with its text; and the position up to which these are all there are.
+    /// each with what lies beside it; and the position up to which these are all there are.
     pub fn told(
         &self,
         user: UserId,
@@ -277,7 +308,9 @@ impl Reading {
             .into_iter()
             .map(|(pos, since)| self.record(pos, since));
         let told = told.collect::<Result<Vec<_>, _>>()?;
-        Ok((told.into_iter().flatten().collect(), upto))
+        let mut told: Vec<_> = told.into_iter().flatten().collect();
+        self.hold(&mut told)?;
+        Ok((told, upto))
     }
 
     /// The audiences that a user is or was part of, each with its positions.
@@ -315,10 +348,31 @@ impl Reading {
         one(&self.connection, sql, [pos], |row| {
             Ok(Told {
                 record: query::record(row)?,
-                text: row.get(3)?,
+                contents: Contents {
+                    text: row.get(3)?,
+                    held: Vec::new(),
+                },
                 since,
             })
         })
+    }
+
+    /// Looks up what the records' messages and rows hold.
+    fn hold(&self, told: &mut [Told]) -> Result<(), LogError> {
+        let holders: Vec<_> = told
+            .iter()
+            .filter(|told| !told.record.holds.is_empty())
+            .map(|told| told.record.pos)
+            .collect();
+        if holders.is_empty() {
+            return Ok(());
+        }
+        for (holder, row) in query::held(&self.connection, &holders)? {
+            if let Some(told) = told.iter_mut().find(|told| told.record.pos == holder) {
+                told.contents.held.push(row);
+            }
+        }
+        Ok(())
     }
 
     /// The newest snapshot.
@@ -336,14 +390,14 @@ impl Reading {
         query::read(&self.connection, after, limit)
     }
 
-    /// Counts what lies beside messages, of all of them at once.
+    /// Counts what lies beside messages and looks up what they hold, of all of them at once.
     fn count(&self, rows: &mut [MessageRow]) -> Result<(), LogError> {
-        let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let counts = many(
             &self.connection,
             "SELECT message, owner, count(*) FROM rows
              WHERE message IN (SELECT value FROM json_each(?1)) GROUP BY message, owner",
-            [format!("[{}]", ids.join(","))],
+            [query::list(&ids)],
             |row| {
                 let id = row.get::<_, i64>(0)?.cast_unsigned();
                 Ok((id, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()))
@@ -352,6 +406,11 @@ impl Reading {
         for (id, owner, count) in counts {
             if let Some(row) = rows.iter_mut().find(|row| row.id == id) {
                 row.counts.insert(owner, count);
+            }
+        }
+        for (holder, held) in query::held(&self.connection, &ids)? {
+            if let Some(row) = rows.iter_mut().find(|row| row.id == holder) {
+                row.held.push(held);
             }
         }
         Ok(())

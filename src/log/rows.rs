@@ -6,6 +6,7 @@ use rusqlite::Row as SqlRow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::{ChatId, Id, LogError, Riders, UserId};
 use crate::feature::Feature;
@@ -33,6 +34,8 @@ pub struct MessageRow {
     pub riders: Riders,
     /// How many rows each feature has beside it.
     pub counts: BTreeMap<String, u64>,
+    /// The rows that it holds.
+    pub held: Vec<Row>,
     /// The text.
     pub text: String,
 }
@@ -70,6 +73,7 @@ impl MessageRow {
                 }
             },
             counts: BTreeMap::new(),
+            held: Vec::new(),
             text: row.get(8)?,
         })
     }
@@ -91,6 +95,8 @@ pub struct Row {
     pub(crate) fact: Box<RawValue>,
     /// Its text.
     pub text: Option<String>,
+    /// Its object.
+    pub object: Option<Uuid>,
 }
 
 impl Row {
@@ -99,7 +105,7 @@ impl Row {
         serde_json::from_str(self.fact.get()).ok()
     }
 
-    pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text";
+    pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text, object";
 
     pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
         let id = row.get::<_, i64>(0)?.cast_unsigned();
@@ -116,12 +122,14 @@ impl Row {
                 source,
             })?,
             text: row.get(6)?,
+            object: row
+                .get::<_, Option<String>>(7)?
+                .and_then(|object| object.parse().ok()),
         })
     }
 }
 
-/// An answer as it is kept under an idempotency key. It never holds a text: that lies beside its
-/// message, so that erasing the message erases it.
+/// An answer as it is kept under an idempotency key: a text, erased with what it tells of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptAnswer {
     /// The HTTP status.
@@ -129,7 +137,7 @@ pub struct KeptAnswer {
     /// The headers, as text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
-    /// The JSON body, its text left out.
+    /// The JSON body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// The message or row that it made.

@@ -41,20 +41,35 @@ CREATE TABLE rows (
     author INTEGER,
     at INTEGER NOT NULL,
     fact TEXT NOT NULL,
-    text TEXT
+    text TEXT,
+    object TEXT
 ) STRICT;
 CREATE INDEX rows_by_message ON rows (message, owner, id);
+CREATE UNIQUE INDEX rows_by_object ON rows (object) WHERE object IS NOT NULL;
 
--- Answers kept for repeated requests.
+-- Which rows a message, or another row, holds: such a row goes when nothing holds it any more.
+CREATE TABLE held (holder INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (holder, row))
+    STRICT, WITHOUT ROWID;
+CREATE INDEX held_by_row ON held (row);
+
+-- Where each feature keeps its objects, so that they can be deleted without it.
+CREATE TABLE stores (owner TEXT PRIMARY KEY, place TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Objects whose rows are gone, until they are deleted.
+CREATE TABLE trash (object TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Answers kept for repeated requests; none where what was made is gone.
 CREATE TABLE keys (
     user INTEGER NOT NULL,
     key TEXT NOT NULL,
     at INTEGER NOT NULL,
     digest TEXT NOT NULL,
-    answer TEXT NOT NULL,
+    made INTEGER,
+    answer TEXT,
     PRIMARY KEY (user, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX keys_by_time ON keys (at);
+CREATE INDEX keys_by_made ON keys (made) WHERE made IS NOT NULL;
 
 -- A snapshot is whole once `meta` names it.
 CREATE TABLE snapshots (pos INTEGER NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL,

@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
+use uuid::Uuid;
 
 use super::query::{self, int, many, one, read, rows};
 use super::{
-    AppendError, Beside, Change, ChatId, Id, KeptAnswer, Log, LogError, MessageRow, Pos, Record,
-    Row, Snapshot, UserId,
+    AppendError, Beside, Change, ChatId, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row,
+    Snapshot, UserId,
 };
 use crate::settings::Period;
 use crate::time::Time;
 
 /// The number of this layout; a file with a higher one is refused.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How long an answer is kept for a repeated request.
 pub const KEY_LIFE: Period = Period::hours(24);
@@ -158,14 +159,14 @@ impl SqliteLog {
                     [int(user.0), int(chat.0), pos],
                 )?;
             }
-            Change::Row(beside) => {
+            Change::Row(beside, object) => {
                 let message = match beside {
                     Beside::Message(id) => Some(int(*id)),
                     Beside::None => None,
                 };
                 self.write(
-                    "INSERT INTO rows (id, owner, message, author, at, fact, text)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO rows (id, owner, message, author, at, fact, text, object)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                     params![
                         pos,
                         record.owner,
@@ -173,19 +174,27 @@ impl SqliteLog {
                         author,
                         record.at.0,
                         record.fact.get(),
-                        text
+                        text,
+                        object.map(|object| object.to_string()),
                     ],
                 )?;
             }
             Change::Remove(ids) => {
                 for id in ids {
-                    self.write("DELETE FROM rows WHERE message = ?1", [int(*id)])?;
+                    let beside = self.ids("SELECT id FROM rows WHERE message = ?1", *id)?;
                     self.write("DELETE FROM messages WHERE id = ?1", [int(*id)])?;
+                    let held = self.gone(*id)?;
+                    self.delete_rows(beside)?;
+                    self.delete_rows(held)?;
                 }
             }
-            Change::Erase(ids) => {
-                for id in ids {
-                    self.write("DELETE FROM rows WHERE id = ?1", [int(*id)])?;
+            Change::Erase(ids) => self.delete_rows(ids.clone())?,
+            Change::Hold(rows) => {
+                for row in rows {
+                    self.write(
+                        "INSERT OR IGNORE INTO held (holder, row) VALUES (?1, ?2)",
+                        [pos, int(*row)],
+                    )?;
                 }
             }
             Change::Delivered { ids, at } => {
@@ -201,26 +210,55 @@ impl SqliteLog {
                 user,
                 key,
                 digest,
-                answer,
+                made,
             } => {
                 self.write(
                     "DELETE FROM keys WHERE at < ?1",
                     [record.at.minus(KEY_LIFE).0],
                 )?;
                 self.write(
-                    "INSERT OR REPLACE INTO keys (user, key, at, digest, answer)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![
-                        int(user.0),
-                        key,
-                        record.at.0,
-                        digest,
-                        serde_json::to_string(answer).map_err(unwritable)?
-                    ],
+                    "INSERT OR REPLACE INTO keys (user, key, at, digest, made, answer)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![int(user.0), key, record.at.0, digest, made.map(int), text,],
                 )?;
             }
         }
         Ok(())
+    }
+
+    /// Deletes rows; those that they held alone go, too.
+    fn delete_rows(&self, mut ids: Vec<Id>) -> Result<(), AppendError> {
+        while let Some(id) = ids.pop() {
+            self.write(
+                "INSERT OR IGNORE INTO trash (object, owner)
+                 SELECT object, owner FROM rows WHERE id = ?1 AND object IS NOT NULL",
+                [int(id)],
+            )?;
+            self.write("DELETE FROM held WHERE row = ?1", [int(id)])?;
+            self.write("DELETE FROM rows WHERE id = ?1", [int(id)])?;
+            ids.extend(self.gone(id)?);
+        }
+        Ok(())
+    }
+
+    /// What follows from the going of a message or a row: the answer that told of it goes, and
+    /// what it held is no longer held by it. Gives the rows that nothing holds now.
+    fn gone(&self, id: Id) -> Result<Vec<Id>, AppendError> {
+        self.write("UPDATE keys SET answer = NULL WHERE made = ?1", [int(id)])?;
+        let left = self.ids(
+            "SELECT row FROM held mine WHERE holder = ?1 AND NOT EXISTS
+                 (SELECT 1 FROM held WHERE held.row = mine.row AND held.holder <> ?1)",
+            id,
+        )?;
+        self.write("DELETE FROM held WHERE holder = ?1", [int(id)])?;
+        Ok(left)
+    }
+
+    fn ids(&self, sql: &str, id: Id) -> Result<Vec<Id>, AppendError> {
+        let ids = many(&self.connection, sql, [int(id)], |row| {
+            Ok(row.get::<_, i64>(0)?.cast_unsigned())
+        });
+        ids.map_err(AppendError::Failed)
     }
 
     fn meta(&self, key: &str) -> Result<Option<i64>, AppendError> {
@@ -379,23 +417,45 @@ impl Log for SqliteLog {
         query::row(&self.connection, id)
     }
 
-    fn key(
-        &self,
-        user: UserId,
-        key: &str,
-        since: Time,
-    ) -> Result<Option<(String, KeptAnswer)>, LogError> {
+    fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError> {
+        query::row_of(&self.connection, object)
+    }
+
+    fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+        query::holders(&self.connection, row, before, limit)
+    }
+
+    fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError> {
+        self.apart(|log| {
+            log.write(
+                "INSERT OR REPLACE INTO stores (owner, place) VALUES (?1, ?2)",
+                [owner, place],
+            )
+            .map(drop)
+        })
+    }
+
+    fn forget(&mut self, objects: &[Uuid]) -> Result<(), AppendError> {
+        self.apart(|log| {
+            for object in objects {
+                log.write("DELETE FROM trash WHERE object = ?1", [object.to_string()])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError> {
         one(
             &self.connection,
             "SELECT digest, answer FROM keys WHERE user = ?1 AND key = ?2 AND at >= ?3",
             params![int(user.0), key, since.0],
             |row| {
-                let answer: String = row.get(1)?;
-                let answer =
-                    serde_json::from_str(&answer).map_err(|source| LogError::Unreadable {
-                        what: "the answer of an idempotency key".into(),
-                        source,
-                    })?;
+                let answer: Option<String> = row.get(1)?;
+                let answer = answer.map(|json| serde_json::from_str(&json)).transpose();
+                let answer = answer.map_err(|source| LogError::Unreadable {
+                    what: "the answer of an idempotency key".into(),
+                    source,
+                })?;
                 Ok((row.get(0)?, answer))
             },
         )

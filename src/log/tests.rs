@@ -47,6 +47,8 @@ fn record(pos: Pos, audience: Audience) -> Record {
         audience,
         riders: Riders::new(),
         row: None,
+        object: None,
+        holds: Vec::new(),
         text: false,
     }
 }
@@ -119,7 +121,7 @@ fn a_removed_message_is_in_no_file_once_scrubbed() {
         log.stage(
             &comment,
             Some("secret-comment"),
-            &[Change::Row(Beside::Message(pos))],
+            &[Change::Row(Beside::Message(pos), None)],
         )
         .expect("staged");
     }
@@ -174,33 +176,125 @@ fn the_next_end_is_the_soonest_and_delivery_starts_a_fuse_once() {
     assert_eq!(log.ended(Time(5_099), 10).expect("readable").len(), 0);
 }
 
+fn answer(body: &str) -> KeptAnswer {
+    KeptAnswer {
+        status: 201,
+        headers: vec![],
+        body: Some(body.into()),
+        made: Some(1),
+    }
+}
+
+fn keep(log: &mut SqliteLog, pos: Pos, digest: &str, answer: &KeptAnswer) {
+    let key = Change::Key {
+        user: UserId(1),
+        key: "k".into(),
+        digest: digest.into(),
+        made: answer.made,
+    };
+    let text = serde_json::to_string(answer).expect("JSON");
+    let record = record(pos, Audience::Nobody);
+    log.stage(&record, Some(&text), &[key]).expect("staged");
+}
+
 #[test]
 fn a_key_is_found_for_a_day() {
     let folder = Folder::new();
     let mut log = folder.log();
-    let answer = KeptAnswer {
-        status: 201,
-        headers: vec![],
-        body: None,
-        made: Some(1),
-    };
-    let key = |digest: &str| Change::Key {
-        user: UserId(1),
-        key: "k".into(),
-        digest: digest.into(),
-        answer: answer.clone(),
-    };
-    log.stage(&record(1, Audience::Nobody), None, &[key("d")])
-        .expect("staged");
+    let answer = answer("a");
+    keep(&mut log, 1, "d", &answer);
     log.commit(0).expect("durable");
-    let found = log.key(UserId(1), "k", Time(1_001)).expect("readable");
-    assert_eq!(found, Some(("d".to_owned(), answer.clone())));
+    let found = |log: &SqliteLog, since| log.key(UserId(1), "k", Time(since)).expect("readable");
+    let kept = |digest: &str| Some((digest.to_owned(), Some(answer.clone())));
+    assert_eq!(found(&log, 1_001), kept("d"));
+    assert_eq!(found(&log, 1_002), None, "it is too old");
+    let other = log.key(UserId(2), "k", Time(0)).expect("readable");
+    assert_eq!(other, None, "a key of another user was found");
+    keep(&mut log, 2, "e", &answer);
+    log.commit(1).expect("durable");
+    assert_eq!(found(&log, 1_002), kept("e"));
+}
+
+#[test]
+fn a_kept_answer_goes_with_what_it_tells_of() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    post(&mut log, 1, "a", message(None, None));
+    keep(&mut log, 2, "d", &answer("secret-answer"));
+    log.commit(0).expect("durable");
+    assert!(folder.holds(b"secret-answer"));
+    let removed = record(3, Audience::Nobody);
+    log.stage(&removed, None, &[Change::Remove(vec![1])])
+        .expect("staged");
+    log.commit(2).expect("durable");
+    let found = log.key(UserId(1), "k", Time(0)).expect("readable");
+    assert_eq!(found, Some(("d".to_owned(), None)), "the key itself stays");
+    assert!(log.scrub().expect("scrubbed"));
+    assert!(!folder.holds(b"secret-answer"));
+}
+
+/// A row by itself with an object, then messages (or another row) that hold it.
+fn hold(log: &mut SqliteLog, object: Uuid, holders: &[(Pos, bool)]) {
+    let kept = Change::Row(Beside::None, Some(object));
+    log.stage(&record(1, Audience::Nobody), Some("about"), &[kept])
+        .expect("staged");
+    for (pos, is_message) in holders {
+        let made = if *is_message {
+            message(None, None)
+        } else {
+            Change::Row(Beside::None, None)
+        };
+        let changes = [made, Change::Hold(vec![1])];
+        let record = record(*pos, Audience::Chat(COMMON));
+        log.stage(&record, Some("a"), &changes).expect("staged");
+    }
+}
+
+fn change(log: &mut SqliteLog, pos: Pos, change: Change) {
+    log.stage(&record(pos, Audience::Nobody), None, &[change])
+        .expect("staged");
+}
+
+#[test]
+fn a_held_row_lives_until_nothing_holds_it_and_leaves_its_object_to_be_deleted() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    let object = Uuid::from_u128(7);
+    hold(&mut log, object, &[(2, true), (3, true), (4, false)]);
+    let there = |log: &SqliteLog| log.row_of(object).expect("readable").is_some();
+    let row = log.message(2).expect("readable").expect("there").held;
+    assert_eq!((row[0].id, row[0].text.as_deref()), (1, Some("about")));
+    let holders = log.holders(1, Id::MAX, 10).expect("readable");
+    let holders: Vec<_> = holders.iter().map(|row| row.id).collect();
+    assert_eq!(holders, [3, 2], "messages alone, the newest first");
+    change(&mut log, 5, Change::Remove(vec![2, 3]));
+    assert!(there(&log), "another row holds it");
+    change(&mut log, 6, Change::Erase(vec![4]));
+    assert!(!there(&log), "nothing holds it");
+    log.commit(0).expect("durable");
+    let reader = Reader::new(&folder.0);
+    let trash = |reader: &Reader| reader.read_here(|r| r.trash(10)).expect("readable");
+    assert_eq!(trash(&reader), [(object, "test".to_owned())]);
+    log.forget(&[object]).expect("noted");
+    assert_eq!(trash(&reader), []);
+}
+
+#[test]
+fn a_row_that_nothing_ever_held_stays_until_it_is_erased() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    let object = Uuid::from_u128(7);
+    hold(&mut log, object, &[]);
+    change(&mut log, 2, Change::Remove(vec![9]));
+    assert!(log.row(1).expect("readable").is_some());
+    change(&mut log, 3, Change::Erase(vec![1]));
+    assert!(log.row_of(object).expect("readable").is_none());
+    log.commit(0).expect("durable");
+    let reader = Reader::new(&folder.0);
     assert_eq!(
-        log.key(UserId(1), "k", Time(1_002)).expect("readable"),
-        None,
-        "it is too old"
+        reader.read_here(|r| r.trash(10)).expect("readable").len(),
+        1
     );
-    assert_eq!(log.key(UserId(2), "k", Time(0)).expect("readable"), None);
 }
 
 #[tokio::test]

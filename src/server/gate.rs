@@ -146,7 +146,7 @@ impl Gate {
         let Run::Write(prepare) = &target.run else {
             return Err(unauthorized());
         };
-        let key = idempotency_key(&request)?;
+        let key = idempotency_key(request.method(), request.headers())?;
         let bytes = if target.body {
             json_body(&self.0, &mut request, target.body_optional).await?
         } else {
@@ -154,7 +154,7 @@ impl Gate {
         };
         let key = key.map(|key| KeySpec {
             key,
-            digest: digest(&request, &bytes),
+            digest: digest(request.method(), request.uri().path(), &bytes),
         });
         let by = Some((call.user, call.client));
         let decide = prepare(call, &bytes)?;
@@ -306,9 +306,12 @@ fn share(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
 }
 
 /// The key of a POST: 1 to 128 printable ASCII characters.
-fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
-    let mut keys = request.headers().get_all("idempotency-key").iter();
-    let Some(key) = keys.next().filter(|_| request.method() == Method::POST) else {
+pub(crate) fn idempotency_key(
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next().filter(|_| *method == Method::POST) else {
         return Ok(None);
     };
     let key = key.as_bytes();
@@ -323,9 +326,9 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
 }
 
 /// What tells one request from another under the same key.
-fn digest(request: &Request, body: &[u8]) -> String {
+pub(crate) fn digest(method: &Method, path: &str, body: &[u8]) -> String {
     let mut digest = Sha256::new();
-    for part in [request.method().as_str(), request.uri().path()] {
+    for part in [method.as_str(), path] {
         digest.update(part.as_bytes());
         digest.update([0]);
     }

@@ -19,9 +19,10 @@ use crate::chat::{self, Passwords};
 use crate::config::Config;
 use crate::feature::{Features, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router};
-use crate::log::reader::Reader;
+use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
+use crate::objects::{Janitor, StoreError, Stores};
 use crate::openapi;
 use crate::time::Clock;
 
@@ -54,6 +55,9 @@ pub(crate) enum ServeError {
     /// The log can't be opened.
     #[error("the log can't be opened")]
     Log(#[from] LogError),
+    /// A feature's objects can't be reached.
+    #[error("the objects can't be reached")]
+    Objects(#[from] StoreError),
     /// The log can't be folded.
     #[error("the log can't be read")]
     World(#[from] WorldError),
@@ -109,8 +113,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     let mut stop = stop_signals()?;
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
     let _lock = lock(&config.server.data)?;
-    let log = SqliteLog::open(&config.server.data)?;
+    let mut log = SqliteLog::open(&config.server.data)?;
     let reader = Reader::new(&config.server.data);
+    let stores = Arc::new(open_stores(&config, &features, &reader, &mut log)?);
     let clock = Clock::system();
     let mut world = World::load(&log)?;
     world.chat.switch_on(features.names());
@@ -164,11 +169,18 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     let core = Arc::new(core(
         config,
         bus.clone(),
-        reader,
+        reader.clone(),
         Arc::clone(&hub),
         features,
+        Arc::clone(&stores),
     )?);
     let works = run_features(&core);
+    let janitor = Janitor {
+        stores: Arc::clone(&stores),
+        reader: core.reader.clone(),
+        bus: bus.clone(),
+    };
+    let cleaning = tokio::spawn(janitor.run());
     let (drain, draining) = watch::channel(false);
     // Whoever started this may not listen to what it says.
     let _ = writeln!(io::stdout(), "listening on http://{address}");
@@ -189,15 +201,31 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         tracing::error!(%error, "serving ended early");
     }
     snapshots.abort();
+    cleaning.abort();
     works.into_iter().for_each(|work| work.abort());
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
+    stores.delete_trash(&reader).await;
     fan_out.abort();
     if hub_broke || !matches!(stopped, Ok(Ok(()))) {
         return Err(ServeError::Broken);
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn open_stores(
+    config: &Config,
+    features: &Features,
+    reader: &Reader,
+    log: &mut SqliteLog,
+) -> Result<Stores, StoreError> {
+    let places: Vec<_> = features
+        .iter()
+        .filter_map(|feature| Some((feature.name(), feature.objects()?.to_owned())))
+        .collect();
+    let known = reader.read_here(Reading::stores)?;
+    Stores::open(&config.server.data, &places, known, log)
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), ServeError> {
@@ -232,6 +260,7 @@ fn core(
     reader: Reader,
     hub: Arc<Hub>,
     features: Arc<Features>,
+    stores: Arc<Stores>,
 ) -> Result<Core, RouteError> {
     let mut described: Vec<(&str, Route)> = chat::routes()
         .into_iter()
@@ -272,6 +301,7 @@ fn core(
         hub,
         features,
         passwords: Passwords::default(),
+        stores,
         started: Instant::now(),
         router,
         openapi,

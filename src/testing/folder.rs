@@ -43,7 +43,7 @@ impl Folder {
     }
 
     /// Every file below it, with its bytes; one that vanishes meanwhile is left out.
-    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+    pub fn all(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut found = Vec::new();
         let mut folders = vec![self.path.clone()];
         while let Some(folder) = folders.pop() {

@@ -316,8 +316,8 @@ impl Server {
     }
 
     /// The files below the data folder that have `text` in their bytes.
-    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
-        let found = self.folder.files().into_iter();
+    pub fn holding(&self, text: &str) -> Vec<PathBuf> {
+        let found = self.folder.all().into_iter();
         found
             .filter(|(path, _)| path.starts_with(self.data()))
             .filter(|(_, bytes)| contains(bytes, text.as_bytes()))
@@ -331,7 +331,7 @@ impl Server {
     /// Where one still has it after `limit`.
     pub fn forgets(&self, limit: Duration, text: &str) {
         wait_at_most(limit, "a removed text to leave the data folder", || {
-            self.files_with(text).is_empty().then_some(())
+            self.holding(text).is_empty().then_some(())
         });
     }
 }

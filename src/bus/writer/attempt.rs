@@ -61,6 +61,9 @@ impl Writer {
             generation,
             pos: after,
         });
+        if std::mem::take(&mut self.removed) {
+            shared.notices.removed.notify_one();
+        }
         self.publish();
         Ok(answers)
     }
@@ -145,8 +148,8 @@ impl Writer {
                 .map(|(client, at)| (*client, *at))
                 .collect();
             let facts = [
-                (!ids.is_empty()).then(|| Fact::Delivered { ids, at: now }),
-                (!clients.is_empty()).then(|| Fact::Seen { clients }),
+                (!ids.is_empty()).then_some(Fact::Delivered { ids, at: now }),
+                (!clients.is_empty()).then_some(Fact::Seen { clients }),
             ];
             for fact in facts.into_iter().flatten() {
                 if let Err(problem) = tx.core(&fact, Audience::Nobody) {
@@ -160,23 +163,29 @@ impl Writer {
 
     /// Stages and applies what a decision recorded.
     fn apply(&mut self, world: &mut World, records: Vec<Recorded>) -> Result<(), Broken> {
-        for (record, text) in records {
+        for (record, contents) in records {
             let changes = chat::changes(&record).map_err(|source| WorldError::Fact {
                 pos: record.pos,
                 owner: record.owner.clone(),
                 source,
             })?;
-            self.o.log.stage(&record, text.as_deref(), &changes)?;
+            let text = contents.text.as_deref();
+            self.o.log.stage(&record, text, &changes)?;
             if changes
                 .iter()
                 .any(|change| matches!(change, Change::Remove(_) | Change::Erase(_)))
             {
+                self.removed = true;
                 let at = record.at.plus(SCRUB_AFTER);
                 self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));
             }
             world.apply(&record)?;
             let to = Recipients::of(&record, world);
-            self.sent.push(Sent { record, text, to });
+            self.sent.push(Sent {
+                record,
+                contents,
+                to,
+            });
         }
         Ok(())
     }

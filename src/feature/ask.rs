@@ -1,0 +1,262 @@
+//! What a handler beside the writer reaches.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Call, Feature, Named, decide_on};
+use crate::bus::{Answer, Content, HOLDERS, KeySpec, Tx, View, fault, internal};
+use crate::chat::{self, invalid};
+use crate::http::{Problem, Selected, select};
+use crate::log::{Id, MessageRow, Row, UserId};
+use crate::objects::{NewObject, Object, Store};
+use crate::server::{Core, digest, idempotency_key};
+
+/// A request being answered beside the writer.
+pub struct Ask<F> {
+    core: Arc<Core>,
+    /// The request.
+    pub call: Call,
+    parts: Parts,
+    feature: PhantomData<fn() -> F>,
+}
+
+impl<F: Feature> Ask<F> {
+    pub(crate) fn new(core: Arc<Core>, call: Call, parts: Parts) -> Self {
+        Self {
+            core,
+            call,
+            parts,
+            feature: PhantomData,
+        }
+    }
+
+    /// The request's header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The feature itself.
+    pub fn feature(&self) -> Result<Arc<F>, Problem> {
+        let feature = self.core.features.get::<F>();
+        feature.ok_or_else(|| fault(F::NAME, "its path was asked while it is off"))
+    }
+
+    /// Reads the world; the answer waits until what was seen is durable.
+    pub async fn view<T>(&self, look: impl Fn(&View<'_>) -> T) -> Result<T, Problem> {
+        self.core.bus.read(look).await
+    }
+
+    /// A message that the asking user may see; 404 otherwise, as if it did not exist.
+    pub async fn message(&self, id: Id) -> Result<MessageRow, Problem> {
+        self.core.message(id, self.call.user).await
+    }
+
+    /// One of the feature's own rows.
+    pub async fn row(&self, id: Id) -> Result<Option<Row>, Problem> {
+        let read = self.core.reader.read(move |r| r.row(id)).await;
+        let row = read.map_err(|error| internal(F::NAME, &error))?;
+        Ok(row.filter(|row| row.owner == F::NAME))
+    }
+
+    /// The feature's row of an object.
+    pub async fn row_of(&self, object: Uuid) -> Result<Option<Row>, Problem> {
+        let read = self.core.reader.read(move |r| r.row_of(object)).await;
+        let row = read.map_err(|error| internal(F::NAME, &error))?;
+        Ok(row.filter(|row| row.owner == F::NAME))
+    }
+
+    /// The feature's rows beside a message after an id, oldest first, and whether there are more.
+    pub async fn rows(
+        &self,
+        message: Id,
+        after: Id,
+        limit: usize,
+    ) -> Result<(Vec<Row>, bool), Problem> {
+        let read = self
+            .core
+            .reader
+            .read(move |r| r.rows(<F as Named>::NAME, message, after, limit));
+        read.await.map_err(|error| internal(F::NAME, &error))
+    }
+
+    /// Whether a user sees a message that holds a row.
+    pub async fn sees_holder(&self, row: Id, user: UserId) -> Result<bool, Problem> {
+        let mut before = Id::MAX;
+        loop {
+            let read = self
+                .core
+                .reader
+                .read(move |r| r.holders(row, before, HOLDERS));
+            let found = read.await.map_err(|error| internal(F::NAME, &error))?;
+            let Some(last) = found.last().map(|row| row.id) else {
+                return Ok(false);
+            };
+            let sees = self.view(|view| {
+                let state = &view.world().chat;
+                found.iter().any(|row| chat::sees(state, user, row))
+            });
+            if sees.await? {
+                return Ok(true);
+            }
+            before = last;
+        }
+    }
+
+    /// Has the writer judge something, as it is now: nothing is recorded.
+    pub async fn judge(
+        &self,
+        judge: impl Fn(&Tx<'_>, &Call) -> Result<(), Problem> + Send + Sync + 'static,
+    ) -> Result<(), Problem> {
+        let call = self.call.clone();
+        let by = Some((call.user, call.client));
+        let decide = Box::new(move |tx: &mut Tx<'_>| {
+            judge(tx, &call)?;
+            Ok(Answer::no_content())
+        });
+        self.core.bus.submit(by, None, decide).await.map(drop)
+    }
+
+    /// Begins an object in the feature's store ([`Feature::objects`]).
+    pub async fn new_object(&self) -> Result<NewObject, Problem> {
+        NewObject::begin(self.store()?).await
+    }
+
+    /// Has the writer decide on an object that was written, whose row it records with
+    /// [`Entry::object`](crate::bus::Entry::object). Where it records none, because it refuses or
+    /// because the request is a repeat, the object is deleted. `same` is what makes another
+    /// request under the same idempotency key the same request.
+    pub async fn keep(
+        &self,
+        object: Object,
+        same: &str,
+        decide: impl Fn(&F, &mut Tx<'_>, &Call, &Object) -> Result<Answer, Problem>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<Answer, Problem> {
+        let key = idempotency_key(&self.parts.method, &self.parts.headers)?;
+        let key = key.map(|key| KeySpec {
+            key,
+            digest: digest(&self.parts.method, self.parts.uri.path(), same.as_bytes()),
+        });
+        let (core, store) = (Arc::clone(&self.core), self.store()?.clone());
+        let call = self.call.clone();
+        // In a task of its own: whoever asks may go, and the object must be settled.
+        let settled = tokio::spawn(async move {
+            let by = Some((call.user, call.client));
+            let written = object.clone();
+            let decide =
+                decide_on(move |feature: &F, tx: &mut Tx<'_>| decide(feature, tx, &call, &written));
+            let answer = core.bus.submit(by, key, decide).await;
+            settle(&core, &store, object.id, &answer).await;
+            answer
+        });
+        let failed = |error: tokio::task::JoinError| internal(F::NAME, &error);
+        settled.await.map_err(failed)?
+    }
+
+    /// An object as this request asks for it: all of it, a range (206), or none (304, 412, 416),
+    /// by RFC 9110, sections 13 and 14. `etag` is the strong one, quotes included.
+    pub fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
+        let parts = &self.parts;
+        let content = |range| {
+            Ok::<_, Problem>(Content {
+                store: self.store()?.clone(),
+                object,
+                range,
+            })
+        };
+        let tag = HeaderValue::from_str(etag).map_err(|error| internal(F::NAME, &error))?;
+        let answer = match select(&parts.method, &parts.headers, etag, size) {
+            Selected::Whole => Answer::content(StatusCode::OK, content(0..size)?),
+            Selected::Part(range) => {
+                let of = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+                Answer::content(StatusCode::PARTIAL_CONTENT, content(range)?)
+                    .header("content-range", &of)
+            }
+            Selected::NotModified => Answer::not_modified(),
+            Selected::Failed => {
+                let detail = "it is not the version that `If-Match` asks for";
+                return Err(Problem::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "precondition_failed",
+                    detail,
+                ));
+            }
+            Selected::Unsatisfiable => {
+                let detail = format!("it has {size} bytes, and none in this range");
+                let of = HeaderValue::from_str(&format!("bytes */{size}"))
+                    .map_err(|error| internal(F::NAME, &error))?;
+                return Err(Problem::new(
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    "range_not_satisfiable",
+                    detail,
+                )
+                .header(http::header::CONTENT_RANGE, of));
+            }
+        };
+        Ok(answer
+            .header("etag", tag.to_str().unwrap_or_default())
+            .header("accept-ranges", "bytes"))
+    }
+
+    fn store(&self) -> Result<&Store, Problem> {
+        let store = self.core.stores.get(F::NAME);
+        store.ok_or_else(|| fault(F::NAME, "it has no store of objects"))
+    }
+}
+
+/// Deletes an object that no row came to name. Whether one did is not known while the server
+/// stops: then the next start finds out.
+async fn settle(core: &Core, store: &Store, object: Uuid, answer: &Result<Answer, Problem>) {
+    if matches!(answer, Err(problem) if problem.code == "stopping") {
+        return;
+    }
+    match core.reader.read(move |r| r.row_of(object)).await {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            if let Err(error) = store.delete(object).await {
+                tracing::error!(%error, %object, "deleting what was not kept");
+            }
+        }
+        Err(error) => tracing::error!(%error, %object, "looking for an object's row"),
+    }
+}
+
+/// The query of a path that takes none.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct NoQuery {}
+
+/// Which part of a list: `?after=ID&limit=`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct Paging {
+    /// What follows this id; the beginning without it.
+    #[serde(default)]
+    pub after: Option<Id>,
+    /// How many: 50 by default, at most 200.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub limit: Option<u64>,
+}
+
+impl Paging {
+    /// The limit in force.
+    pub fn limit(&self) -> Result<usize, Problem> {
+        limit(self.limit)
+    }
+}
+
+/// A page's limit: 50 by default, at most 200 (more is taken as 200).
+pub(crate) fn limit(asked: Option<u64>) -> Result<usize, Problem> {
+    match asked {
+        None => Ok(50),
+        Some(0) => Err(invalid("limit", "`limit` is 1 to 200")),
+        Some(limit) => Ok(usize::try_from(limit.min(200)).unwrap_or(200)),
+    }
+}

@@ -1,0 +1,317 @@
+//! Objects: bytes too large for a row, such as an uploaded file. Each lies in its feature's store
+//! under a UUID, and belongs to a row ([`Entry::object`](crate::bus::Entry::object)): it is
+//! written before the row is recorded, and deleted after the row is gone.
+//!
+//! What a crash leaves between the two is swept away at the next start, before anybody is served.
+//! Deleting needs no feature: the log knows each one's place.
+
+mod janitor;
+mod write;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Name;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
+
+use crate::bus::{Health, internal};
+use crate::http::{Chunk, Problem, Source};
+use crate::log::reader::Reader;
+use crate::log::{AppendError, Log, LogError};
+
+pub(crate) use janitor::Janitor;
+pub use write::{NewObject, Object};
+
+/// How much of an object is read at a time for one answer.
+const READ: u64 = 64 * 1024;
+
+/// Pieces written or read at once in one store. More would only wait for the same disk.
+const TURNS: usize = 8;
+
+/// Why the stores can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// A folder can't be made or read.
+    #[error("the folder {folder} can't be used")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another server is at work there.
+    #[error("another server uses the folder {0}")]
+    Locked(String),
+    /// What another history needs lies there.
+    #[error(
+        "the objects in {0} belong to another history, such as that which this one is restored \
+         from; name another folder, or delete the file `lock` in it to give them to this one"
+    )]
+    Foreign(String),
+    /// The library refused the folder.
+    #[error("the folder {folder} can't be used")]
+    Store {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: object_store::Error,
+    },
+    /// The log did not answer.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The log could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// Every feature's store.
+#[derive(Default)]
+pub(crate) struct Stores(BTreeMap<String, Store>);
+
+impl Stores {
+    /// Opens the stores of the features that are on, `places`, and of those that the log knows,
+    /// and takes away what a crash left in them.
+    pub(crate) fn open(
+        data: &Path,
+        places: &[(&'static str, String)],
+        known: Vec<(String, String)>,
+        log: &mut dyn Log,
+    ) -> Result<Self, StoreError> {
+        let mut all: BTreeMap<String, String> = known.into_iter().collect();
+        for (owner, place) in places {
+            if all.get(*owner) != Some(place) {
+                log.set_store(owner, place)?;
+                all.insert((*owner).to_owned(), place.clone());
+            }
+        }
+        let mut stores = BTreeMap::new();
+        for (owner, place) in all {
+            let store = Store::open(&data.join(place), log.epoch())?;
+            store.sweep(log)?;
+            stores.insert(owner, store);
+        }
+        Ok(Self(stores))
+    }
+
+    /// Deletes every object whose row is gone, as far as it can be, when nobody can note that any
+    /// more: the next start deletes them again.
+    pub(crate) async fn delete_trash(&self, reader: &Reader) {
+        let trash = reader.read(|r| r.trash(usize::MAX)).await;
+        let trash = trash.unwrap_or_else(|error| {
+            tracing::error!(%error, "looking for objects to delete");
+            Vec::new()
+        });
+        for (object, owner) in trash {
+            self.delete(&owner, object).await;
+        }
+    }
+
+    /// Deletes an object whose row is gone; says whether it is gone, too.
+    async fn delete(&self, owner: &str, object: Uuid) -> bool {
+        let Some(store) = self.get(owner) else {
+            return false;
+        };
+        match store.delete(object).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, %object, owner, "deleting an object");
+                false
+            }
+        }
+    }
+
+    /// A feature's store.
+    pub(crate) fn get(&self, owner: &str) -> Option<&Store> {
+        self.0.get(owner)
+    }
+}
+
+/// One feature's store: a folder in which each object is a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    objects: Arc<dyn ObjectStore>,
+    folder: PathBuf,
+    /// Each write and read occupies a thread, and its memory.
+    turns: Arc<Semaphore>,
+    /// Keeps others out.
+    _lock: Arc<File>,
+}
+
+impl Store {
+    fn open(folder: &Path, epoch: &str) -> Result<Self, StoreError> {
+        let name = || folder.display().to_string();
+        // What was sent in private lies in it: it is its owner's alone.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|source| StoreError::Folder {
+                folder: name(),
+                source,
+            })?;
+        let objects = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|source| StoreError::Store {
+                folder: name(),
+                source,
+            })?
+            .with_fsync(true);
+        Ok(Self {
+            objects: Arc::new(objects),
+            folder: folder.to_owned(),
+            turns: Arc::new(Semaphore::new(TURNS)),
+            _lock: Arc::new(lock(folder, epoch)?),
+        })
+    }
+
+    /// Deletes uploads that a crash broke off, and objects that no row names: their rows were
+    /// never recorded. Files of other names are not ours.
+    fn sweep(&self, log: &dyn Log) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Folder {
+            folder: self.folder.display().to_string(),
+            source,
+        };
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            // The library writes beside the object's name, with a number behind it.
+            let (object, is_part) = match name.split_once('#') {
+                Some((object, _)) => (object, true),
+                None => (&*name, false),
+            };
+            let Ok(object) = object.parse::<Uuid>() else {
+                continue;
+            };
+            if is_part || log.row_of(object)?.is_none() {
+                tracing::info!(%object, "taking away what no message holds");
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes an object; one that is gone already is deleted.
+    pub(crate) async fn delete(&self, id: Uuid) -> object_store::Result<()> {
+        match self.objects.delete(&name(id)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let turn = self.turns.acquire().await;
+        turn.map_err(|error| internal("storing an object", &error))
+    }
+
+    async fn read(self, id: Uuid, range: Range<u64>) -> io::Result<Bytes> {
+        let _turn = self.turns.acquire().await.map_err(io::Error::other)?;
+        let read = self.objects.get_range(&name(id), range).await;
+        read.map_err(io::Error::other)
+    }
+}
+
+/// Locks a folder, for what no row names is deleted there: so no two servers, and no two histories,
+/// may share one.
+fn lock(folder: &Path, epoch: &str) -> Result<File, StoreError> {
+    let name = || folder.display().to_string();
+    let failed = |source| StoreError::Folder {
+        folder: name(),
+        source,
+    };
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(folder.join("lock"))
+        .map_err(failed)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::Locked(name()),
+        TryLockError::Error(source) => failed(source),
+    })?;
+    let mut owner = String::new();
+    file.read_to_string(&mut owner).map_err(failed)?;
+    if owner.is_empty() {
+        file.write_all(epoch.as_bytes()).map_err(failed)?;
+    } else if owner != epoch {
+        return Err(StoreError::Foreign(name()));
+    }
+    Ok(file)
+}
+
+fn name(id: Uuid) -> Name {
+    Name::from(id.to_string())
+}
+
+/// Why a store refused, as an answer: 503 `storage_full` where there is no room.
+fn refused(error: &object_store::Error) -> Problem {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && matches!(
+                io.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+            && let Some(full) = Health::Full.problem()
+        {
+            return full;
+        }
+        cause = error.source();
+    }
+    internal("storing an object", error)
+}
+
+/// A part of an object as an answer's body. It reads on when what it read is written, so that one
+/// piece is in memory at a time.
+pub(crate) struct Download {
+    store: Store,
+    id: Uuid,
+    left: Range<u64>,
+    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
+}
+
+impl Download {
+    pub(crate) fn new(store: Store, id: Uuid, range: Range<u64>) -> Self {
+        Self {
+            store,
+            id,
+            left: range,
+            reading: None,
+        }
+    }
+}
+
+impl Source for Download {
+    fn poll_chunks(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<Chunk>,
+    ) -> Poll<io::Result<bool>> {
+        if self.left.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        let (store, id, from) = (&self.store, self.id, self.left.start);
+        let upto = self.left.end.min(from + READ);
+        let reading = self
+            .reading
+            .get_or_insert_with(|| Box::pin(store.clone().read(id, from..upto)));
+        let read = ready!(reading.as_mut().poll(cx));
+        self.reading = None;
+        let bytes = read?;
+        self.left.start = upto;
+        out.push(Chunk::plain(bytes));
+        Poll::Ready(Ok(!self.left.is_empty()))
+    }
+}

@@ -1,0 +1,94 @@
+//! Writing an object: piece by piece, never whole in memory.
+
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Store, name, refused};
+use crate::chat::connect::hex;
+use crate::http::Problem;
+
+/// Bytes that are gathered before they are written.
+const PART: usize = 64 * 1024;
+
+/// An object being written. Dropped unfinished, it leaves nothing behind.
+pub struct NewObject {
+    store: Store,
+    id: Uuid,
+    upload: Box<dyn MultipartUpload>,
+    /// A copy: pieces of the network's buffers would hold all of these.
+    waiting: Vec<u8>,
+    size: u64,
+    digest: Sha256,
+}
+
+/// An object that is written and durable, until now without a row that names it.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its name.
+    pub id: Uuid,
+    /// Its bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes, in hex.
+    pub sha256: String,
+}
+
+impl NewObject {
+    pub(crate) async fn begin(store: &Store) -> Result<Self, Problem> {
+        let id = Uuid::new_v4();
+        let _turn = store.turn().await?;
+        let upload = store.objects.put_multipart(&name(id)).await;
+        Ok(Self {
+            store: store.clone(),
+            id,
+            upload: upload.map_err(|error| refused(&error))?,
+            waiting: Vec::new(),
+            size: 0,
+            digest: Sha256::new(),
+        })
+    }
+
+    /// Adds to its end.
+    ///
+    /// # Errors
+    /// 503 `storage_full` where there is no room, 500 where the store fails otherwise.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        self.digest.update(bytes);
+        self.size += bytes.len() as u64;
+        self.waiting
+            .reserve_exact(bytes.len().max(PART - self.waiting.len()));
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() < PART {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    /// Makes it whole and durable.
+    ///
+    /// # Errors
+    /// Those of [`NewObject::write`].
+    pub async fn finish(mut self) -> Result<Object, Problem> {
+        self.flush().await?;
+        let _turn = self.store.turn().await?;
+        if let Err(error) = self.upload.complete().await {
+            // It may have come to its name before it failed.
+            if let Err(error) = self.store.delete(self.id).await {
+                tracing::error!(%error, object = %self.id, "deleting what could not be finished");
+            }
+            return Err(refused(&error));
+        }
+        Ok(Object {
+            id: self.id,
+            size: self.size,
+            sha256: hex(&self.digest.finalize()),
+        })
+    }
+
+    async fn flush(&mut self) -> Result<(), Problem> {
+        let part = PutPayload::from(std::mem::take(&mut self.waiting));
+        let _turn = self.store.turn().await?;
+        let written = self.upload.put_part(part).await;
+        written.map_err(|error| refused(&error))
+    }
+}
