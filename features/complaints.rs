@@ -348,8 +348,10 @@ impl Complaints {
     /// 403 `too_new` for whoever has not been known for long enough.
     fn check_age(&self, tx: &Tx<'_>, user: UserId) -> Result<(), Problem> {
         let min_age = self.settings.min_age;
-        let from = tx.joined_at(user).map(|since| since.plus(min_age));
-        match from.filter(|from| *from > tx.now()) {
+        let since = tx.joined_at(user);
+        // Under a clock that was set back behind it one has been known for no time, not for less.
+        let young = since.filter(|since| tx.now().since(*since) < min_age);
+        match young.map(|since| since.plus(min_age)) {
             None => Ok(()),
             Some(from) => Err(Problem::new(
                 StatusCode::FORBIDDEN,
