@@ -24,12 +24,11 @@ async fn read(mut reader: UploadReader) -> Result<Vec<u8>, Problem> {
     Ok(whole)
 }
 
-/// What an upload of at most `max` bytes comes to: its name, type and bytes.
-fn come_to(
-    kind: Option<&str>,
-    body: &[u8],
-    max: u64,
-) -> Result<(Option<String>, Option<String>, Vec<u8>), (u16, String)> {
+/// A file's name, type and bytes.
+type Found = (Option<String>, Option<String>, Vec<u8>);
+
+/// What an upload of at most `max` bytes comes to.
+fn come_to(kind: Option<&str>, body: &[u8], max: u64) -> Result<Found, (u16, String)> {
     let done = runtime().block_on(async {
         let reader = upload(kind, body).open(max).await?;
         let (name, kind) = (
