@@ -153,8 +153,8 @@ pub fn help(has: impl Fn(&str) -> bool) -> String {
         text.push_str(&format!("\n{call:<30} {}", spec.about));
     }
     text.push_str("\n//TEXT                         sends a text that begins with a slash");
-    text.push_str("\nTab completes commands, names and paths; Ctrl-C clears the line or stops a ");
-    text.push_str("transfer, Ctrl-D leaves");
+    text.push_str("\nTab completes commands, names, titles and paths");
+    text.push_str("\nCtrl-C clears the line, or stops a file on its way; Ctrl-D leaves");
     text
 }
 
