@@ -54,7 +54,7 @@ impl<F: Feature> Entry<F> {
         self
     }
 
-    /// Keeps it as a row by itself, until [`Tx::erase`].
+    /// Keeps it as a row by itself, until [`Tx::erase`](super::Tx::erase).
     #[must_use]
     pub fn kept(mut self) -> Self {
         self.row = Some(Beside::None);
@@ -75,7 +75,7 @@ impl<F: Feature> Entry<F> {
         self
     }
 
-    /// Takes what the checks added along. The headers are for the answer: [`Answer::headers`].
+    /// Takes what the checks added along. The headers are for the answer: [`Answer::headers`](super::Answer::headers).
     #[must_use]
     pub fn passed(mut self, passed: &mut PassedDraft) -> Self {
         self.passed.riders = std::mem::take(&mut passed.0.riders);
