@@ -1,14 +1,17 @@
 //! Does steps on a real server and on the model, and compares every answer, every event, and in
 //! the end, and around each restart, what every user sees.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Event, Reply, Server, folds};
+use uuid::Uuid;
+use veche::testing::{Client, Event, Reply, Server, folds, wait_until};
 
 use crate::clock::{Clock, clean_up};
 use crate::compare;
 use crate::model::call::{Call, Page};
+use crate::model::files::KIND;
 use crate::model::{Model, Ms, UserIx};
 use crate::sight::{Made, Sight, post};
 use crate::steps::{PASSWORDS, Step, What, name};
@@ -281,13 +284,18 @@ impl Driver {
         let (method, path, body) = call.request();
         let Known { user, http, .. } = &self.clients[client];
         let mut request = http.request(method, &path);
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
+        request = match &body {
+            None => request,
+            Some(Value::String(text)) => request.body(text.as_str(), KIND),
+            Some(body) => request.json(body),
+        };
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
-        let reply = request.send();
+        let mut reply = request.send();
+        if matches!(call, Call::File { .. }) && reply.status == 200 {
+            reply.body = json!(reply.text);
+        }
         let (user, id) = (*user, http.id.clone());
         let expected = self.model.call(user, &id, call, key, &reply.body);
         self.check(&expected, &reply, may_replay)
@@ -298,6 +306,11 @@ impl Driver {
         if matches!(call, Call::Schedule { .. }) {
             self.made
                 .scheduled
+                .extend(reply.body["id"].as_str().map(str::to_owned));
+        }
+        if matches!(call, Call::Upload { .. }) {
+            self.made
+                .files
                 .extend(reply.body["id"].as_str().map(str::to_owned));
         }
         self.settle(client)
@@ -430,7 +443,26 @@ impl Driver {
                 self.look(client, Call::Comments { id, after, limit })?;
             }
         }
+        self.look_at_the_disk();
         Ok(())
+    }
+
+    /// The files that lie on the disk are those that there are, once the server has got to it.
+    fn look_at_the_disk(&self) {
+        let ids = self.model.files.iter().map(|file| file.id.clone());
+        let wanted: BTreeSet<String> = ids.collect();
+        wait_until("the files on the disk to be those of the model", || {
+            let entries = std::fs::read_dir(self.server.data().join("files"));
+            let names = entries
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name());
+            let names = names.map(|name| name.to_string_lossy().into_owned());
+            let files: BTreeSet<String> =
+                names.filter(|name| name.parse::<Uuid>().is_ok()).collect();
+            (files == wanted).then_some(())
+        });
     }
 
     fn look(&mut self, client: usize, call: Call) -> Done {
