@@ -57,9 +57,10 @@ pub struct Driver {
 type Done = Result<(), String>;
 
 impl Driver {
-    pub fn new() -> Result<Self, String> {
+    /// A new server, and a new model; `without` counts a feature that is off.
+    pub fn new(without: Option<usize>) -> Result<Self, String> {
         let clock = Clock::new(BEGIN);
-        let server = clock.start();
+        let server = clock.start(without);
         let mut driver = Self {
             server,
             clock,

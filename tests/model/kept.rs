@@ -6,7 +6,7 @@ use crate::steps::{Step, What};
 
 #[track_caller]
 fn passes(steps: &[Step]) {
-    if let Err(error) = run(steps) {
+    if let Err(error) = run(steps, None) {
         panic!("{error}");
     }
 }
