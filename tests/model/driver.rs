@@ -12,7 +12,7 @@ use crate::clock::{Clock, clean_up};
 use crate::compare;
 use crate::model::call::{Call, Page};
 use crate::model::files::KIND;
-use crate::model::{Model, Ms, UserIx};
+use crate::model::{HOUR, Model, Ms, UserIx};
 use crate::sight::{Made, Sight, post};
 use crate::steps::{PASSWORDS, Step, What, name};
 
@@ -44,6 +44,8 @@ struct Keyed {
 
 pub struct Driver {
     server: Server,
+    /// Its process, while it runs.
+    pid: Option<u32>,
     clock: Clock,
     model: Model,
     /// The first one is the clerk's, whom no step names and who never leaves.
@@ -62,6 +64,7 @@ impl Driver {
         let clock = Clock::new(BEGIN);
         let server = clock.start(without);
         let mut driver = Self {
+            pid: Some(server.pid()),
             server,
             clock,
             model: Model::new(BEGIN),
@@ -94,10 +97,21 @@ impl Driver {
             self.step(step)
                 .map_err(|error| format!("step {number}, {step:?}: {error}"))?;
         }
-        self.look_at_all()
-            .map_err(|error| format!("in the end: {error}"))?;
-        self.restart(false, 0)
-            .map_err(|error| format!("stopped in the end: {error}"))
+        self.end_all()
+            .map_err(|error| format!("in the end: {error}"))
+    }
+
+    /// Looks at all; once more after two restarts, of which the second knows all that was done
+    /// from a snapshot alone, and when all that waits for its time has had it.
+    fn end_all(&mut self) -> Done {
+        self.look_at_all()?;
+        self.restart(false, 0)?;
+        self.restart(true, 0)?;
+        self.look_at_all()?;
+        self.set_clock(3 * HOUR);
+        self.catch_up()?;
+        self.look_at_all()?;
+        self.end(false)
     }
 
     fn step(&mut self, step: &Step) -> Done {
@@ -481,7 +495,6 @@ impl Driver {
     }
 
     fn end(&mut self, kill: bool) -> Done {
-        let pid = self.server.pid();
         if kill {
             self.server.kill();
         } else {
@@ -490,12 +503,13 @@ impl Driver {
                 return Err(format!("a clean stop ended with {status}"));
             }
         }
-        clean_up(pid);
+        self.pid.take().into_iter().for_each(clean_up);
         self.compare_folds()
     }
 
     fn begin(&mut self, killed: bool) -> Done {
         self.server.restart();
+        self.pid = Some(self.server.pid());
         let url = self.server.url();
         for known in &mut self.clients {
             // Its connections are gone with the server that it had.
@@ -587,6 +601,7 @@ fn in_order(events: &[Event]) -> Done {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        clean_up(self.server.pid());
+        // Where it stopped on the way, the server still runs.
+        self.pid.into_iter().for_each(clean_up);
     }
 }

@@ -24,6 +24,7 @@ mod steps;
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -34,6 +35,9 @@ const THREADS: usize = 2;
 
 /// Sequences of some 100 steps each, unless `VECHE_MODEL_STEPS` asks for others.
 const SEQUENCES: u64 = 36;
+
+/// How long a sequence that fails is made shorter.
+const SHORTENING: Duration = Duration::from_secs(90);
 
 /// Does steps on a new server and a new model; the number of worlds that were folded twice.
 /// `without` counts a feature that is off.
@@ -68,10 +72,11 @@ fn shorten(
     without: Option<usize>,
     mut failure: String,
 ) -> (Vec<Step>, String) {
+    let end = Instant::now() + SHORTENING;
     let mut size = steps.len() / 2;
-    while size > 0 {
+    while size > 0 && Instant::now() < end {
         let mut from = 0;
-        while from < steps.len() {
+        while from < steps.len() && Instant::now() < end {
             let mut fewer = steps.clone();
             fewer.drain(from..(from + size).min(steps.len()));
             match run(&fewer, without) {

@@ -282,9 +282,9 @@ fn rooms() -> impl Strategy<Value = What> {
         1 => room().prop_map(|room| What::Requests { room }),
         6 => (room(), user(), prop::bool::weighted(0.7))
             .prop_map(|(room, user, approve)| What::Decide { room, user, approve }),
-        2 => (room(), user()).prop_map(|(room, user)| What::Remove { room, user }),
+        4 => (room(), user()).prop_map(|(room, user)| What::Remove { room, user }),
         6 => room().prop_map(|room| What::Enter { room }),
-        6 => (0..4usize).prop_map(|code| What::Ask { code }),
+        8 => (0..4usize).prop_map(|code| What::Ask { code }),
         3 => room().prop_map(|room| What::Leave { room }),
     ]
 }
