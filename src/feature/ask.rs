@@ -108,15 +108,24 @@ impl<F: Feature> Ask<F> {
         }
     }
 
-    /// Has the writer judge something, as it is now: nothing is recorded.
+    /// Has the writer judge something, as it is now: nothing is recorded. A repeat under an
+    /// idempotency key passes: it was judged when it first came, and gets its answer again.
     pub async fn judge(
         &self,
         judge: impl Fn(&Tx<'_>, &Call) -> Result<(), Problem> + Send + Sync + 'static,
     ) -> Result<(), Problem> {
         let call = self.call.clone();
         let by = Some((call.user, call.client));
+        let key = idempotency_key(&self.parts.method, &self.parts.headers)?;
         let decide = Box::new(move |tx: &mut Tx<'_>| {
-            judge(tx, &call)?;
+            let kept = match &key {
+                Some(key) => tx.key(call.user, key),
+                None => Ok(None),
+            };
+            let kept = kept.map_err(|error| internal("an idempotency key", &error))?;
+            if kept.is_none() {
+                judge(tx, &call)?;
+            }
             Ok(Answer::no_content())
         });
         self.core.bus.submit(by, None, decide).await.map(drop)

@@ -19,6 +19,7 @@ pub struct Item {
     by: UserIx,
     to: String,
     text: String,
+    file: Option<String>,
     at: Ms,
     /// The message that it became.
     pub message: Option<Moment>,
@@ -33,6 +34,11 @@ impl Item {
         self.until.unwrap_or(self.at)
     }
 
+    /// The file that it keeps: a sent one's is its message's.
+    pub fn held(&self) -> Option<&String> {
+        self.file.as_ref().filter(|_| self.message.is_none())
+    }
+
     fn order(&self) -> (bool, Ms, Moment) {
         (self.until.is_some(), self.due(), self.number)
     }
@@ -44,6 +50,7 @@ impl Model {
         by: UserIx,
         to: &str,
         text: &str,
+        file: Option<&str>,
         when: When,
         seen: &Value,
     ) -> Outcome {
@@ -57,7 +64,7 @@ impl Model {
         if at < self.now || at > self.now + HORIZON {
             return Err(Refusal::invalid(field));
         }
-        self.check(by, to, Purpose::Later, text)?;
+        self.check(by, to, Purpose::Later, text, file)?;
         let own = self
             .scheduled
             .iter()
@@ -79,11 +86,15 @@ impl Model {
             by,
             to,
             text: text.to_owned(),
+            file: file.map(str::to_owned),
             at,
             message: None,
             failed: None,
             until: None,
         };
+        if let Some(file) = file {
+            self.hold(file);
+        }
         let body = self.shown_item(&item, true);
         self.scheduled.push(item);
         self.tell(
@@ -108,6 +119,9 @@ impl Model {
         let mut shown = json!({"id": item.id, "to": item.to, "at": time(item.at), "state": state});
         if with_text {
             shown["text"] = json!(item.text);
+        }
+        if let Some(file) = item.held() {
+            shown["file"] = json!(file);
         }
         if let Some(message) = item.message {
             shown["message"] = self.id(message);
@@ -183,14 +197,19 @@ impl Model {
             return;
         };
         let Item {
-            by, to, text, at, ..
+            by,
+            to,
+            text,
+            file,
+            at,
+            ..
         } = &self.scheduled[place];
-        let (by, to, text, at) = (*by, to.clone(), text.clone(), *at);
+        let (by, to, text, at, file) = (*by, to.clone(), text.clone(), *at, file.clone());
         let judged = if self.now - at > MAX_LATE {
             Err("too_late")
         } else {
             let passed = self.address(by, "to", &to).and_then(|to| {
-                self.check(by, to, Purpose::Now, &text)?;
+                self.check(by, to, Purpose::Now, &text, file.as_deref())?;
                 Ok(to)
             });
             passed.map_err(|refusal| refusal.code)
@@ -198,7 +217,7 @@ impl Model {
         let kind = match judged {
             Ok(to) => {
                 // Its id is learnt where it is first seen.
-                let message = self.post(by, to, &text, None);
+                let message = self.post(by, to, &text, file.as_deref(), None);
                 self.scheduled[place].message = Some(message);
                 "scheduled_sent"
             }
