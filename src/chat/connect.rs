@@ -116,7 +116,7 @@ async fn connect_as(
             Ok(answer) => {
                 let user = answer.body.as_ref().and_then(serde_json::Value::as_u64);
                 let user = UserId(user.unwrap_or_default());
-                let overview = status::overview(&core, user, true).await?;
+                let overview = status::welcome(&core, user).await?;
                 let name = core.bus.peek(|view| view.name(user).map(str::to_owned));
                 tracing::info!(user = name, %client, is_new, "connected");
                 let body = json!({
