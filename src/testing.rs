@@ -27,6 +27,7 @@
 mod builder;
 mod client;
 mod events;
+mod fold;
 mod folder;
 mod program;
 mod request;
@@ -38,6 +39,8 @@ use std::time::{Duration, Instant};
 pub use builder::Builder;
 pub use client::{Client, encode};
 pub use events::{Event, Events};
+#[doc(hidden)]
+pub use fold::folds;
 pub use folder::Folder;
 pub use program::{Output, binary, features, run};
 pub use request::{Reply, Request};

@@ -132,16 +132,33 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Option<Snapshot>, LogE
         })
         .optional()?;
     let Some(pos) = pos else { return Ok(None) };
+    snapshot_at(connection, pos).map(Some)
+}
+
+/// The whole snapshot before the one at `pos`.
+pub(super) fn snapshot_before(
+    connection: &Connection,
+    pos: Pos,
+) -> Result<Option<Snapshot>, LogError> {
+    let before: Option<i64> = connection.query_row(
+        "SELECT max(pos) FROM snapshots WHERE pos < ?1",
+        [int(pos)],
+        |row| row.get(0),
+    )?;
+    before.map(|pos| snapshot_at(connection, pos)).transpose()
+}
+
+fn snapshot_at(connection: &Connection, pos: i64) -> Result<Snapshot, LogError> {
     let parts: Vec<Vec<u8>> = many(
         connection,
         "SELECT body FROM snapshots WHERE pos = ?1 ORDER BY part",
         [pos],
         |row| Ok(row.get(0)?),
     )?;
-    Ok(Some(Snapshot {
+    Ok(Snapshot {
         pos: pos.cast_unsigned(),
         body: parts.concat(),
-    }))
+    })
 }
 
 /// The first row, read by `from`.

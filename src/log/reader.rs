@@ -380,6 +380,11 @@ impl Reading {
         query::snapshot(&self.connection)
     }
 
+    /// The newest whole snapshot before the one at `pos`: a part of a later one may lie there.
+    pub fn snapshot_before(&self, pos: Pos) -> Result<Option<super::Snapshot>, LogError> {
+        query::snapshot_before(&self.connection, pos)
+    }
+
     /// Records after a position, in order.
     pub fn records(&self, after: Pos, limit: usize) -> Result<Vec<Record>, LogError> {
         query::read(&self.connection, after, limit)

@@ -1,0 +1,64 @@
+//! Sequences that failed once: steps, not seeds, so that they stay what they were.
+
+use crate::model::MINUTE;
+use crate::run;
+use crate::steps::{Step, What};
+
+#[track_caller]
+fn passes(steps: &[Step]) {
+    if let Err(error) = run(steps) {
+        panic!("{error}");
+    }
+}
+
+/// Whoever had joined after the time that it was now was `too_new`, without a `min_age`.
+#[test]
+fn a_clock_that_is_set_back_behind_their_joining_lets_people_complain() {
+    passes(&[
+        Step::Clock { by: -MINUTE },
+        Step::Do {
+            client: 0,
+            what: What::Complain {
+                user: 2,
+                reason: None,
+                message: None,
+            },
+            keyed: false,
+        },
+    ]);
+}
+
+/// Rooms that nobody is in take their messages along.
+#[test]
+fn what_was_said_in_a_room_is_told_no_more_once_its_last_member_has_left() {
+    let client = 1;
+    passes(&[
+        Step::Do {
+            client,
+            what: What::MakeRoom {
+                title: 0,
+                all: false,
+            },
+            keyed: false,
+        },
+        Step::Do {
+            client,
+            what: What::Send {
+                to: crate::steps::To::Room(0),
+                text: 0,
+            },
+            keyed: true,
+        },
+        Step::Do {
+            client,
+            what: What::Leave { room: 0 },
+            keyed: false,
+        },
+        Step::Again {
+            which: 0,
+            client,
+            other: false,
+        },
+        Step::Poll { client },
+    ]);
+}

@@ -1,0 +1,227 @@
+//! A plain model of the contract: maps and lists, one call after another, no log and no writer.
+//!
+//! It is told what the server chose (ids, tokens, codes), and says all the rest.
+//!
+//! - `call.rs`: the calls, and what one is answered.
+//! - `people.rs`: users, clients, who asked when.
+//! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
+//! - `rooms.rs`, `complaints.rs`, `schedule.rs`: the features with rules of their own.
+//! - `views.rs`: what a user sees; `events.rs`: what they are told.
+
+pub mod call;
+mod complaints;
+pub mod events;
+mod people;
+mod posts;
+mod rooms;
+mod schedule;
+mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use veche::prelude::Time;
+
+pub use call::{Keyed, Outcome};
+pub use events::Told;
+pub use people::User;
+pub use rooms::Room;
+
+pub type Ms = i64;
+
+pub const SECOND: Ms = 1_000;
+pub const MINUTE: Ms = 60 * SECOND;
+pub const HOUR: Ms = 60 * MINUTE;
+pub const DAY: Ms = 24 * HOUR;
+
+/// The settings of the server under test: small, so that limits are met often.
+pub const HISTORY: usize = 3;
+pub const TEXT: usize = 12;
+pub const WARNINGS: usize = 2;
+pub const BAN: Ms = HOUR;
+pub const DECAY: Ms = 2 * HOUR;
+pub const POSTS: u64 = 2;
+pub const PER: Ms = 30 * MINUTE;
+pub const COOLDOWN: Ms = HOUR;
+pub const OWNED: usize = 3;
+pub const MEMBERS: usize = 3;
+pub const INVITES: usize = 2;
+pub const LINKS: usize = 2;
+pub const REQUESTS: usize = 2;
+pub const HORIZON: Ms = 30 * DAY;
+pub const PENDING: usize = 3;
+pub const MAX_LATE: Ms = DAY;
+pub const AFTER: Ms = HOUR;
+pub const UNDELIVERED: Ms = 7 * DAY;
+
+/// The same as the server reads them, by feature; the core's come first.
+pub const CORE: &str = "[chat]\nhistory = 3\ntext = 12\n[storage]\nsnapshot_every = 1\n";
+pub const SETTINGS: [(&str, &str); 4] = [
+    ("complaints", "warnings = 2\nban = \"1h\"\ndecay = \"2h\"\n"),
+    ("rate_limit", "messages = 2\nper = \"30m\"\n"),
+    (
+        "rooms",
+        "cooldown = \"1h\"\nrooms = 3\nmembers = 3\ninvites = 2\nlinks = 2\nrequests = 2\n",
+    ),
+    (
+        "schedule",
+        "horizon = \"30d\"\npending = 3\nmax_late = \"1d\"\n",
+    ),
+];
+
+/// A user, by order of joining.
+pub type UserIx = usize;
+/// A chat, by order of making; the common one is 0.
+pub type ChatIx = usize;
+/// A place in the order of all that happened which has one, such as messages.
+pub type Moment = usize;
+
+pub const COMMON: ChatIx = 0;
+
+pub struct Chat {
+    pub kind: Kind,
+    /// The last message ever posted in it.
+    pub last: Option<Moment>,
+}
+
+pub enum Kind {
+    Common,
+    Private([UserIx; 2]),
+    Room(Room),
+}
+
+pub struct Message {
+    pub from: UserIx,
+    pub chat: ChatIx,
+    /// Whom it is addressed to, in a private chat.
+    pub to: Option<UserIx>,
+    pub text: String,
+    pub at: Ms,
+    pub ends: Option<Ms>,
+    /// How long it lives from its delivery on, until it is delivered.
+    pub fuse: Option<Ms>,
+    pub comments: Vec<Comment>,
+    /// How it was shown as it was posted.
+    pub posted: Value,
+}
+
+#[derive(Clone)]
+pub struct Comment {
+    pub moment: Moment,
+    pub from: UserIx,
+    pub text: String,
+    pub at: Ms,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub now: Ms,
+    /// The features that the server has.
+    pub has: BTreeSet<String>,
+    /// The server's id for each moment that has one, once it is known.
+    pub ids: Vec<Option<u64>>,
+    pub users: Vec<User>,
+    pub chats: Vec<Chat>,
+    /// Those that live.
+    pub messages: BTreeMap<Moment, Message>,
+    /// Posts of the running periods: their end and their number.
+    pub periods: BTreeMap<UserIx, (Ms, u64)>,
+    pub cases: BTreeMap<UserIx, complaints::Case>,
+    pub scheduled: Vec<schedule::Item>,
+    pub keys: BTreeMap<(UserIx, String), Keyed>,
+    /// All that was told, and to whom.
+    pub told: Vec<(Vec<UserIx>, Told)>,
+    /// Messages handed to those they are addressed to with the answer that is being made.
+    pub handed: Vec<Moment>,
+}
+
+impl Model {
+    pub fn new(now: Ms) -> Self {
+        let common = Chat {
+            kind: Kind::Common,
+            last: None,
+        };
+        Self {
+            now,
+            chats: vec![common],
+            ..Self::default()
+        }
+    }
+
+    pub fn has(&self, feature: &str) -> bool {
+        self.has.contains(feature)
+    }
+
+    /// The next moment, with the id that the server gave it.
+    pub fn moment(&mut self, id: Option<u64>) -> Moment {
+        self.ids.push(id);
+        self.ids.len() - 1
+    }
+
+    /// A moment's id as it stands in an answer: one that is not known yet is learnt from it.
+    pub fn id(&self, moment: Moment) -> Value {
+        match self.ids[moment] {
+            Some(id) => json!(id),
+            None => json!({"?id": moment}),
+        }
+    }
+
+    pub fn moment_of(&self, id: u64) -> Option<Moment> {
+        self.ids.iter().position(|known| *known == Some(id))
+    }
+
+    pub fn tell(&mut self, to: Vec<UserIx>, what: Told) {
+        self.told.push((to, what));
+    }
+
+    /// Messages that were handed over in the answer before are delivered now.
+    pub fn deliver(&mut self) {
+        let mut delivered: BTreeMap<_, Vec<(Moment, Ms)>> = BTreeMap::new();
+        let handed: BTreeSet<Moment> = std::mem::take(&mut self.handed).into_iter().collect();
+        for moment in handed {
+            let Some(message) = self.messages.get_mut(&moment) else {
+                continue;
+            };
+            if let Some(fuse) = message.fuse.take() {
+                let ends = self.now + fuse;
+                let ends = message.ends.map_or(ends, |known| known.min(ends));
+                message.ends = Some(ends);
+                let of = (message.chat, message.to);
+                delivered.entry(of).or_default().push((moment, ends));
+            }
+        }
+        for ((chat, to), messages) in delivered {
+            let messages = messages
+                .into_iter()
+                .map(|(moment, ends)| json!({"id": {"?id": moment}, "expires": time(ends)}));
+            let messages: Vec<Value> = messages.collect();
+            let data = json!({"to": self.spell(chat, to), "messages": messages});
+            self.tell(self.members(chat), Told::Plain("delivered", data));
+        }
+    }
+
+    /// Does what is due by now.
+    pub fn tick(&mut self) {
+        self.end_cases();
+        self.send_due();
+        self.end_messages();
+    }
+
+    pub fn is_due(&self) -> bool {
+        let mut messages = self.messages.values();
+        let cases = self.cases.values().filter_map(|case| case.next_end());
+        let scheduled = self.scheduled.iter().map(schedule::Item::due);
+        messages.any(|message| self.is_over(message))
+            || cases.chain(scheduled).any(|due| due <= self.now)
+    }
+}
+
+/// A time as the API writes it.
+pub fn time(ms: Ms) -> String {
+    Time(ms).to_string()
+}
+
+/// Whole seconds until a time, rounded up.
+pub fn seconds(from: Ms, to: Ms) -> i64 {
+    (to - from + SECOND - 1) / SECOND
+}
