@@ -367,7 +367,12 @@ impl<'a> Tx<'a> {
             return Ok(chat);
         }
         let pair = [one.min(other), one.max(other)];
-        self.core(&Fact::Opened { pair }, Audience::Nobody)
+        let users = if one == other {
+            vec![one]
+        } else {
+            pair.to_vec()
+        };
+        self.core(&Fact::Opened { pair }, Audience::Users(users))
             .map(ChatId)
     }
 

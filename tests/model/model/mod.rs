@@ -186,14 +186,27 @@ impl Model {
 
     /// Messages that were handed over in the answer before are delivered now.
     pub fn deliver(&mut self) {
-        for moment in std::mem::take(&mut self.handed) {
+        let mut delivered: BTreeMap<_, Vec<(Moment, Ms)>> = BTreeMap::new();
+        let handed: BTreeSet<Moment> = std::mem::take(&mut self.handed).into_iter().collect();
+        for moment in handed {
             let Some(message) = self.messages.get_mut(&moment) else {
                 continue;
             };
             if let Some(fuse) = message.fuse.take() {
                 let ends = self.now + fuse;
-                message.ends = Some(message.ends.map_or(ends, |known| known.min(ends)));
+                let ends = message.ends.map_or(ends, |known| known.min(ends));
+                message.ends = Some(ends);
+                let of = (message.chat, message.to);
+                delivered.entry(of).or_default().push((moment, ends));
             }
+        }
+        for ((chat, to), messages) in delivered {
+            let messages = messages
+                .into_iter()
+                .map(|(moment, ends)| json!({"id": {"?id": moment}, "expires": time(ends)}));
+            let messages: Vec<Value> = messages.collect();
+            let data = json!({"to": self.spell(chat, to), "messages": messages});
+            self.tell(self.members(chat), Told::Plain("delivered", data));
         }
     }
 
