@@ -293,7 +293,7 @@ mod tests {
             until: Time(600),
         };
         apply(&mut state, 5, None, failed);
-        assert_eq!(state.items[&2].rows(2), [2, 5]);
+        assert_eq!(state.items[&2].rows(2), [5]);
         assert_eq!(state.next(Time(499)), None);
         assert_eq!(state.next(Time(500)), Some(Step::Forget(vec![1])));
         assert_eq!(state.next(Time(600)), Some(Step::Forget(vec![1, 2])));
