@@ -26,17 +26,22 @@ fn library() -> &'static Path {
     })
 }
 
-/// The settings of the features that the binary has.
-fn config() -> &'static str {
-    static CONFIG: OnceLock<String> = OnceLock::new();
-    CONFIG.get_or_init(|| {
-        let has = features(&binary());
-        let tables = SETTINGS
-            .iter()
-            .filter(|(name, _)| has.iter().any(|has| has == name));
-        let tables = tables.map(|(name, settings)| format!("[features.{name}]\n{settings}"));
-        CORE.to_owned() + &tables.collect::<String>()
-    })
+/// The features that the binary has.
+fn compiled_in() -> &'static [String] {
+    static FEATURES: OnceLock<Vec<String>> = OnceLock::new();
+    FEATURES.get_or_init(|| features(&binary()))
+}
+
+/// The settings of the features that the binary has; `without` counts one that is off.
+fn config(without: Option<usize>) -> String {
+    let has = compiled_in();
+    let off = without.and_then(|n| has.get(n % has.len().max(1)));
+    let tables = has.iter().map(|name| {
+        let own = SETTINGS.iter().find(|(known, _)| known == name);
+        let (own, on) = (own.map_or("", |(_, settings)| settings), off != Some(name));
+        format!("[features.{name}]\nenabled = {on}\n{own}")
+    });
+    CORE.to_owned() + &tables.collect::<String>()
 }
 
 /// A clock that a server goes by.
@@ -61,9 +66,10 @@ impl Clock {
         std::fs::rename(written, &self.file).expect("a file can be renamed");
     }
 
-    pub fn start(&self) -> Server {
+    /// A server that goes by it.
+    pub fn start(&self, without: Option<usize>) -> Server {
         Server::builder()
-            .config(config())
+            .config(config(without))
             .env("LD_PRELOAD", library())
             .env("FAKETIME_TIMESTAMP_FILE", &self.file)
             .env("FAKETIME_NO_CACHE", "1")

@@ -1,15 +1,18 @@
 //! Does steps on a real server and on the model, and compares every answer, every event, and in
 //! the end, and around each restart, what every user sees.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Event, Reply, Server, folds};
+use uuid::Uuid;
+use veche::testing::{Client, Event, Reply, Server, folds, wait_until};
 
 use crate::clock::{Clock, clean_up};
 use crate::compare;
 use crate::model::call::{Call, Page};
-use crate::model::{Model, Ms, UserIx};
+use crate::model::files::KIND;
+use crate::model::{HOUR, Model, Ms, UserIx};
 use crate::sight::{Made, Sight, post};
 use crate::steps::{PASSWORDS, Step, What, name};
 
@@ -41,6 +44,8 @@ struct Keyed {
 
 pub struct Driver {
     server: Server,
+    /// Its process, while it runs.
+    pid: Option<u32>,
     clock: Clock,
     model: Model,
     /// The first one is the clerk's, whom no step names and who never leaves.
@@ -54,10 +59,12 @@ pub struct Driver {
 type Done = Result<(), String>;
 
 impl Driver {
-    pub fn new() -> Result<Self, String> {
+    /// A new server, and a new model; `without` counts a feature that is off.
+    pub fn new(without: Option<usize>) -> Result<Self, String> {
         let clock = Clock::new(BEGIN);
-        let server = clock.start();
+        let server = clock.start(without);
         let mut driver = Self {
+            pid: Some(server.pid()),
             server,
             clock,
             model: Model::new(BEGIN),
@@ -90,10 +97,21 @@ impl Driver {
             self.step(step)
                 .map_err(|error| format!("step {number}, {step:?}: {error}"))?;
         }
-        self.look_at_all()
-            .map_err(|error| format!("in the end: {error}"))?;
-        self.restart(false, 0)
-            .map_err(|error| format!("stopped in the end: {error}"))
+        self.end_all()
+            .map_err(|error| format!("in the end: {error}"))
+    }
+
+    /// Looks at all; once more after two restarts, of which the second knows all that was done
+    /// from a snapshot alone, and when all that waits for its time has had it.
+    fn end_all(&mut self) -> Done {
+        self.look_at_all()?;
+        self.restart(false, 0)?;
+        self.restart(true, 0)?;
+        self.look_at_all()?;
+        self.set_clock(3 * HOUR);
+        self.catch_up()?;
+        self.look_at_all()?;
+        self.end(false)
     }
 
     fn step(&mut self, step: &Step) -> Done {
@@ -281,13 +299,18 @@ impl Driver {
         let (method, path, body) = call.request();
         let Known { user, http, .. } = &self.clients[client];
         let mut request = http.request(method, &path);
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
+        request = match &body {
+            None => request,
+            Some(Value::String(text)) => request.body(text.as_str(), KIND),
+            Some(body) => request.json(body),
+        };
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
-        let reply = request.send();
+        let mut reply = request.send();
+        if matches!(call, Call::File { .. }) && reply.status == 200 {
+            reply.body = json!(reply.text);
+        }
         let (user, id) = (*user, http.id.clone());
         let expected = self.model.call(user, &id, call, key, &reply.body);
         self.check(&expected, &reply, may_replay)
@@ -298,6 +321,11 @@ impl Driver {
         if matches!(call, Call::Schedule { .. }) {
             self.made
                 .scheduled
+                .extend(reply.body["id"].as_str().map(str::to_owned));
+        }
+        if matches!(call, Call::Upload { .. }) {
+            self.made
+                .files
                 .extend(reply.body["id"].as_str().map(str::to_owned));
         }
         self.settle(client)
@@ -430,7 +458,26 @@ impl Driver {
                 self.look(client, Call::Comments { id, after, limit })?;
             }
         }
+        self.look_at_the_disk();
         Ok(())
+    }
+
+    /// The files that lie on the disk are those that there are, once the server has got to it.
+    fn look_at_the_disk(&self) {
+        let ids = self.model.files.iter().map(|file| file.id.clone());
+        let wanted: BTreeSet<String> = ids.collect();
+        wait_until("the files on the disk to be those of the model", || {
+            let entries = std::fs::read_dir(self.server.data().join("files"));
+            let names = entries
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name());
+            let names = names.map(|name| name.to_string_lossy().into_owned());
+            let files: BTreeSet<String> =
+                names.filter(|name| name.parse::<Uuid>().is_ok()).collect();
+            (files == wanted).then_some(())
+        });
     }
 
     fn look(&mut self, client: usize, call: Call) -> Done {
@@ -448,7 +495,6 @@ impl Driver {
     }
 
     fn end(&mut self, kill: bool) -> Done {
-        let pid = self.server.pid();
         if kill {
             self.server.kill();
         } else {
@@ -457,12 +503,13 @@ impl Driver {
                 return Err(format!("a clean stop ended with {status}"));
             }
         }
-        clean_up(pid);
+        self.pid.take().into_iter().for_each(clean_up);
         self.compare_folds()
     }
 
     fn begin(&mut self, killed: bool) -> Done {
         self.server.restart();
+        self.pid = Some(self.server.pid());
         let url = self.server.url();
         for known in &mut self.clients {
             // Its connections are gone with the server that it had.
@@ -554,6 +601,7 @@ fn in_order(events: &[Event]) -> Done {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        clean_up(self.server.pid());
+        // Where it stopped on the way, the server still runs.
+        self.pid.into_iter().for_each(clean_up);
     }
 }

@@ -6,7 +6,7 @@ use crate::steps::{Step, What};
 
 #[track_caller]
 fn passes(steps: &[Step]) {
-    if let Err(error) = run(steps) {
+    if let Err(error) = run(steps, None) {
         panic!("{error}");
     }
 }
@@ -46,6 +46,7 @@ fn what_was_said_in_a_room_is_told_no_more_once_its_last_member_has_left() {
             what: What::Send {
                 to: crate::steps::To::Room(0),
                 text: 0,
+                file: None,
             },
             keyed: true,
         },
@@ -60,5 +61,24 @@ fn what_was_said_in_a_room_is_told_no_more_once_its_last_member_has_left() {
             other: false,
         },
         Step::Poll { client },
+    ]);
+}
+
+/// An upload's repeat was refused where one more upload would have been.
+#[test]
+fn an_upload_is_repeated_also_when_no_more_are_allowed() {
+    let upload = |name, keyed| Step::Do {
+        client: 2,
+        what: What::Upload { name, large: false },
+        keyed,
+    };
+    passes(&[
+        upload(1, false),
+        upload(0, true),
+        Step::Again {
+            which: 0,
+            client: 2,
+            other: false,
+        },
     ]);
 }

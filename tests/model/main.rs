@@ -24,6 +24,7 @@ mod steps;
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -35,17 +36,22 @@ const THREADS: usize = 2;
 /// Sequences of some 100 steps each, unless `VECHE_MODEL_STEPS` asks for others.
 const SEQUENCES: u64 = 36;
 
+/// How long a sequence that fails is made shorter.
+const SHORTENING: Duration = Duration::from_secs(90);
+
 /// Does steps on a new server and a new model; the number of worlds that were folded twice.
-fn run(steps: &[Step]) -> Result<usize, String> {
+/// `without` counts a feature that is off.
+fn run(steps: &[Step], without: Option<usize>) -> Result<usize, String> {
     let done = catch_unwind(|| {
-        let mut driver = driver::Driver::new()?;
+        let mut driver = driver::Driver::new(without)?;
         driver.run(steps)?;
         Ok(driver.folded)
     });
     // So the harness says what is wrong.
-    done.unwrap_or_else(|panic| match panic.downcast_ref::<String>() {
-        Some(text) => Err(text.clone()),
-        None => Err("a panic".to_owned()),
+    done.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(text.unwrap_or("it panicked").to_owned())
     })
 }
 
@@ -61,14 +67,19 @@ fn sequence(seed: u64) -> Vec<Step> {
 
 /// A part of a sequence that fails as well, without steps that are not needed for that, and how
 /// it fails. A value's own shrinking takes one step at a time; halves go sooner.
-fn shorten(mut steps: Vec<Step>, mut failure: String) -> (Vec<Step>, String) {
+fn shorten(
+    mut steps: Vec<Step>,
+    without: Option<usize>,
+    mut failure: String,
+) -> (Vec<Step>, String) {
+    let end = Instant::now() + SHORTENING;
     let mut size = steps.len() / 2;
-    while size > 0 {
+    while size > 0 && Instant::now() < end {
         let mut from = 0;
-        while from < steps.len() {
+        while from < steps.len() && Instant::now() < end {
             let mut fewer = steps.clone();
             fewer.drain(from..(from + size).min(steps.len()));
-            match run(&fewer) {
+            match run(&fewer, without) {
                 Err(error) => (steps, failure) = (fewer, error),
                 Ok(_) => from += size,
             }
@@ -81,10 +92,12 @@ fn shorten(mut steps: Vec<Step>, mut failure: String) -> (Vec<Step>, String) {
 /// Does the sequence of a number; how many steps that were, and how many worlds folded twice.
 fn check(seed: u64) -> (usize, usize) {
     let steps = sequence(seed);
-    match run(&steps) {
+    // Every fourth is without some feature.
+    let without = usize::try_from(seed / 4).ok().filter(|_| seed % 4 == 3);
+    match run(&steps, without) {
         Ok(folded) => (steps.len(), folded),
         Err(failure) => {
-            let (steps, failure) = shorten(steps, failure);
+            let (steps, failure) = shorten(steps, without, failure);
             let steps: String = steps
                 .iter()
                 .map(|step| format!("    {step:?},\n"))

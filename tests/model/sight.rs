@@ -2,7 +2,7 @@
 
 use crate::model::call::{Call, Page, When};
 use crate::model::{HOUR, Kind, Model, Room, SECOND, UserIx};
-use crate::steps::{N, NOBODY, TEXTS, To, What};
+use crate::steps::{FILES, N, NOBODY, TEXTS, To, What};
 
 /// The first large number.
 const LARGE: N = 6;
@@ -12,6 +12,7 @@ const LARGE: N = 6;
 pub struct Made {
     pub codes: Vec<String>,
     pub scheduled: Vec<String>,
+    pub files: Vec<String>,
 }
 
 fn pick<T: Clone>(from: &[T], n: N) -> Option<T> {
@@ -126,6 +127,18 @@ impl Sight<'_> {
         one.unwrap_or_else(|| "x".to_owned())
     }
 
+    fn file(&self, n: N) -> String {
+        let own = self.model.files_of(self.by);
+        self.one(own, self.made.files.clone(), n)
+            .unwrap_or_else(|| "x".to_owned())
+    }
+
+    /// A file for a post, on a server that has files.
+    fn to_send(&self, file: Option<N>) -> Option<String> {
+        file.filter(|_| self.model.has("files"))
+            .map(|n| self.file(n))
+    }
+
     pub fn address(&self, to: &To) -> String {
         match to {
             To::Common => "common".to_owned(),
@@ -155,6 +168,7 @@ impl What {
             Self::Ask { .. } => {
                 rooms().any(|room| room.since(by).is_none() && !room.codes().is_empty())
             }
+            Self::File { .. } => !model.files_of(by).is_empty(),
             Self::Cancel { .. } => !model.scheduled_by(by).is_empty(),
             Self::Message { .. } | Self::Comment { .. } | Self::Comments { .. } => {
                 model.messages.keys().any(|moment| model.sees(by, *moment))
@@ -200,13 +214,19 @@ impl What {
             Self::Cancel { id } => Self::Schedule {
                 to: To::Me,
                 text: *id,
+                file: None,
                 by: HOUR,
                 at: false,
+            },
+            Self::File { id } => Self::Upload {
+                name: *id,
+                large: false,
             },
             Self::Message { id } | Self::Comment { id, .. } | Self::Comments { id, .. } => {
                 Self::Send {
                     to: To::User(*id),
                     text: 0,
+                    file: None,
                 }
             }
             _ => return None,
@@ -219,9 +239,14 @@ impl What {
             Self::Disconnect { all } => Call::Disconnect { all },
             Self::Status => Call::Status,
             Self::Users { limit } => Call::Users { after: None, limit },
-            Self::Send { ref to, text: t } => Call::Send {
+            Self::Send {
+                ref to,
+                text: t,
+                file,
+            } => Call::Send {
                 to: sight.address(to),
                 text: text(t),
+                file: sight.to_send(file),
             },
             Self::Messages {
                 ref chat,
@@ -275,6 +300,7 @@ impl What {
             Self::Schedule {
                 ref to,
                 text: t,
+                file,
                 by,
                 at,
             } => {
@@ -286,6 +312,7 @@ impl What {
                 Call::Schedule {
                     to: sight.address(to),
                     text: text(t),
+                    file: sight.to_send(file),
                     when,
                 }
             }
@@ -294,9 +321,15 @@ impl What {
                 Call::Schedule {
                     to: "common".to_owned(),
                     text: text(0),
+                    file: None,
                     when,
                 }
             }
+            Self::Upload { name, large } => Call::Upload {
+                name: FILES[name % FILES.len()].to_owned(),
+                content: "file ".repeat(if large { 300 } else { name + 1 }),
+            },
+            Self::File { id } => Call::File { id: sight.file(id) },
             Self::Scheduled => Call::Scheduled,
             Self::Cancel { id } => Call::Cancel {
                 id: sight.scheduled(id),
@@ -391,5 +424,6 @@ pub fn post(sight: &Sight<'_>, to: &To, n: N) -> Call {
     Call::Send {
         to: sight.address(to),
         text: text(n),
+        file: None,
     }
 }

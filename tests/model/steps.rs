@@ -24,6 +24,9 @@ pub const TEXTS: [&str; 6] = [
     "1234567890123",
 ];
 
+/// Names of files.
+pub const FILES: [&str; 3] = ["a.txt", "Küche.md", "\"q\" 1"];
+
 /// Addresses of nobody.
 pub const NOBODY: [&str; 4] = [
     "@nobody",
@@ -82,6 +85,7 @@ pub enum What {
     Send {
         to: To,
         text: N,
+        file: Option<N>,
     },
     Messages {
         chat: To,
@@ -116,8 +120,16 @@ pub enum What {
     Schedule {
         to: To,
         text: N,
+        file: Option<N>,
         by: Ms,
         at: bool,
+    },
+    Upload {
+        name: N,
+        large: bool,
+    },
+    File {
+        id: N,
     },
     ScheduleWrongly {
         both: bool,
@@ -210,6 +222,10 @@ fn a_text() -> impl Strategy<Value = N> {
     prop_oneof![9 => 0..4usize, 1 => 4..6usize]
 }
 
+fn file() -> impl Strategy<Value = Option<N>> {
+    prop::option::weighted(0.25, 0..9usize)
+}
+
 fn limit() -> impl Strategy<Value = u64> {
     prop_oneof![1..4u64, Just(50), Just(1000)]
 }
@@ -220,7 +236,7 @@ fn core() -> impl Strategy<Value = What> {
         1 => prop::bool::weighted(0.2).prop_map(|all| What::Disconnect { all }),
         3 => Just(What::Status),
         1 => limit().prop_map(|limit| What::Users { limit }),
-        20 => (to(), a_text()).prop_map(|(to, text)| What::Send { to, text }),
+        20 => (to(), a_text(), file()).prop_map(|(to, text, file)| What::Send { to, text, file }),
         5 => (to(), 0..4u8, 0..12usize, limit())
             .prop_map(|(chat, page, id, limit)| What::Messages { chat, page, id, limit }),
         3 => (0..9usize).prop_map(|id| What::Message { id }),
@@ -238,8 +254,11 @@ fn features() -> impl Strategy<Value = What> {
             .prop_map(|(id, after, limit)| What::Comments { id, after, limit }),
         7 => (0..8usize, weighted(0.4, a_text()), weighted(0.3, 0..9usize))
             .prop_map(|(user, reason, message)| What::Complain { user, reason, message }),
-        10 => (to(), a_text(), due(), any::<bool>())
-            .prop_map(|(to, text, by, at)| What::Schedule { to, text, by: by * SECOND, at }),
+        10 => (to(), a_text(), file(), due(), any::<bool>())
+            .prop_map(|(to, text, file, by, at)| What::Schedule { to, text, file, by: by * SECOND, at }),
+        6 => (0..4usize, prop::bool::weighted(0.1))
+            .prop_map(|(name, large)| What::Upload { name, large }),
+        3 => (0..9usize).prop_map(|id| What::File { id }),
         1 => any::<bool>().prop_map(|both| What::ScheduleWrongly { both }),
         2 => Just(What::Scheduled),
         3 => (0..9usize).prop_map(|id| What::Cancel { id }),
@@ -263,9 +282,9 @@ fn rooms() -> impl Strategy<Value = What> {
         1 => room().prop_map(|room| What::Requests { room }),
         6 => (room(), user(), prop::bool::weighted(0.7))
             .prop_map(|(room, user, approve)| What::Decide { room, user, approve }),
-        2 => (room(), user()).prop_map(|(room, user)| What::Remove { room, user }),
+        4 => (room(), user()).prop_map(|(room, user)| What::Remove { room, user }),
         6 => room().prop_map(|room| What::Enter { room }),
-        6 => (0..4usize).prop_map(|code| What::Ask { code }),
+        8 => (0..4usize).prop_map(|code| What::Ask { code }),
         3 => room().prop_map(|room| What::Leave { room }),
     ]
 }

@@ -19,6 +19,7 @@ pub enum Call {
     Send {
         to: String,
         text: String,
+        file: Option<String>,
     },
     Messages {
         chat: String,
@@ -52,7 +53,15 @@ pub enum Call {
     Schedule {
         to: String,
         text: String,
+        file: Option<String>,
         when: When,
+    },
+    Upload {
+        name: String,
+        content: String,
+    },
+    File {
+        id: String,
     },
     Scheduled,
     Cancel {
@@ -130,6 +139,7 @@ impl Call {
         Some(match self {
             Self::Comment { .. } | Self::Comments { .. } => "comments",
             Self::Complain { .. } => "complaints",
+            Self::Upload { .. } | Self::File { .. } => "files",
             Self::Schedule { .. } | Self::Scheduled | Self::Cancel { .. } => "schedule",
             Self::MakeRoom { .. } | Self::Rooms | Self::Room { .. } => "rooms",
             Self::Invite { .. } | Self::Uninvite { .. } | Self::Remove { .. } => "rooms",
@@ -140,7 +150,7 @@ impl Call {
         })
     }
 
-    /// Method, path with its query, body.
+    /// Method, path with its query, body: JSON, or a text as it is.
     pub fn request(&self) -> (&'static str, String, Option<Value>) {
         let get = |path: String| ("GET", path, None);
         let post = |path: String, body: Value| ("POST", path, Some(body));
@@ -152,7 +162,19 @@ impl Call {
                 let after = after.iter().map(|name| format!("&after={}", encode(name)));
                 get(format!("/users?limit={limit}{}", after.collect::<String>()))
             }
-            Self::Send { to, text } => post("/send".into(), json!({"to": to, "text": text})),
+            Self::Send { to, text, file } => {
+                let file = file.clone().map(|file| ("file", json!(file)));
+                let to = Some(("to", json!(to)));
+                post(
+                    "/send".into(),
+                    object([to, Some(("text", json!(text))), file]),
+                )
+            }
+            Self::Upload { name, content } => {
+                let path = format!("/files?name={}", encode(name));
+                post(path, Value::String(content.clone()))
+            }
+            Self::File { id } => get(format!("/files/{id}")),
             Self::Messages { chat, page, limit } => {
                 let page = match page {
                     Page::Newest => String::new(),
@@ -191,7 +213,13 @@ impl Call {
                     object([Some(("user", json!(user))), reason, message]),
                 )
             }
-            Self::Schedule { to, text, when } => {
+            Self::Schedule {
+                to,
+                text,
+                file,
+                when,
+            } => {
+                let file = file.clone().map(|file| ("file", json!(file)));
                 let at = |at: Ms| Some(("at", json!(super::time(at))));
                 let delay = |seconds: u64| Some(("in", json!(format!("{seconds}s"))));
                 let (at, delay) = match when {
@@ -203,7 +231,7 @@ impl Call {
                 let to = Some(("to", json!(to)));
                 post(
                     "/scheduled".into(),
-                    object([to, Some(("text", json!(text))), at, delay]),
+                    object([to, Some(("text", json!(text))), file, at, delay]),
                 )
             }
             Self::Scheduled => get("/scheduled".into()),
@@ -274,6 +302,7 @@ pub enum Made {
     Message(Moment),
     Comment(Moment, Moment),
     Scheduled(String),
+    File(String),
 }
 
 impl Answer {
@@ -393,6 +422,7 @@ impl Model {
                 .messages
                 .get(message)
                 .is_some_and(|row| row.comments.iter().any(|comment| comment.moment == *moment)),
+            Some(Made::File(id)) => self.files.iter().any(|file| file.id == *id),
             Some(Made::Scheduled(id)) => self
                 .scheduled
                 .iter()
@@ -407,11 +437,19 @@ impl Model {
     }
 
     fn decide(&mut self, by: UserIx, client: &str, call: &Call, seen: &Value) -> Outcome {
+        let outcome = self.do_call(by, client, call, seen);
+        self.end_files();
+        outcome
+    }
+
+    fn do_call(&mut self, by: UserIx, client: &str, call: &Call, seen: &Value) -> Outcome {
         match call {
             Call::Disconnect { all } => Ok(self.disconnect(by, client, *all)),
             Call::Status => Ok(self.status(by, client)),
             Call::Users { after, limit } => Ok(self.list_users(after.as_deref(), *limit)),
-            Call::Send { to, text } => self.send(by, to, text, seen),
+            Call::Send { to, text, file } => self.send(by, to, text, file.as_deref(), seen),
+            Call::Upload { name, content } => self.upload(by, name, content, seen),
+            Call::File { id } => self.download(by, id),
             Call::Messages { chat, page, limit } => self.history(by, chat, *page, *limit),
             Call::Message { id } => self.one(by, *id),
             Call::Unread { limit } => Ok(self.unread(by, *limit)),
@@ -423,7 +461,12 @@ impl Model {
                 reason,
                 message,
             } => self.complain(by, user, reason.as_deref(), *message),
-            Call::Schedule { to, text, when } => self.schedule(by, to, text, *when, seen),
+            Call::Schedule {
+                to,
+                text,
+                file,
+                when,
+            } => self.schedule(by, to, text, file.as_deref(), *when, seen),
             Call::Scheduled => Ok(self.list_scheduled(by)),
             Call::Cancel { id } => self.cancel(by, id),
             Call::MakeRoom { title, all } => self.make_room(by, title, *all, seen),

@@ -5,12 +5,13 @@
 //! - `call.rs`: the calls, and what one is answered.
 //! - `people.rs`: users, clients, who asked when.
 //! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
-//! - `rooms.rs`, `complaints.rs`, `schedule.rs`: the features with rules of their own.
+//! - `rooms.rs`, `complaints.rs`, `schedule.rs`, `files.rs`: the features with rules of their own.
 //! - `views.rs`: what a user sees; `events.rs`: what they are told.
 
 pub mod call;
 mod complaints;
 pub mod events;
+pub mod files;
 mod people;
 mod posts;
 mod rooms;
@@ -51,13 +52,20 @@ pub const REQUESTS: usize = 2;
 pub const HORIZON: Ms = 30 * DAY;
 pub const PENDING: usize = 3;
 pub const MAX_LATE: Ms = DAY;
+pub const MAX_SIZE: usize = 1024;
+pub const ORPHAN: Ms = HOUR;
+pub const UPLOADS: usize = 2;
 pub const AFTER: Ms = HOUR;
 pub const UNDELIVERED: Ms = 7 * DAY;
 
 /// The same as the server reads them, by feature; the core's come first.
 pub const CORE: &str = "[chat]\nhistory = 3\ntext = 12\n[storage]\nsnapshot_every = 1\n";
-pub const SETTINGS: [(&str, &str); 4] = [
+pub const SETTINGS: [(&str, &str); 5] = [
     ("complaints", "warnings = 2\nban = \"1h\"\ndecay = \"2h\"\n"),
+    (
+        "files",
+        "max_size = \"1KiB\"\norphan = \"1h\"\npending = 2\n",
+    ),
     ("rate_limit", "messages = 2\nper = \"30m\"\n"),
     (
         "rooms",
@@ -96,6 +104,7 @@ pub struct Message {
     /// Whom it is addressed to, in a private chat.
     pub to: Option<UserIx>,
     pub text: String,
+    pub file: Option<String>,
     pub at: Ms,
     pub ends: Option<Ms>,
     /// How long it lives from its delivery on, until it is delivered.
@@ -128,6 +137,7 @@ pub struct Model {
     pub periods: BTreeMap<UserIx, (Ms, u64)>,
     pub cases: BTreeMap<UserIx, complaints::Case>,
     pub scheduled: Vec<schedule::Item>,
+    pub files: Vec<files::File>,
     pub keys: BTreeMap<(UserIx, String), Keyed>,
     /// All that was told, and to whom.
     pub told: Vec<(Vec<UserIx>, Told)>,
@@ -205,14 +215,19 @@ impl Model {
         self.end_cases();
         self.send_due();
         self.end_messages();
+        self.end_files();
     }
 
     pub fn is_due(&self) -> bool {
         let mut messages = self.messages.values();
         let cases = self.cases.values().filter_map(|case| case.next_end());
         let scheduled = self.scheduled.iter().map(schedule::Item::due);
+        let uploads = self.files.iter().filter_map(|file| file.waits);
         messages.any(|message| self.is_over(message))
-            || cases.chain(scheduled).any(|due| due <= self.now)
+            || cases
+                .chain(scheduled)
+                .chain(uploads)
+                .any(|due| due <= self.now)
     }
 }
 

@@ -82,8 +82,14 @@ impl Model {
         to: To,
         purpose: Purpose,
         text: &str,
+        file: Option<&str>,
     ) -> Result<Headers, Refusal> {
-        let mut refusals: Vec<Refusal> = Self::check_text("text", text).err().into_iter().collect();
+        let mut refusals = Vec::new();
+        // A file is enough to say. What is only to be uploaded has no text.
+        if purpose != Purpose::Upload && (file.is_none() || !text.is_empty()) {
+            refusals.extend(Self::check_text("text", text).err());
+        }
+        refusals.extend(file.and_then(|file| self.check_file(from, file).err()));
         if let Some(until) = self.banned_until(from) {
             let banned = Refusal::new(403, "banned").with("until", time(until));
             refusals.push(banned.retry(seconds(self.now, until)));
@@ -127,6 +133,9 @@ impl Model {
 
     /// Counts a post to the common chat.
     fn count(&mut self, user: UserIx) {
+        if !self.has("rate_limit") {
+            return;
+        }
         let (until, count) = self.period(user).unwrap_or((self.now + PER, 0));
         let now = self.now;
         self.periods.retain(|_, (until, _)| *until > now);
@@ -140,10 +149,17 @@ impl Model {
         json!({"messages": POSTS, "left": left, "until": until})
     }
 
-    pub fn send(&mut self, by: UserIx, to: &str, text: &str, seen: &Value) -> Outcome {
+    pub fn send(
+        &mut self,
+        by: UserIx,
+        to: &str,
+        text: &str,
+        file: Option<&str>,
+        seen: &Value,
+    ) -> Outcome {
         let to = self.address(by, "to", to)?;
-        let mut headers = self.check(by, to, Purpose::Now, text)?;
-        let moment = self.post(by, to, text, seen["id"].as_u64());
+        let mut headers = self.check(by, to, Purpose::Now, text, file)?;
+        let moment = self.post(by, to, text, file, seen["id"].as_u64());
         let body = self.messages[&moment].posted.clone();
         headers.push(("location", format!("/messages/{}", body["id"])));
         let made = Some(Made::Message(moment));
@@ -156,7 +172,14 @@ impl Model {
     }
 
     /// Posts what every rule let pass.
-    pub fn post(&mut self, from: UserIx, to: To, text: &str, id: Option<u64>) -> Moment {
+    pub fn post(
+        &mut self,
+        from: UserIx,
+        to: To,
+        text: &str,
+        file: Option<&str>,
+        id: Option<u64>,
+    ) -> Moment {
         if to == To::Chat(COMMON) {
             self.count(from);
         }
@@ -187,12 +210,16 @@ impl Model {
             chat,
             to,
             text: text.to_owned(),
+            file: file.map(str::to_owned),
             at: self.now,
             ends: lives.then_some(self.now + life),
             fuse: (lives && waits).then_some(AFTER),
             comments: Vec::new(),
             posted: Value::Null,
         };
+        if let Some(file) = file {
+            self.hold(file);
+        }
         self.chats[chat].last = Some(moment);
         self.messages.insert(moment, message);
         let posted = self.shown(moment);
@@ -216,7 +243,7 @@ impl Model {
             Kind::Private(_) => To::User(by),
             _ => To::Chat(message.chat),
         };
-        let headers = self.check(by, to, Purpose::Now, text)?;
+        let headers = self.check(by, to, Purpose::Now, text, None)?;
         if to == To::Chat(COMMON) {
             self.count(by);
         }

@@ -169,7 +169,7 @@ impl Model {
         let chats = 0..self.chats.len();
         let owned = chats.filter(|chat| self.room(*chat).is_some_and(|room| room.owner == by));
         full(owned.count(), OWNED)?;
-        self.check(by, To::User(by), Purpose::Upload, title)?;
+        self.check(by, To::User(by), Purpose::Upload, title, None)?;
         let address = seen["room"].as_str().unwrap_or_default();
         let uuid = address.strip_prefix("room:").unwrap_or_default().to_owned();
         let joined = self.moment(None);

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Made, Outcome, Refusal, When};
+use super::call::When;
+use super::call::{Answer, Made, Outcome, Refusal};
 use super::posts::{Purpose, To};
 use super::{
     DAY, HORIZON, MAX_LATE, Model, Moment, Ms, PENDING, SECOND, Told, UserIx, seconds, time,
@@ -19,6 +20,11 @@ pub struct Item {
     by: UserIx,
     to: String,
     text: String,
+    file: Option<String>,
+    /// The file as it was when this was made.
+    shown: Option<Value>,
+    /// Whether the file is its user's own, and kept for it.
+    keeps: bool,
     at: Ms,
     /// The message that it became.
     pub message: Option<Moment>,
@@ -33,6 +39,17 @@ impl Item {
         self.until.unwrap_or(self.at)
     }
 
+    pub fn is_waiting(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// The file that is kept for it while it waits.
+    pub fn held(&self) -> Option<&String> {
+        self.file
+            .as_ref()
+            .filter(|_| self.keeps && self.until.is_none())
+    }
+
     fn order(&self) -> (bool, Ms, Moment) {
         (self.until.is_some(), self.due(), self.number)
     }
@@ -44,6 +61,7 @@ impl Model {
         by: UserIx,
         to: &str,
         text: &str,
+        file: Option<&str>,
         when: When,
         seen: &Value,
     ) -> Outcome {
@@ -57,7 +75,7 @@ impl Model {
         if at < self.now || at > self.now + HORIZON {
             return Err(Refusal::invalid(field));
         }
-        self.check(by, to, Purpose::Later, text)?;
+        self.check(by, to, Purpose::Later, text, file)?;
         let own = self
             .scheduled
             .iter()
@@ -79,11 +97,17 @@ impl Model {
             by,
             to,
             text: text.to_owned(),
+            file: file.map(str::to_owned),
+            shown: file.and_then(|id| self.shown_file(id)),
+            keeps: file.is_some_and(|id| self.is_own_file(by, id)),
             at,
             message: None,
             failed: None,
             until: None,
         };
+        if let Some(file) = item.held() {
+            self.hold(file);
+        }
         let body = self.shown_item(&item, true);
         self.scheduled.push(item);
         self.tell(
@@ -108,6 +132,9 @@ impl Model {
         let mut shown = json!({"id": item.id, "to": item.to, "at": time(item.at), "state": state});
         if with_text {
             shown["text"] = json!(item.text);
+        }
+        if let (Some(file), None) = (&item.shown, item.message) {
+            shown["file"] = file.clone();
         }
         if let Some(message) = item.message {
             shown["message"] = self.id(message);
@@ -183,14 +210,19 @@ impl Model {
             return;
         };
         let Item {
-            by, to, text, at, ..
+            by,
+            to,
+            text,
+            file,
+            at,
+            ..
         } = &self.scheduled[place];
-        let (by, to, text, at) = (*by, to.clone(), text.clone(), *at);
+        let (by, to, text, at, file) = (*by, to.clone(), text.clone(), *at, file.clone());
         let judged = if self.now - at > MAX_LATE {
             Err("too_late")
         } else {
             let passed = self.address(by, "to", &to).and_then(|to| {
-                self.check(by, to, Purpose::Now, &text)?;
+                self.check(by, to, Purpose::Now, &text, file.as_deref())?;
                 Ok(to)
             });
             passed.map_err(|refusal| refusal.code)
@@ -198,7 +230,7 @@ impl Model {
         let kind = match judged {
             Ok(to) => {
                 // Its id is learnt where it is first seen.
-                let message = self.post(by, to, &text, None);
+                let message = self.post(by, to, &text, file.as_deref(), None);
                 self.scheduled[place].message = Some(message);
                 "scheduled_sent"
             }

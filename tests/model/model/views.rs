@@ -52,6 +52,9 @@ impl Model {
         if self.has("comments") {
             shown["comments"] = json!(message.comments.len());
         }
+        if let Some(file) = &message.file {
+            shown["file"] = json!(self.shown_file(file));
+        }
         // It is known once the message is delivered.
         if let (Some(ends), None) = (message.ends, message.fuse) {
             shown["expires"] = json!(time(ends));
