@@ -101,11 +101,17 @@ impl Driver {
             .map_err(|error| format!("in the end: {error}"))
     }
 
-    /// Looks at all; once more after two restarts, of which the second knows all that was done
-    /// from a snapshot alone, and when all that waits for its time has had it.
+    /// Looks at all; once more after a restart that knows all that was done from a snapshot alone,
+    /// and when all that waits for its time has had it.
     fn end_all(&mut self) -> Done {
         self.look_at_all()?;
+        self.connect("clerk", None, Some(0))?;
+        let before = self.server.log().len();
         self.restart(false, 0)?;
+        wait_until("a snapshot of what was done before the start", || {
+            let log = self.server.log();
+            log[before..].contains("saved a snapshot").then_some(())
+        });
         self.restart(true, 0)?;
         self.look_at_all()?;
         self.set_clock(3 * HOUR);
