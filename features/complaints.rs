@@ -17,9 +17,13 @@
 //! goes on. The warnings are zero then. One complains about another once, until the accused's
 //! next ban ends. The accused gets `warned`, `banned` and `unbanned`, and is never told by whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "complaints/state.rs"]
+mod state;
 
 use veche::prelude::*;
+
+use state::{Ban, Case, Warning};
+pub use state::{Cases, Complaint, Fact};
 
 /// Users whose ban or warnings end in one go, so that many which end together hold no post up.
 const AT_ONCE: usize = 64;
@@ -44,88 +48,6 @@ pub struct Complaints {
 }
 
 feature!(Complaints);
-
-/// What can happen. A complaint comes from the request of whoever complained.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fact {
-    /// What somebody gave as the reason of their complaint, which follows. The text lies beside
-    /// it, and is erased when the warning or the ban is over.
-    Reason {},
-    /// A complaint that is a warning.
-    Warned {
-        /// What was complained of.
-        complaint: Complaint,
-        /// How many warnings the accused has now.
-        warnings: u64,
-        /// When it no longer counts.
-        ends: Time,
-    },
-    /// A complaint that reached the limit.
-    Banned {
-        /// What was complained of.
-        complaint: Complaint,
-        /// When the ban ends.
-        until: Time,
-    },
-    /// A ban ended.
-    Unbanned {
-        /// Whose.
-        user: UserId,
-        /// How many warnings ban them again.
-        limit: u64,
-    },
-    /// Warnings of a user no longer count: those that had ended by then.
-    Decayed {
-        /// Whose.
-        user: UserId,
-    },
-}
-
-/// A complaint.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub struct Complaint {
-    /// The accused.
-    user: UserId,
-    /// The row that holds the reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<Id>,
-    /// The message that it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    message: Option<Id>,
-    /// How many warnings ban a user.
-    limit: u64,
-}
-
-/// Those who were complained about since their last ban.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cases {
-    users: BTreeMap<UserId, Case>,
-    /// What ends first of each, in order of time.
-    ends: BTreeSet<(Time, UserId)>,
-}
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Case {
-    /// Who complained since the last ban ended.
-    by: BTreeSet<UserId>,
-    /// None while a ban runs.
-    warnings: Vec<Warning>,
-    ban: Option<Ban>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Warning {
-    ends: Time,
-    reason: Option<Id>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Ban {
-    until: Time,
-    /// The reasons of all that led to it.
-    reasons: Vec<Id>,
-}
 
 #[derive(Deserialize, JsonSchema)]
 struct NewComplaint {
@@ -402,50 +324,6 @@ impl OwnCase {
             limit,
             banned_until: until.map(|until| until.to_string()),
         }
-    }
-}
-
-impl Cases {
-    /// Changes a user's case, and what of it ends first.
-    fn change(&mut self, user: UserId, change: impl FnOnce(&mut Case)) {
-        let case = self.users.entry(user).or_default();
-        let before = case.next_end();
-        change(case);
-        let after = case.next_end();
-        if *case == Case::default() {
-            self.users.remove(&user);
-        }
-        if let Some(ends) = before {
-            self.ends.remove(&(ends, user));
-        }
-        self.ends.extend(after.map(|ends| (ends, user)));
-    }
-
-    /// When a user's ban ends, while it runs.
-    fn banned_until(&self, user: UserId, now: Time) -> Option<Time> {
-        let ban = self.users.get(&user)?.ban.as_ref()?;
-        (ban.until > now).then_some(ban.until)
-    }
-
-    /// How many of a user's warnings count.
-    fn warnings(&self, user: UserId, now: Time) -> u64 {
-        let warnings = self.users.get(&user).into_iter();
-        let warnings = warnings.flat_map(|case| &case.warnings);
-        warnings.filter(|warning| warning.counts(now)).count() as u64
-    }
-}
-
-impl Case {
-    fn next_end(&self) -> Option<Time> {
-        let ban = self.ban.iter().map(|ban| ban.until);
-        ban.chain(self.warnings.iter().map(|warning| warning.ends))
-            .min()
-    }
-}
-
-impl Warning {
-    fn counts(&self, now: Time) -> bool {
-        self.ends > now
     }
 }
 

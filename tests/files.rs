@@ -106,8 +106,8 @@ fn a_file_is_uploaded_in_a_form_or_bare_and_sent() {
     let sent = send(&ann, "common", &bare).expect(201);
     assert_eq!((&sent["text"], &sent["file"]), (&json!(""), &bare));
     assert_eq!(events.next("message").data, sent);
-    assert_eq!(bob.messages("common"), [sent.clone()]);
-    assert_eq!(bob.unread(), [sent.clone()]);
+    assert_eq!(bob.messages("common"), std::slice::from_ref(&sent));
+    assert_eq!(bob.unread(), std::slice::from_ref(&sent));
     assert_eq!(bob.chat("common")["last"], sent);
     let path = format!("/messages/{}", sent["id"]);
     assert_eq!(bob.get(&path).expect(200), sent);

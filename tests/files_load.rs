@@ -16,6 +16,7 @@ const SIZE: usize = 5 * 1024 * 1024;
 const ALLOWED: u64 = 64 * 1024;
 
 /// A figure of the server's process, in KiB.
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 fn memory(server: &Server, figure: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("readable");
     let line = status.lines().find(|line| line.starts_with(figure));

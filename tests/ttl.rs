@@ -217,6 +217,104 @@ fn every_way_of_handing_it_over_is_a_delivery() {
     removed(&mut his, &message);
 }
 
+#[test]
+fn a_delivery_tells_every_client_of_both_when_the_message_ends() {
+    let server = server("1h");
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let eve = server.connect("eve");
+    let mut others = eve.events();
+    let clients = [ann.clone(), ann.again(), bob.clone(), bob.again()];
+    let mut streams = clients.map(|client| client.events());
+    let before = [ann.cursor(), bob.cursor()];
+    let message = ann.tell("bob", "psst");
+    assert!(message.get("expires").is_none(), "{message}");
+    let told: Vec<Value> = streams
+        .iter_mut()
+        .map(|stream| stream.next("delivered").data)
+        .collect();
+    let expires = &bob.messages("@ann")[0]["expires"];
+    assert!(expires.is_string(), "{expires}");
+    let messages = json!([{ "id": message["id"], "expires": expires }]);
+    assert_eq!(told[0], json!({ "to": "@bob", "messages": messages }));
+    assert!(told.iter().all(|other| *other == told[0]), "{told:?}");
+
+    // Whoever was away, or polls, learns it by the same event, and having it is no delivery.
+    for (client, cursor) in [ann, bob].iter().zip(before) {
+        let told: Vec<_> = client.poll(&cursor, "0s").0;
+        let told: Vec<_> = told.iter().map(|event| &event.event).collect();
+        assert_eq!(
+            told.iter().filter(|kind| **kind == "delivered").count(),
+            1,
+            "{told:?}"
+        );
+        assert_eq!(
+            client.events_after(&cursor).next("delivered").data["messages"],
+            messages
+        );
+    }
+    eve.say("marker");
+    for stream in &mut streams {
+        let passed = stream.until_text("marker");
+        assert!(
+            passed.iter().all(|event| event.event != "delivered"),
+            "{passed:?}"
+        );
+    }
+    let passed = others.until_text("marker");
+    assert!(
+        passed.iter().all(|event| event.event != "delivered"),
+        "{passed:?}"
+    );
+}
+
+#[test]
+fn a_delivery_ends_a_long_poll_and_several_of_one_chat_are_one_event() {
+    let server = server("1h");
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let ids: Vec<Value> = ["one", "two"]
+        .map(|text| ann.tell("bob", text)["id"].clone())
+        .into();
+    let cursor = ann.cursor();
+    let poll = std::thread::spawn(move || ann.poll(&cursor, "20s").0);
+    assert_eq!(bob.unread().len(), 2);
+    let events = poll.join().expect("a poll");
+    let kinds: Vec<_> = events.iter().map(|event| event.event.as_str()).collect();
+    assert_eq!(kinds, ["delivered"]);
+    let messages = events[0].data["messages"].as_array().expect("messages");
+    let told: Vec<Value> = messages.iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(told, ids);
+}
+
+#[test]
+fn a_delivery_that_is_no_end_to_anybody_is_not_told() {
+    let mut server = server("1h");
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let message = ann.tell("bob", "psst");
+    let cursor = ann.cursor();
+    let on = server.config().to_owned();
+    server.configure(on.replace("enabled = true", "enabled = false"));
+    server.restart();
+    assert_eq!(bob.texts("@ann"), ["psst"]);
+    ann.say("marker");
+    let passed = ann.events_after(&cursor).until_text("marker");
+    assert!(
+        passed.iter().all(|event| event.event != "delivered"),
+        "{passed:?}"
+    );
+    server.configure(on);
+    server.restart();
+    // It was one all the same.
+    let told = ann.events_after(&cursor).next("delivered").data;
+    assert_eq!(told["messages"][0]["id"], message["id"]);
+    assert_eq!(
+        told["messages"][0]["expires"],
+        ann.messages("@bob")[0]["expires"]
+    );
+}
+
 /// Does this for longer than a delivered message would live, and the message is still there.
 fn delivers_nothing(look: impl Fn(&Client)) {
     let server = server("1s");

@@ -1,6 +1,6 @@
 //! The message bus: one writer decides, facts are appended, everything else follows.
 //!
-//! - [`tx`](self): what a decision sees and records ([`Tx`], [`View`], [`Draft`]).
+//! - `tx.rs`, `view.rs`, `entry.rs`, `draft.rs`: what a decision sees and records.
 //! - `world.rs`: the fold of all facts.
 //! - `writer.rs`: takes waiting commands in batches, decides one after another, appends once,
 //!   answers; wakes what is due.
@@ -11,6 +11,8 @@
 mod answer;
 mod decide;
 mod draft;
+mod entry;
+mod fault;
 mod frame;
 mod hub;
 mod mailbox;
@@ -20,6 +22,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod view;
 mod world;
 mod writer;
 
@@ -27,14 +30,17 @@ pub use answer::Answer;
 pub(crate) use answer::Content;
 pub(crate) use draft::Passed;
 pub use draft::{Address, Draft, Purpose};
+pub use entry::{Entry, PassedDraft};
+pub(crate) use fault::{causes, fault, internal};
 pub(crate) use frame::{Frame, Frames};
 pub(crate) use hub::{Hub, Recipients, Registered, Sent, about};
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::Snapshotter;
-pub use tx::{Entry, PassedDraft, Stamp, Tx, View};
-pub(crate) use tx::{HOLDERS, Recorded, causes, fault, internal};
+pub use tx::Tx;
+pub(crate) use tx::{HOLDERS, Recorded};
+pub use view::{Stamp, View};
 pub use world::World;
 pub(crate) use world::WorldError;
 pub(crate) use writer::{Writer, WriterOptions};

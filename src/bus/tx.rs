@@ -1,144 +1,21 @@
 //! What a decision sees and records.
 
-use std::error::Error;
 use std::ops::Deref;
-use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::decide::guarded;
 use super::draft::Judgement;
-use super::{Address, Answer, Draft, Passed, Purpose, World};
-use crate::chat::{self, Chat, Fact};
+use super::{Address, Answer, Draft, Entry, PassedDraft, Purpose, View, World, fault, internal};
+use crate::chat::{self, Fact};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
-    Audience, Beside, CORE, ChatId, Contents, Id, Kept, Log, LogError, MessageRow, Pos, Record,
-    Row, UserId,
+    Audience, CORE, ChatId, Contents, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row, UserId,
 };
 use crate::time::Time;
-
-/// Where and when a fact happened.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stamp {
-    /// Its position.
-    pub pos: Pos,
-    /// When its batch was decided.
-    pub at: Time,
-    /// Whose request it came from.
-    pub by: Option<UserId>,
-    /// The chat whose members are told of it.
-    pub chat: Option<ChatId>,
-    /// The message that it lies beside.
-    pub message: Option<Id>,
-}
-
-impl Stamp {
-    pub(crate) fn of(record: &Record) -> Self {
-        Self {
-            pos: record.pos,
-            at: record.at,
-            by: record.by,
-            chat: match record.audience {
-                Audience::Chat(chat) => Some(chat),
-                Audience::Nobody | Audience::Users(_) => None,
-            },
-            message: record.message(),
-        }
-    }
-}
-
-/// The world as it is read: users, chats and who sees what.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    world: &'a World,
-    now: Time,
-}
-
-impl<'a> View<'a> {
-    pub(crate) fn new(world: &'a World, now: Time) -> Self {
-        Self { world, now }
-    }
-
-    /// The time of this decision or answer.
-    pub fn now(&self) -> Time {
-        self.now
-    }
-
-    /// A user's name, as they spelt it first.
-    pub fn name(&self, user: UserId) -> Option<&'a str> {
-        self.world.chat.user(user).map(|user| user.name.as_str())
-    }
-
-    /// When a user joined.
-    pub fn joined_at(&self, user: UserId) -> Option<Time> {
-        self.world.chat.user(user).map(|user| user.since)
-    }
-
-    /// A user by name, in any case.
-    pub fn find_user(&self, name: &str) -> Option<UserId> {
-        self.world.chat.find(name)
-    }
-
-    /// A chat.
-    pub fn chat(&self, chat: ChatId) -> Option<Chat> {
-        self.world.chat.chat(chat)
-    }
-
-    /// Whether a user is in a chat.
-    pub fn is_member(&self, chat: ChatId, user: UserId) -> bool {
-        self.world.chat.is_member(chat, user)
-    }
-
-    /// A chat with members by its UUID, which may be anything; none where its feature is off.
-    pub fn room(&self, uuid: &str) -> Option<ChatId> {
-        self.world.chat.find_group(uuid.parse().ok()?)
-    }
-
-    /// A chat's title, where it has members who come and go.
-    pub fn title(&self, chat: ChatId) -> Option<&'a str> {
-        let group = self.world.chat.group(chat)?;
-        Some(group.title.as_str())
-    }
-
-    /// Whether a chat's members see what was posted before they came.
-    pub fn sees_all(&self, chat: ChatId) -> bool {
-        self.world.chat.group(chat).is_none_or(|group| group.all)
-    }
-
-    /// Who is in a chat other than the common one, in order of their coming.
-    pub fn members(&self, chat: ChatId) -> Arc<[UserId]> {
-        self.world.chat.members(chat)
-    }
-
-    /// A user's chats, the common one first.
-    pub fn chats_of(&self, user: UserId) -> Vec<ChatId> {
-        self.world.chat.chats_of(user)
-    }
-
-    /// Whom an `address` names for `user`: 404 `unknown_chat` where it is nothing that they see,
-    /// 422 where it is no address, naming the `field` that it stands in.
-    pub fn address(&self, field: &str, address: &str, user: UserId) -> Result<Address, Problem> {
-        chat::resolve(&self.world.chat, field, address, user)
-    }
-
-    /// A message's or chat's address as everyone in it reads it.
-    pub fn spell(&self, chat: ChatId, addressee: Option<UserId>) -> String {
-        chat::spell(&self.world.chat, chat, addressee)
-    }
-
-    /// The feature's own state.
-    pub fn state<F: Feature>(&self) -> &'a F::State {
-        self.world.state::<F>()
-    }
-
-    pub(crate) fn world(&self) -> &'a World {
-        self.world
-    }
-}
 
 /// Messages that hold a row looked at at once.
 pub(crate) const HOLDERS: usize = 100;
@@ -193,7 +70,7 @@ impl<'a> Tx<'a> {
             .log
             .message(id)
             .map_err(|error| internal("a look-up", &error))?;
-        row.filter(|row| chat::sees(&self.view.world.chat, user, row))
+        row.filter(|row| chat::sees(&self.view.world().chat, user, row))
             .ok_or_else(chat::no_message)
     }
 
@@ -232,7 +109,7 @@ impl<'a> Tx<'a> {
             let Some(last) = found.last().map(|row| row.id) else {
                 return Ok(false);
             };
-            let state = &self.view.world.chat;
+            let state = &self.view.world().chat;
             if found.iter().any(|row| chat::sees(state, user, row)) {
                 return Ok(true);
             }
@@ -393,8 +270,8 @@ impl<'a> Tx<'a> {
 
     fn owns<F: Feature>(&self, chat: ChatId) -> Result<(), Problem> {
         // One that this decision makes is not in the world yet.
-        let is_new = chat.0 > self.view.world.pos && chat.0 < self.next_pos();
-        let group = self.view.world.chat.group(chat);
+        let is_new = chat.0 > self.view.world().pos && chat.0 < self.next_pos();
+        let group = self.view.world().chat.group(chat);
         if is_new || group.is_some_and(|group| group.owner == F::NAME) {
             return Ok(());
         }
@@ -486,7 +363,7 @@ impl<'a> Tx<'a> {
 
     /// The private chat of two users, opened now if need be.
     fn open(&mut self, one: UserId, other: UserId) -> Result<ChatId, Problem> {
-        if let Some(chat) = self.view.world.chat.private(one, other) {
+        if let Some(chat) = self.view.world().chat.private(one, other) {
             return Ok(chat);
         }
         let pair = [one.min(other), one.max(other)];
@@ -513,114 +390,4 @@ impl<'a> Tx<'a> {
     fn next_pos(&self) -> Pos {
         self.next + self.records.len() as Pos
     }
-}
-
-/// A draft that passed: the token which lets a feature record what was judged.
-pub struct PassedDraft(Passed);
-
-/// A fact of a feature's own, about to be recorded.
-pub struct Entry<F: Feature> {
-    fact: F::Fact,
-    audience: Audience,
-    row: Option<Beside>,
-    object: Option<Uuid>,
-    text: Option<String>,
-    passed: Passed,
-}
-
-impl<F: Feature> Entry<F> {
-    /// A fact that nobody is told of.
-    pub fn new(fact: F::Fact) -> Self {
-        Self {
-            fact,
-            audience: Audience::Nobody,
-            row: None,
-            object: None,
-            text: None,
-            passed: Passed::default(),
-        }
-    }
-
-    /// Tells it to whoever is in a chat, as [`Feature::event`] says it.
-    #[must_use]
-    pub fn tell_chat(mut self, chat: ChatId) -> Self {
-        self.audience = Audience::Chat(chat);
-        self
-    }
-
-    /// Tells it to some users.
-    #[must_use]
-    pub fn tell(mut self, users: Vec<UserId>) -> Self {
-        self.audience = Audience::Users(users);
-        self
-    }
-
-    /// Keeps it as a row beside a message, which goes with the message.
-    #[must_use]
-    pub fn beside(mut self, message: Id) -> Self {
-        self.row = Some(Beside::Message(message));
-        self
-    }
-
-    /// Keeps it as a row by itself, until [`Tx::erase`].
-    #[must_use]
-    pub fn kept(mut self) -> Self {
-        self.row = Some(Beside::None);
-        self
-    }
-
-    /// Puts a text into its row: it can be erased, the fact can't.
-    #[must_use]
-    pub fn text(mut self, text: &str) -> Self {
-        self.text = Some(text.to_owned());
-        self
-    }
-
-    /// Gives its row an object: when the row goes, the object is deleted.
-    #[must_use]
-    pub fn object(mut self, id: Uuid) -> Self {
-        self.object = Some(id);
-        self
-    }
-
-    /// Takes what the checks added along. The headers are for the answer: [`Answer::headers`].
-    #[must_use]
-    pub fn passed(mut self, passed: &mut PassedDraft) -> Self {
-        self.passed.riders = std::mem::take(&mut passed.0.riders);
-        self.passed.holds = std::mem::take(&mut passed.0.holds);
-        self
-    }
-}
-
-impl PassedDraft {
-    /// The headers that the checks gave the answer.
-    pub fn headers(&mut self) -> HeaderMap {
-        std::mem::take(&mut self.0.headers)
-    }
-}
-
-/// An error that is ours: logged with its causes, answered without them.
-pub(crate) fn internal(what: &str, error: &(dyn Error + 'static)) -> Problem {
-    fault(what, &causes(error))
-}
-
-/// The same, where words say what is wrong.
-pub(crate) fn fault(what: &str, error: &str) -> Problem {
-    tracing::error!(error, "{what} failed");
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "the server could not do this; its log says why",
-    )
-}
-
-/// An error's own words and those of its causes.
-pub(crate) fn causes(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
 }

@@ -18,8 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::shared::{Durable, Shared, Task, Upkeep};
-use super::tx::causes;
-use super::{Command, Health, Hub, Sent, Tx, World, WorldError, fault, internal};
+use super::{Command, Health, Hub, Sent, Tx, World, WorldError, causes, fault, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
 use crate::log::{AppendError, ClientId, Id, Log, UserId};

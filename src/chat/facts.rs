@@ -87,12 +87,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fuse: Option<Period>,
     },
-    /// Messages were handed to the one they are addressed to.
+    /// Messages of one address were handed to the one they are addressed to.
     Delivered {
+        /// The chat they stand in.
+        chat: ChatId,
+        /// Whom they are addressed to.
+        to: UserId,
         /// The messages.
-        ids: Vec<Id>,
-        /// When.
-        at: Time,
+        messages: Vec<Handed>,
     },
     /// Messages of one address are gone.
     Removed {
@@ -137,6 +139,17 @@ pub enum Fact {
     },
 }
 
+/// A message that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// Its id.
+    pub id: Id,
+    /// When it was posted.
+    pub at: Time,
+    /// When it ends, now that its life has begun.
+    pub ends: Time,
+}
+
 /// What a record changes in the rows beside the log.
 pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
     let mut changes = own_changes(record)?;
@@ -170,7 +183,10 @@ fn own_changes(record: &Record) -> serde_json::Result<Vec<Change>> {
             .to_vec(),
         Fact::Entered { chat, user } => vec![Change::Enter(user, chat)],
         Fact::Left { chat, user } => vec![Change::Leave(user, chat)],
-        Fact::Delivered { ids, at } => vec![Change::Delivered { ids, at }],
+        Fact::Delivered { messages, .. } => {
+            let ends = messages.iter().map(|message| (message.id, message.ends));
+            vec![Change::Delivered(ends.collect())]
+        }
         Fact::Removed { ids, .. } => vec![Change::Remove(ids)],
         Fact::Erased { ids } => vec![Change::Erase(ids)],
         Fact::Keyed {

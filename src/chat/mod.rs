@@ -23,8 +23,8 @@ mod state;
 mod status;
 
 pub use address::{resolve, spell, unknown_chat};
-pub use facts::Fact;
 pub(crate) use facts::changes;
+pub use facts::{Fact, Handed};
 pub use groups::Group;
 pub use name::{Folded, Name};
 pub(crate) use password::Passwords;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Client, Fact, address};
+use super::{Client, Fact, Handed, address};
 use crate::bus::{Event, Fields, Shown, Subject, View};
 use crate::feature::Features;
-use crate::log::{ClientId, Contents, Id, MessageRow, Record, UserId};
+use crate::log::{ChatId, ClientId, Contents, Id, MessageRow, Record, UserId};
 use crate::time::Time;
 
 /// A message as everyone who sees it gets it: the core's fields, then the features'.
@@ -74,6 +74,15 @@ pub(crate) fn event(
             let event = Event::new("message", message_json(view, features, &row));
             return Some((event, fuse.and(to).map(|user| (user, row.id))));
         }
+        Fact::Delivered { chat, to, messages } => {
+            let ends = |handed: &Handed| end_fields(view, features, chat, to, handed);
+            let messages: Vec<Value> = messages.iter().filter_map(ends).collect();
+            if messages.is_empty() {
+                return None;
+            }
+            let to = view.spell(chat, Some(to));
+            Event::new("delivered", json!({"to": to, "messages": messages}))
+        }
         Fact::Removed { chat, to, ids } => {
             Event::new("removed", json!({"to": view.spell(chat, to), "ids": ids}))
         }
@@ -95,12 +104,46 @@ pub(crate) fn event(
         | Fact::Entered { .. }
         | Fact::Left { .. }
         | Fact::Cleared { .. }
-        | Fact::Delivered { .. }
         | Fact::Erased { .. }
         | Fact::Seen { .. }
         | Fact::Keyed { .. } => return None,
     };
     Some((event, None))
+}
+
+/// A message's id with those of its fields that its end makes known; none where no feature that
+/// is on shows an end.
+fn end_fields(
+    view: &View<'_>,
+    features: &Features,
+    chat: ChatId,
+    to: UserId,
+    handed: &Handed,
+) -> Option<Value> {
+    let [one, other] = view.chat(chat)?.pair?;
+    let author = if one == to { other } else { one };
+    let (riders, counts) = Default::default();
+    let fields = |ends| {
+        let subject = Subject::Message(Shown {
+            id: handed.id,
+            chat,
+            author,
+            at: handed.at,
+            ends,
+            riders: &riders,
+            held: &[],
+            counts: &counts,
+        });
+        let mut fields = Fields::default();
+        fields.set("id", handed.id);
+        for feature in features.iter() {
+            feature.show(view.world(), &subject, view, &mut fields);
+        }
+        fields.0
+    };
+    let (mut known, unknown) = (fields(Some(handed.ends)), fields(None));
+    known.retain(|name, value| name == "id" || unknown.get(name) != Some(value));
+    (known.len() > 1).then_some(Value::Object(known))
 }
 
 /// A client as its user sees it.

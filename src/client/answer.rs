@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::text::duration;
+use super::text::{Zone, duration, safe_line};
 
 /// A call that gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum CallError {
     Lost(#[source] Box<ureq::Error>),
     /// The server refused.
     #[error(transparent)]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// An answer that is not the API's.
     #[error("the answer is not one of a veche server: {0}")]
     Strange(String),
@@ -77,6 +78,7 @@ pub struct Problem {
     pub code: String,
     title: String,
     detail: String,
+    until: String,
     /// After how many seconds the server asks to come again.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -84,17 +86,30 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.detail.as_str(), self.title.as_str()) {
-            ("", "") => write!(f, "the server answered with status {}", self.status)?,
-            ("", text) | (text, _) => f.write_str(text)?,
+        f.write_str(&self.sentence(&Zone::local(), Timestamp::now()))
+    }
+}
+
+impl Problem {
+    /// What the server said, with its times as the user's clock shows them.
+    fn sentence(&self, zone: &Zone, now: Timestamp) -> String {
+        let until = (!self.until.is_empty()).then(|| zone.show(&self.until, now));
+        if let (Some(until), "banned") = (&until, self.code.as_str()) {
+            return format!("you are banned from posting until {until}; you can read");
         }
-        match self.retry_after {
+        let mut text = match (self.detail.as_str(), self.title.as_str()) {
+            ("", "") => format!("the server answered with status {}", self.status),
+            ("", text) | (text, _) => safe_line(text),
+        };
+        match (until, self.retry_after) {
+            (Some(until), _) => text.push_str(&format!(" (until {until})")),
             // Most servers' sentences tell it already.
-            Some(seconds) if !self.detail.contains("again") => {
-                write!(f, " (again in {})", duration(seconds))
+            (None, Some(seconds)) if !self.detail.contains("again") => {
+                text.push_str(&format!(" (again in {})", duration(seconds)));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        text
     }
 }
 
@@ -201,12 +216,32 @@ mod tests {
     }
 
     #[test]
+    fn a_ban_is_told_with_its_end_by_the_users_clock() {
+        let mut problem = Problem {
+            status: 403,
+            code: "banned".to_owned(),
+            detail: "you are banned until the time in `until`".to_owned(),
+            until: "2026-11-24T23:40:00.000Z".to_owned(),
+            retry_after: Some(9_000),
+            ..Problem::default()
+        };
+        let now = "2026-11-24T20:00:00Z".parse().unwrap();
+        let zone = Zone::named("XYZ-1").unwrap();
+        let expected = "you are banned from posting until 2026-11-25 00:40; you can read";
+        assert_eq!(problem.sentence(&zone, now), expected);
+        problem.code = "closed".to_owned();
+        problem.detail = "closed\u{1b}".to_owned();
+        let expected = "closed\\u{1b} (until 2026-11-25 00:40)";
+        assert_eq!(problem.sentence(&zone, now), expected);
+    }
+
+    #[test]
     fn only_what_may_pass_is_tried_again() {
         let refused = |status| {
-            CallError::Refused(Problem {
+            CallError::Refused(Box::new(Problem {
                 status,
                 ..Problem::default()
-            })
+            }))
         };
         for status in [408, 500, 502, 503, 504] {
             assert!(refused(status).passes(), "{status}");

@@ -1,5 +1,7 @@
 //! The calls of the HTTP API that the client makes.
 
+mod files;
+
 use std::io::Read;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -98,6 +100,19 @@ impl Api {
             request = request.header("Idempotency-Key", key);
         }
         answer(request.send(body.to_string()))
+    }
+
+    /// `DELETE`: the answer, which is null where there is none.
+    pub fn delete(&self, path: &str) -> Result<Value, CallError> {
+        let mut request = self
+            .agent
+            .delete(format!("{}{path}", self.base))
+            .header("Accept", "application/json");
+        if let Some(token) = self.token() {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let (_, body) = answer(request.call())?;
+        Ok(body)
     }
 
     /// `POST`, repeated under one idempotency key while the server cannot be reached, so that it
@@ -244,7 +259,7 @@ fn refusal(mut response: Response<Body>) -> CallError {
     let mut problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
     problem.status = status;
     problem.retry_after = retry_after;
-    CallError::Refused(problem)
+    CallError::Refused(Box::new(problem))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
@@ -259,6 +274,20 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
 
 fn typed<T: DeserializeOwned>(value: Value) -> Result<T, CallError> {
     serde_json::from_value(value).map_err(|error| CallError::Strange(error.to_string()))
+}
+
+/// A part of a path, percent-encoded, so that it is one part whatever is in it.
+pub fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => out.push(byte.into()),
+            // Two dots alone would be another part.
+            b'.' if !text.trim_matches('.').is_empty() => out.push('.'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// The base URL of a server as the user wrote it: `http://` may be left out, a path may follow.
@@ -409,6 +438,18 @@ mod tests {
         assert!(is_local("http://localhost"));
         assert!(is_local("http://[::1]:8000"));
         assert!(!is_local("http://example.org"));
+    }
+
+    #[test]
+    fn a_part_of_a_path_is_one_part_whatever_is_in_it() {
+        for (text, encoded) in [
+            ("bob-1_2.3~", "bob-1_2.3~"),
+            ("a/b ?#%", "a%2Fb%20%3F%23%25"),
+            ("Боб", "%D0%91%D0%BE%D0%B1"),
+            ("..", "%2E%2E"),
+        ] {
+            assert_eq!(segment(text), encoded);
+        }
     }
 
     #[test]

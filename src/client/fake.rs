@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -13,14 +13,17 @@ use super::api::Api;
 use super::render::Event;
 use super::session::Session;
 use super::store::Store;
+use super::transfer::Progress;
 
 /// A request as it was received.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    pub method: String,
     pub path: String,
     pub query: Vec<(String, String)>,
     pub fields: Vec<(String, String)>,
     pub body: Value,
+    pub bytes: Vec<u8>,
 }
 
 impl Asked {
@@ -39,6 +42,8 @@ impl Asked {
 pub enum Reply {
     Json(u16, Value),
     Stream(String),
+    /// Status, fields and bytes as they are.
+    Raw(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// The connection is closed without an answer.
     Lost,
 }
@@ -58,57 +63,75 @@ pub fn serve(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> String 
 }
 
 fn answer(mut stream: TcpStream, reply: &dyn Fn(&Asked) -> Reply) {
-    let asked = read(&stream);
-    let (status, kind, body) = match reply(&asked) {
-        Reply::Json(status, Value::Null) => (status, "application/json", String::new()),
-        Reply::Json(status, body) => (status, "application/json", body.to_string()),
-        Reply::Stream(body) => (200, "text/event-stream", body),
+    // A client that breaks off has no answer to read.
+    let Ok(asked) = read(&stream) else { return };
+    let kind = |kind: &str| vec![("Content-Type", kind.to_owned())];
+    let (status, mut fields, body) = match reply(&asked) {
+        Reply::Json(status, Value::Null) => (status, kind("application/json"), Vec::new()),
+        Reply::Json(status, body) => (status, kind("application/json"), body.to_string().into()),
+        Reply::Stream(body) => (200, kind("text/event-stream"), body.into()),
+        Reply::Raw(status, fields, body) => (status, fields, body),
         Reply::Lost => return,
     };
+    if !fields.iter().any(|(name, _)| *name == "Content-Length") {
+        fields.push(("Content-Length", body.len().to_string()));
+    }
+    let fields: String = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let head = format!("HTTP/1.1 {status} X\r\n{fields}Connection: close\r\n\r\n");
     // A client that has ended does not read its answer.
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{body}",
-        body.len()
-    );
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat());
 }
 
-fn read(stream: &TcpStream) -> Asked {
+fn read(mut stream: &TcpStream) -> std::io::Result<Asked> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        reader.read_line(&mut line)?;
         match line.trim_end() {
             "" => break,
             line => lines.push(line.to_owned()),
         }
     }
-    let target = lines[0].split(' ').nth(1).unwrap();
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut words = lines[0].split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let fields: Vec<(String, String)> = lines[1..]
         .iter()
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
         .collect();
     let mut asked = Asked {
+        method,
         path: path.to_owned(),
         query: serde_urlencoded::from_str(query).unwrap(),
         fields,
         body: Value::Null,
+        bytes: Vec::new(),
     };
     let length = asked
         .field("content-length")
         .map_or(0, |n| n.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    asked.body = serde_json::from_slice(&body).unwrap_or_default();
-    asked
+    if asked.field("expect").is_some() {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    asked.bytes = vec![0; length];
+    reader.read_exact(&mut asked.bytes)?;
+    asked.body = serde_json::from_slice(&asked.bytes).unwrap_or_default();
+    Ok(asked)
 }
 
 /// A folder that goes away with this value.
 pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -117,10 +140,17 @@ impl Drop for Folder {
     }
 }
 
-/// A config folder of its own, among the system's temporary files.
+/// A folder among the system's temporary files.
+pub fn folder() -> Folder {
+    let path = std::env::temp_dir().join(format!("veche-client-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&path).unwrap();
+    Folder(path)
+}
+
+/// A config folder of its own.
 pub fn store() -> (Store, Folder) {
-    let folder = std::env::temp_dir().join(format!("veche-client-{}", uuid::Uuid::new_v4()));
-    (Store::at(folder.join("veche")).unwrap(), Folder(folder))
+    let folder = folder();
+    (Store::at(folder.path().join("veche")).unwrap(), folder)
 }
 
 /// A session of ann's with that server, signed in by a kept token.
@@ -155,6 +185,11 @@ impl Output for Record {
     }
     fn answer(&self, kind: &str, _: &Value, text: &str) {
         self.add(format!("{kind}: {text}"));
+    }
+    fn progress(&self, progress: Option<&Progress<'_>>) {
+        if let Some(progress) = progress {
+            self.add(format!("progress: {}", progress.name));
+        }
     }
     fn notice(&self, text: &str) {
         self.add(format!("notice: {text}"));

@@ -1,19 +1,26 @@
 //! The console client: a line editor on a terminal, plain lines or JSON in a pipe.
 //!
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
-//! thread of its own; `worker` does what is asked, one after another; `terminal` and `pipe` read
-//! the lines and print. `api`, `answer`, `sse`, `store`, `command`, `render` and `text` are what these stand
-//! on. Nothing here is used by the server.
+//! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
+//! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
+//! print; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `sse`, `store`, `render`, `notice` and `text`
+//! are what these stand on. Nothing here is used by the server.
 
 mod answer;
 mod api;
-mod command;
+mod commands;
+mod complete;
 #[cfg(test)]
 mod fake;
 mod history;
+mod interrupt;
+mod lookup;
+mod notice;
+mod own;
 mod pipe;
 mod render;
 mod retry;
+mod screen;
 mod seen;
 mod session;
 mod sse;
@@ -23,6 +30,7 @@ mod stream;
 mod summary;
 mod terminal;
 mod text;
+mod transfer;
 mod worker;
 
 use std::fs::File;
@@ -37,6 +45,7 @@ use serde_json::Value;
 use self::render::Event;
 use self::session::Session;
 use self::stream::Stream;
+use self::transfer::Progress;
 use self::worker::Job;
 
 /// A password file holds a line, not a film.
@@ -104,6 +113,9 @@ pub enum Error {
     /// What arrived cannot be printed.
     #[error("cannot print")]
     Output(#[source] io::Error),
+    /// Ctrl-C cannot be heard.
+    #[error("cannot listen for Ctrl-C")]
+    Interrupt(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -133,6 +145,8 @@ trait Output: Send + Sync {
     fn sent(&self, posted: &Value);
     /// The answer to a command: its data and the same as text.
     fn answer(&self, kind: &str, data: &Value, text: &str);
+    /// How far a file has come; `None` when that is over.
+    fn progress(&self, progress: Option<&Progress<'_>>);
     /// Something good to know.
     fn notice(&self, text: &str);
     /// Something that went wrong.

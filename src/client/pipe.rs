@@ -8,11 +8,12 @@ use std::thread;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::command::{Command, parse};
+use super::commands::{Command, Wait, parse};
 use super::render::{Event, Style};
 use super::session::Session;
 use super::text::{Zone, safe_json};
-use super::worker::{Job, QUEUE, Worker};
+use super::transfer::Progress;
+use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Output};
 
 /// The most bytes of a line: no larger body is taken by the server.
@@ -24,9 +25,13 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
     let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
     let (jobs, queue) = sync_channel(QUEUE);
     super::follow(&session, &output, &jobs)?;
+    let own = session.clone();
     thread::Builder::new()
         .name("lines".to_owned())
-        .spawn(move || read(&mut io::stdin().lock(), &jobs))
+        .spawn(move || {
+            let has = |feature: &str| own.has_feature(feature);
+            read(&mut io::stdin().lock(), &jobs, has);
+        })
         .map_err(Error::Thread)?;
     let result = Worker::new(session.clone(), output, false).run(&queue);
     session.gate.close();
@@ -34,8 +39,8 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
 }
 
 /// Makes jobs of the lines; ends early where nobody takes them any more.
-fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>) {
-    let mut current = "common".to_owned();
+fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, has: impl Fn(&str) -> bool) {
+    let mut current = Some("common".to_owned());
     loop {
         let job = match next_line(input) {
             Ok(None) => Job::End,
@@ -46,17 +51,28 @@ fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>) {
                 Job::End
             }
             Ok(Some(Err(why))) => Job::Wrong(why),
-            Ok(Some(Ok(line))) => match parse(&line) {
+            Ok(Some(Ok(line))) => match parse(&line, &has) {
                 Ok(None) => continue,
                 Ok(Some(Command::Quit)) => Job::End,
                 Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
-                Ok(Some(command)) => {
-                    if let Command::To(chat) = &command {
-                        // Lines meant for a chat that turns out not to exist go nowhere else.
-                        current.clone_from(chat);
+                Ok(Some(command)) if command.wait() == Wait::Move => {
+                    let (ended, end) = sync_channel(1);
+                    if jobs
+                        .send(Job::Await(command, current.clone(), ended))
+                        .is_err()
+                    {
+                        return;
                     }
-                    Job::Run(command, current.clone())
+                    match end.recv() {
+                        Ok(Ended::Here) => {}
+                        Ok(Ended::At(chat)) => current = Some(chat),
+                        // Lines meant for a chat that turns out not to be there go nowhere else.
+                        Ok(Ended::Failed) => current = None,
+                        Err(_) => return,
+                    }
+                    continue;
                 }
+                Ok(Some(command)) => Job::Run(command, current.clone()),
                 Err(why) => Job::Wrong(why),
             },
         };
@@ -186,6 +202,9 @@ impl Output for Lines {
         }
     }
 
+    // A line that is drawn over and over is for terminals.
+    fn progress(&self, _: Option<&Progress<'_>>) {}
+
     fn notice(&self, text: &str) {
         self.tell(&plain(&self.style).notice(text));
     }
@@ -207,32 +226,54 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// What is read, where there is no chat `@nobody`.
     fn jobs(input: &[u8]) -> Vec<String> {
         let (jobs, queue) = sync_channel(QUEUE);
-        read(&mut &*input, &jobs);
-        drop(jobs);
         let name = |job| match job {
-            Job::Run(command, to) => format!("{to}: {command:?}"),
+            Job::Run(command, at) => format!("{}: {command:?}", at.as_deref().unwrap_or("nowhere")),
+            Job::Await(command, _, ended) => {
+                let to = command.goes_to().unwrap_or_default().to_owned();
+                let end = match to.as_str() {
+                    "@nobody" => Ended::Failed,
+                    _ => Ended::At(to.clone()),
+                };
+                ended.send(end).unwrap();
+                format!("to {to}")
+            }
             Job::Wrong(why) => format!("wrong: {why}"),
             Job::LogOut(_) => "log out".to_owned(),
             Job::End => "end".to_owned(),
             other => format!("{other:?}"),
         };
-        queue.iter().map(name).collect()
+        thread::scope(|scope| {
+            scope.spawn(move || read(&mut &*input, &jobs, |_| false));
+            queue.iter().map(name).collect()
+        })
     }
 
     #[test]
     fn lines_go_to_the_chat_that_was_named_last() {
+        let input = b"one\r\n\n/to @bob\ntwo\n//four";
         let expected = [
             "common: Say(\"one\")",
-            "@bob: To(\"@bob\")",
+            "to @bob",
             "@bob: Say(\"two\")",
-            "@bob: Msg { to: \"@eve\", text: \"three\" }",
             "@bob: Say(\"/four\")",
             "end",
         ];
-        let input = b"one\r\n\n/to @bob\ntwo\n/msg @eve three\n//four";
         assert_eq!(jobs(input), expected);
+    }
+
+    #[test]
+    fn lines_for_a_chat_that_is_not_there_go_nowhere() {
+        let expected = ["to @nobody", "nowhere: Say(\"two\")", "to common", "end"];
+        assert_eq!(jobs(b"/to @nobody\ntwo\n/to common"), expected);
+    }
+
+    #[test]
+    fn a_command_that_the_server_lacks_is_told() {
+        let expected = ["wrong: this server has no rooms", "end"];
+        assert_eq!(jobs(b"/rooms"), expected);
     }
 
     #[test]
@@ -268,7 +309,7 @@ mod tests {
             }
         }
         let (jobs, queue) = sync_channel(QUEUE);
-        read(&mut io::BufReader::new(Broken), &jobs);
+        read(&mut io::BufReader::new(Broken), &jobs, |_| false);
         drop(jobs);
         let jobs: Vec<Job> = queue.iter().collect();
         assert!(matches!(&jobs[0], Job::Wrong(why) if why.ends_with("it is a folder")));

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::commands::notice;
+use super::notice::{Notice, Reader, label};
 use super::text::{Zone, safe_indented, safe_line, size};
 
 /// One event of the stream, or a message of the history as one.
@@ -18,13 +20,18 @@ pub struct Event {
 }
 
 impl Event {
-    /// A message that did not come by the stream.
-    pub fn message(data: Value) -> Event {
+    /// An event that did not come by the stream.
+    pub fn new(kind: &str, data: Value) -> Event {
         Event {
-            kind: "message".to_owned(),
+            kind: kind.to_owned(),
             data,
             id: None,
         }
+    }
+
+    /// A message that did not come by the stream.
+    pub fn message(data: Value) -> Event {
+        Event::new("message", data)
     }
 }
 
@@ -45,17 +52,34 @@ pub struct Message {
     /// When it will be gone, if that is known.
     #[serde(default)]
     pub expires: Option<String>,
+    /// What is attached to it.
+    #[serde(default)]
+    pub file: Option<Attached>,
     #[serde(default)]
     comments: u64,
-    #[serde(default)]
-    file: Option<Attached>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Attached {
-    name: String,
-    size: u64,
-    url: String,
+/// A file that is attached to a message.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Attached {
+    /// Its id.
+    pub id: String,
+    /// The name that its sender gave it.
+    pub name: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The SHA-256 of them, in hexadecimal digits.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+impl Attached {
+    /// What is attached to a message, if anything is.
+    pub fn of(message: &Value) -> Option<Attached> {
+        Attached::deserialize(&message["file"]).ok()
+    }
 }
 
 /// A comment on a message.
@@ -121,12 +145,18 @@ impl Style {
                 let state = if online { "online" } else { "offline" };
                 (name != self.me).then(|| self.dim(&format!("· {} is {state}", safe_line(name))))
             }
-            "warned" | "banned" | "scheduled_failed" => {
-                Some(self.paint(RED, &format!("! {}", generic(event))))
+            _ => {
+                let reader = Reader {
+                    me: &self.me,
+                    title: &room,
+                    zone: &self.zone,
+                    now,
+                };
+                Some(match notice(event, &reader)? {
+                    Notice::Calm(text) => self.dim(&format!("· {text}")),
+                    Notice::Alarm(text) => self.paint(RED, &format!("! {text}")),
+                })
             }
-            "unbanned" | "scheduled" | "cancelled" | "invited" | "join_request" | "joined"
-            | "left" | "refused" | "room" => Some(self.dim(&format!("· {}", generic(event)))),
-            _ => None,
         }
     }
 
@@ -152,7 +182,7 @@ impl Style {
             None if message.to == "common" => from,
             None => {
                 let title = room(&message.to).unwrap_or_else(|| message.to.clone());
-                format!("[{}] {from}", safe_line(&title))
+                format!("{} {from}", label(&message.to, Some(title)))
             }
         };
         let mut parts = Vec::new();
@@ -160,8 +190,11 @@ impl Style {
             parts.push(self.text(&message.text));
         }
         if let Some(file) = &message.file {
-            let (name, url) = (safe_line(&file.name), safe_line(&file.url));
-            parts.push(format!("[file {name}, {}, {url}]", size(file.size)));
+            let mut about = format!("[file {}, ", safe_line(&file.name));
+            if !file.kind.is_empty() {
+                about.push_str(&format!("{}, ", safe_line(&file.kind)));
+            }
+            parts.push(format!("{about}{}: /get {}]", size(file.size), message.id));
         }
         match message.comments {
             0 => {}
@@ -185,12 +218,17 @@ impl Style {
 
     /// The line that confirms what the user just typed: the text stands above it, and where it
     /// went is told where that was not the common chat.
-    pub fn sent(&self, posted: &Value, now: Timestamp) -> Option<String> {
+    pub fn sent(
+        &self,
+        posted: &Value,
+        room: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> Option<String> {
         let (id, at) = (posted["id"].as_u64()?, posted["at"].as_str()?);
         let place = match posted["to"].as_str() {
             None | Some("common") => String::new(),
             Some(to) if to.starts_with('@') => format!(" to {} alone", safe_line(to)),
-            Some(to) => format!(" to {}", safe_line(to)),
+            Some(to) => format!(" to {}", label(to, room(to))),
         };
         let stamp = self.stamp(at, id, now);
         Some(format!("{stamp} {}", self.dim(&format!("✓ sent{place}"))))
@@ -235,24 +273,6 @@ impl Style {
         } else {
             text.to_owned()
         }
-    }
-}
-
-/// An event whose meaning is a feature's: its kind and fields as they are.
-fn generic(event: &Event) -> String {
-    let kind = safe_line(&event.kind);
-    let fields: Vec<String> = match &event.data {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| format!("{} {}", safe_line(name), one_line(value)))
-            .collect(),
-        other => vec![one_line(other)],
-    };
-    if fields.is_empty() {
-        kind
-    } else {
-        format!("{kind}: {}", fields.join(", "))
     }
 }
 
@@ -350,20 +370,23 @@ mod tests {
     fn what_features_add_is_shown_where_it_helps() {
         let mut data = message("bob", "common", "see");
         data["comments"] = json!(2);
-        data["file"] = json!({"id": "f", "name": "a\nb", "size": 2000, "url": "/files/f"});
+        data["file"] = json!({"id": "f", "name": "a\nb", "type": "text/\u{1b}", "size": 2000});
         data["other"] = json!([1]);
-        let expected = "20:18 #812 bob: see [file a\\nb, 2 KiB, /files/f] (2 comments)";
+        let expected =
+            "20:18 #812 bob: see [file a\\nb, text/\\u{1b}, 2 KiB: /get 812] (2 comments)";
         assert_eq!(line(data), expected);
     }
 
     #[test]
     fn a_confirmation_tells_where_a_text_went() {
         let now = "2026-11-24T21:00:00Z".parse().unwrap();
-        let sent = |to| style().sent(&message("ann", to, "x"), now).unwrap();
+        let room = |chat: &str| (chat == "room:7").then(|| "Garden".to_owned());
+        let sent = |to| style().sent(&message("ann", to, "x"), room, now).unwrap();
         assert_eq!(sent("common"), "20:18 #812 ✓ sent");
         assert_eq!(sent("@bob"), "20:18 #812 ✓ sent to @bob alone");
-        assert_eq!(sent("room:7"), "20:18 #812 ✓ sent to room:7");
-        assert_eq!(style().sent(&json!({"id": 1}), now), None);
+        assert_eq!(sent("room:7"), "20:18 #812 ✓ sent to [Garden]");
+        assert_eq!(sent("room:8"), "20:18 #812 ✓ sent to room:8");
+        assert_eq!(style().sent(&json!({"id": 1}), room, now), None);
     }
 
     #[test]
@@ -389,20 +412,14 @@ mod tests {
                 "· bob is offline",
             ),
             (
-                "warned",
-                json!({"warnings": 1, "limit": 3}),
-                "! warned: warnings 1, limit 3",
-            ),
-            (
                 "banned",
-                json!({"until": "x\u{1b}"}),
-                "! banned: until x\\u{1b}",
+                json!({"banned_until": "x\u{1b}"}),
+                "! you are banned from posting until x\\u{1b}; you can read",
             ),
-            ("unbanned", json!({}), "· unbanned"),
             (
-                "invited",
-                json!({"room": "room:7", "by": null}),
-                "· invited: room room:7",
+                "joined",
+                json!({"room": "room:7", "user": "bob"}),
+                "· bob is in \"Garden\\u{1b}\" now",
             ),
         ];
         for (kind, data, expected) in cases {
@@ -421,6 +438,10 @@ mod tests {
             ("moon", json!({"phase": "full"})),
             ("client", json!({"id": "c"})),
             ("read", json!({"chat": "common", "upto": 3})),
+            (
+                "delivered",
+                json!({"to": "@ann", "messages": [{"id": 3, "expires": "2026-11-24T21:18:55.123Z"}]}),
+            ),
             ("user", json!({"name": "ann", "online": true})),
             ("message", json!({"id": "x"})),
             ("message", json!(null)),

@@ -1,7 +1,7 @@
 //! Who one is at the server, and what its threads share.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,8 +11,9 @@ use super::answer::CallError;
 use super::api::Api;
 use super::render::Event;
 use super::retry::Gate;
-use super::state::{MAX_AWAITED, MAX_NAMES, State};
+use super::state::{MAX_AWAITED, State};
 use super::store::Store;
+use super::transfer::Transfers;
 
 /// Asks the user for a password; told whether an earlier one was wrong.
 pub type Ask<'a> = &'a mut dyn FnMut(bool) -> Option<String>;
@@ -23,6 +24,8 @@ pub struct Session {
     pub api: Api,
     /// Closed when the session ends.
     pub gate: Gate,
+    /// Whether a file is on its way.
+    pub transfers: Transfers,
     store: Store,
     name: String,
     password: Mutex<Option<String>>,
@@ -47,6 +50,7 @@ impl Session {
         Session {
             api,
             gate: Gate::default(),
+            transfers: Transfers::default(),
             store,
             name,
             password: Mutex::new(password),
@@ -167,37 +171,6 @@ impl Session {
         self.state().features.iter().any(|feature| feature == name)
     }
 
-    /// The title of a room.
-    pub fn title(&self, chat: &str) -> Option<String> {
-        self.state().titles.get(chat).cloned()
-    }
-
-    /// The names that begin so, whatever their case, for completion.
-    pub fn names(&self, beginning: &str) -> Vec<String> {
-        let beginning = beginning.to_lowercase();
-        let state = self.state();
-        let fits = |name: &&String| name.to_lowercase().starts_with(&beginning);
-        state.names.iter().filter(fits).cloned().collect()
-    }
-
-    /// Fetches the users' names for completion.
-    pub fn fetch_names(&self) -> Result<(), CallError> {
-        let mut after = String::new();
-        loop {
-            let page = self.api.users(&after)?;
-            let names = page.users.iter().filter_map(|user| user["name"].as_str());
-            let mut state = self.state();
-            names.for_each(|name| state.name(name));
-            let last = page.users.last().and_then(|user| user["name"].as_str());
-            match last {
-                Some(last) if page.more && last != after && state.names.len() < MAX_NAMES => {
-                    after = last.to_owned();
-                }
-                _ => return Ok(()),
-            }
-        }
-    }
-
     /// Takes an event of the stream in; gives it back if it is to be shown now. Whoever shows it
     /// says so by [`Session::shown`].
     pub fn take(&self, event: Event) -> Option<Event> {
@@ -212,6 +185,7 @@ impl Session {
     /// Notes that what [`Session::take`] gave stands on the screen.
     pub fn shown(&self, event: &Event) {
         let mut state = self.state();
+        state.forget_room(event);
         state.showing = state.showing.saturating_sub(1);
         if let Some(id) = event.data["id"].as_u64() {
             state.awaited.remove(&id);
@@ -239,6 +213,32 @@ impl Session {
         held.into_iter()
             .filter_map(|event| state.take(event))
             .collect()
+    }
+
+    /// Holds back events of these kinds until [`Session::acted`] tells which of them this very
+    /// client has brought about.
+    pub fn acting(&self, kinds: &'static [&'static str]) {
+        self.state().own.begin(kinds);
+    }
+
+    /// Ends what [`Session::acting`] began, with the events that it led to; gives what was held
+    /// back and is to be shown after all.
+    pub fn acted(&self, did: &[Event]) -> Vec<Event> {
+        let mut state = self.state();
+        for event in did {
+            state.learn_rooms(event);
+        }
+        state.own.end(did, Instant::now())
+    }
+
+    /// Forgets what one did: the stream does not go on where it was.
+    pub fn stream_begins_anew(&self) {
+        self.state().own.forget();
+    }
+
+    /// Notes that an answer of one's own was told.
+    pub fn told(&self, event: &Event) {
+        self.state().forget_room(event);
     }
 
     /// Expects the stream to bring back what was posted. Gives what is to be shown without

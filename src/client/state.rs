@@ -1,18 +1,23 @@
 //! What the client has shown and knows, apart from how it came by it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
 
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::answer::{ChatStatus, Status};
-use super::render::{Comment, Event, Message};
+use super::own::Own;
+use super::render::{Attached, Comment, Event, Message};
 use super::seen::Seen;
 
 /// The most names kept for completion.
 pub const MAX_NAMES: usize = 2_000;
 /// The most own posts held back, and the most kept until the stream has brought them back.
 pub const MAX_AWAITED: usize = 1_000;
+
+/// The most files that are known by the beginning of their ids, and the most rooms by title.
+pub const MAX_FILES: usize = 1_000;
 
 /// The part of a session that its threads share under one lock.
 #[derive(Debug, Default)]
@@ -25,6 +30,10 @@ pub struct State {
     pub titles: HashMap<String, String>,
     /// The names to complete.
     pub names: BTreeSet<String>,
+    /// The files of the messages that were shown last.
+    pub files: VecDeque<Attached>,
+    /// Events of what this client does itself.
+    pub own: Own,
     /// What was shown.
     pub seen: Seen,
     /// The newest message of each chat that was shown, or was there at the start.
@@ -46,9 +55,10 @@ impl State {
     pub fn learn(&mut self, status: &Status) {
         self.me.clone_from(&status.user.name);
         self.features.clone_from(&status.server.features);
+        self.titles.clear();
         for chat in &status.chats {
             if let Some(title) = &chat.title {
-                self.titles.insert(chat.chat.clone(), title.clone());
+                self.title(&chat.chat, title);
             }
             if let Some(name) = chat.chat.strip_prefix('@') {
                 self.name(name);
@@ -63,8 +73,46 @@ impl State {
         }
     }
 
+    fn title(&mut self, chat: &str, title: &str) {
+        if chat.starts_with("room:") && self.titles.len() < MAX_FILES {
+            self.titles.insert(chat.to_owned(), title.to_owned());
+        }
+    }
+
+    /// Learns from an event which rooms one is in, by their titles.
+    pub fn learn_rooms(&mut self, event: &Event) {
+        let data = &event.data;
+        let is_mine = data["user"].is_null() || data["user"] == self.me;
+        let (Some(room), true) = (data["room"].as_str(), is_mine) else {
+            return;
+        };
+        if let ("room" | "joined", Some(title)) = (event.kind.as_str(), data["title"].as_str()) {
+            self.title(room, title);
+        }
+    }
+
+    /// Forgets the room that one is no longer in, once that is told.
+    pub fn forget_room(&mut self, event: &Event) {
+        if event.kind == "left"
+            && event.data["user"] == self.me
+            && let Some(room) = event.data["room"].as_str()
+        {
+            self.titles.remove(room);
+        }
+    }
+
+    /// Keeps a file that was shown.
+    fn file(&mut self, file: Attached) {
+        self.files.retain(|known| known.id != file.id);
+        if self.files.len() == MAX_FILES {
+            self.files.pop_front();
+        }
+        self.files.push_back(file);
+    }
+
     /// Takes an event in; gives it back if it is to be shown now.
     pub fn take(&mut self, event: Event) -> Option<Event> {
+        self.learn_rooms(&event);
         match event.kind.as_str() {
             "message" | "comment" => {
                 if self.posting && self.held.len() < MAX_AWAITED && event.data["from"] == self.me {
@@ -79,7 +127,7 @@ impl State {
                 }
                 Some(event)
             }
-            _ => Some(event),
+            _ => self.own.take(event, Instant::now()),
         }
     }
 
@@ -87,6 +135,9 @@ impl State {
     pub fn note(&mut self, data: &Value) -> bool {
         if let Ok(message) = Message::deserialize(data) {
             self.name(&message.from);
+            if let Some(file) = &message.file {
+                self.file(file.clone());
+            }
             self.read(&message);
             let newest = self.newest.entry(self.chat(&message)).or_insert(0);
             *newest = message.id.max(*newest);
@@ -205,6 +256,40 @@ mod tests {
         let chat = json!({"chat": "common", "last": {"id": 40}});
         state.note_newest(&[serde_json::from_value(chat).unwrap()]);
         assert_eq!(state.newest["common"], 40);
+    }
+
+    #[test]
+    fn rooms_are_known_by_their_titles_while_one_is_in_them() {
+        let mut state = state();
+        let room = json!({"room": "room:7", "title": "Garden"});
+        state.take(Event::new("room", room));
+        assert_eq!(state.titles["room:7"], "Garden");
+        let of = |user: &str| json!({"room": "room:8", "title": "Attic", "user": user});
+        state.take(Event::new("invited", of("ann")));
+        state.take(Event::new("joined", of("bob")));
+        assert!(!state.titles.contains_key("room:8"));
+        state.take(Event::new("joined", of("ann")));
+        assert!(state.titles.contains_key("room:8"));
+        for (user, there) in [("bob", true), ("ann", false)] {
+            let left = Event::new("left", of(user));
+            let shown = state.take(left).unwrap();
+            // Its line needs the title.
+            assert!(state.titles.contains_key("room:8"));
+            state.forget_room(&shown);
+            assert_eq!(state.titles.contains_key("room:8"), there);
+        }
+    }
+
+    #[test]
+    fn files_are_remembered_up_to_a_bound_each_once() {
+        let mut state = state();
+        for id in 0..MAX_FILES as u64 + 5 {
+            let mut event = message(id, "bob", "common");
+            event.data["file"] = json!({"id": format!("f{id}"), "name": "x", "size": 1});
+            state.take(event);
+        }
+        assert_eq!(state.files.len(), MAX_FILES);
+        assert_eq!(state.files[0].id, "f5");
     }
 
     #[test]

@@ -180,6 +180,7 @@ impl Stream {
                 }
             }
             "reset" => {
+                self.session.stream_begins_anew();
                 self.cursor = data["cursor"].as_str().map(str::to_owned);
                 if self.due == Due::Nothing {
                     self.due = Due::Missed;

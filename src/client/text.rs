@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 /// The text with every character that could steer a terminal, or turn the order of what stands
@@ -54,7 +55,7 @@ fn line_breaks(text: &str) -> String {
 
 /// C0, DEL, C1, and the marks, embeddings, overrides and isolates of the bidirectional algorithm,
 /// with the two separators that are line breaks.
-fn steers(c: char) -> bool {
+pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -78,6 +79,23 @@ impl Zone {
     #[cfg(test)]
     pub fn utc() -> Zone {
         Zone(TimeZone::UTC)
+    }
+
+    /// The zone of a name or a rule, for tests.
+    #[cfg(test)]
+    pub fn named(name: &str) -> Option<Zone> {
+        named(name).map(Zone)
+    }
+
+    /// What the clocks show then.
+    pub fn civil(&self, at: Timestamp) -> DateTime {
+        self.0.to_datetime(at)
+    }
+
+    /// When the clocks show this; none where that is beyond all times. Where they are put back it
+    /// is the first time, and where they skip it, as much later.
+    pub fn at(&self, civil: DateTime) -> Option<Timestamp> {
+        self.0.to_timestamp(civil).ok()
     }
 
     /// The time of an RFC 3339 stamp, with the date unless it is today's. What is no time stays
@@ -127,7 +145,24 @@ pub fn size(bytes: u64) -> String {
     match bytes {
         0..=1_023 => format!("{bytes} B"),
         1_024..=1_048_575 => format!("{} KiB", bytes.div_ceil(1_024)),
-        _ => format!("{} MiB", bytes.div_ceil(1_048_576)),
+        1_048_576..=1_073_741_823 => format!("{} MiB", tenths(bytes, 1_048_576)),
+        _ => format!("{} GiB", tenths(bytes, 1_073_741_824)),
+    }
+}
+
+fn tenths(bytes: u64, unit: u64) -> String {
+    let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(unit));
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => whole.to_string(),
+        (whole, tenth) => format!("{whole}.{tenth}"),
+    }
+}
+
+/// The beginning of a text in one line, to be recognised by.
+pub fn excerpt(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => safe_line(&text[..end]) + "…",
+        None => safe_line(text),
     }
 }
 
@@ -206,11 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_is_cut_where_it_is_only_to_be_recognised() {
+        assert_eq!(excerpt("жук\nи", 5), "жук\\nи");
+        assert_eq!(excerpt("жук\nи", 4), "жук\\n…");
+    }
+
+    #[test]
     fn durations_and_sizes_are_rounded_up() {
         assert_eq!(duration(99), "99 s");
         assert_eq!(duration(2_041), "35 min");
         assert_eq!(duration(14_400), "4 h");
         assert_eq!(duration(2_592_000), "30 days");
         assert_eq!(size(1_025), "2 KiB");
+        assert_eq!(size(5 << 20), "5 MiB");
+        assert_eq!(size((5 << 20) + 1), "5.1 MiB");
+        assert_eq!(size(3 << 29), "1.5 GiB");
+        assert_eq!(size(u64::MAX), "17179869184 GiB");
     }
 }

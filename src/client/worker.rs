@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::answer::CallError;
-use super::command::{Command, help};
+use super::commands::{Command, Memory};
 use super::render::Event;
 use super::session::Session;
-use super::summary;
+use super::text::{Zone, excerpt};
 use super::{Error, Output};
 
 /// How many lines may wait to be posted.
@@ -21,18 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MARKS: Duration = Duration::from_secs(2);
 /// The stream brings back an own post within this time, or not at all.
 const ECHO: Duration = Duration::from_secs(10);
-/// The most users that `/who` lists.
-const MAX_USERS: usize = 1_000;
 
 /// Something to do.
 #[derive(Debug)]
 pub enum Job {
-    /// What a line asked for, and the chat that was current then.
-    Run(Command, String),
+    /// What a line asked for, and the chat that was current then, if one was.
+    Run(Command, Option<String>),
+    /// The same, where the end is waited for.
+    Await(Command, Option<String>, SyncSender<Ended>),
     /// A line that was not understood, and why.
     Wrong(String),
-    /// Asks whether there is such a chat to write to; answers false when there is none.
-    Switch(String, SyncSender<bool>),
     /// Ends this client; answers whether it is done.
     LogOut(SyncSender<bool>),
     /// Something was shown that is to be marked as read.
@@ -43,18 +41,35 @@ pub enum Job {
     End,
 }
 
+/// How a command ended that was waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Plain lines go where they went.
+    Here,
+    /// Plain lines go to this chat from now on.
+    At(String),
+    /// It was not done.
+    Failed,
+}
+
 /// Takes the jobs from their queue.
 pub struct Worker {
-    session: Arc<Session>,
-    output: Arc<dyn Output>,
+    /// The session.
+    pub session: Arc<Session>,
+    /// Where answers go.
+    pub output: Arc<dyn Output>,
     /// Whether lines stand on the screen as they were typed.
-    typed: bool,
+    pub typed: bool,
+    /// What commands remember.
+    pub memory: Memory,
+    zone: Zone,
     refused: u64,
     warned: bool,
 }
 
 /// Why a job was not done.
-enum Failure {
+#[derive(Debug)]
+pub enum Failure {
     /// It was refused, or made no sense: the next may fare better.
     Refused(String),
     /// The server cannot be reached.
@@ -77,6 +92,8 @@ impl Worker {
             session,
             output,
             typed,
+            memory: Memory::default(),
+            zone: Zone::local(),
             refused: 0,
             warned: false,
         }
@@ -91,13 +108,17 @@ impl Worker {
                 Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             let failure = match job {
-                Ok(Job::Run(command, to)) => self.command(command, &to).err(),
+                Ok(Job::Run(command, at)) => command.run(&mut self, at.as_deref()).err(),
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
-                Ok(Job::Switch(chat, known)) => {
-                    let failure = self.command(Command::To(chat.clone()), &chat).err();
+                Ok(Job::Await(command, at, ended)) => {
+                    let done = command.run(&mut self, at.as_deref());
                     // Who asked may have gone on without waiting.
-                    let _ = known.send(!matches!(failure, Some(Failure::Refused(_))));
-                    failure
+                    let _ = ended.send(match &done {
+                        Ok(None) => Ended::Here,
+                        Ok(Some(chat)) => Ended::At(chat.clone()),
+                        Err(_) => Ended::Failed,
+                    });
+                    done.err()
                 }
                 Ok(Job::LogOut(done)) => {
                     let out = self.log_out();
@@ -163,76 +184,63 @@ impl Worker {
         }
     }
 
-    fn command(&mut self, command: Command, current: &str) -> Result<(), Failure> {
-        let api = &self.session.api;
-        match command {
-            Command::Say(text) => self.send(current, &text)?,
-            Command::Msg { to, text } => self.send(&to, &text)?,
-            Command::Comment { id, text } => {
-                self.need("comments")?;
-                let path = format!("/messages/{id}/comments");
-                self.post("comment", &path, &json!({ "text": text }))?;
-            }
-            Command::Comments(id) => self.comments(id)?,
-            Command::To(chat) => {
-                api.messages(&chat, None, 1)?;
-                if self.typed {
-                    self.output
-                        .notice(&format!("plain lines go to {chat} from now on"));
-                }
-            }
-            Command::History(limit) => {
-                let page = api.messages(current, None, limit)?;
-                self.list(page.messages, &format!("nothing in {current} yet"));
-            }
-            Command::Unread => {
-                let page = api.unread(200)?;
-                self.list(page.messages, "nothing is unread");
-                if page.more {
-                    self.output.notice("there is more: /unread again");
-                }
-                self.session.mark()?;
-            }
-            Command::Read => {
-                api.post("/read", &json!({}), None)?;
-                self.output.notice("everything is marked as read");
-            }
-            Command::Who => self.who()?,
-            Command::Status => {
-                // What stands on the screen counts as read.
-                self.session.mark()?;
-                let status = api.get("/status", &[])?;
-                self.output
-                    .answer("status", &status, &summary::status(&status));
-            }
-            Command::Me => {
-                let data = json!({ "name": self.session.me(), "chat": current });
-                let text = format!("you are {}; plain lines go to {current}", self.session.me());
-                self.output.answer("me", &data, &text);
-            }
-            Command::Help => self.output.notice(&help()),
-            // These two are for those who read the lines.
-            Command::Quit | Command::Logout => {}
-        }
-        Ok(())
+    /// The chat that plain lines go to.
+    pub fn here<'a>(&self, current: Option<&'a str>) -> Result<&'a str, Failure> {
+        current.ok_or_else(|| {
+            let why =
+                "not known where to: the chat that was named last is not there; /to names one";
+            Failure::Refused(why.to_owned())
+        })
     }
 
-    fn send(&self, to: &str, text: &str) -> Result<(), Failure> {
+    /// The zone of the user's clock.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Posts a text to a chat.
+    pub fn send(&self, to: &str, text: &str) -> Result<(), Failure> {
         self.post("message", "/send", &json!({ "to": to, "text": text }))
     }
 
+    /// `POST`, once, however long the server cannot be reached.
+    pub fn post_once(&self, path: &str, body: &Value) -> Result<Value, CallError> {
+        let (output, gate) = (&self.output, &self.session.gate);
+        let waits =
+            |error: &CallError| output.notice(&format!("not done yet: {}", error.explain()));
+        self.session
+            .api
+            .post_once(path, body, PATIENCE, gate, waits)
+    }
+
+    /// Does what leads to events of these kinds. The closure gives the events that it led to:
+    /// they are not shown again when the stream brings them.
+    pub fn act<T>(
+        &self,
+        kinds: &'static [&'static str],
+        act: impl FnOnce() -> Result<(T, Vec<Event>), CallError>,
+    ) -> Result<T, Failure> {
+        self.session.acting(kinds);
+        let acted = act();
+        let did = acted.as_ref().map(|(_, did)| did.as_slice());
+        for event in self.session.acted(did.unwrap_or_default()) {
+            self.output.event(&event);
+        }
+        Ok(acted?.0)
+    }
+
+    /// Tells what was done, in the words of its event.
+    pub fn tell(&self, event: &Event) {
+        self.output.event(event);
+        self.session.told(event);
+    }
+
     /// Posts a message or a comment, and sees to it that it stands on the screen once.
-    fn post(&self, kind: &str, path: &str, body: &Value) -> Result<(), Failure> {
+    pub fn post(&self, kind: &str, path: &str, body: &Value) -> Result<(), Failure> {
         if self.typed {
             self.session.posting();
         }
-        let output = &self.output;
-        let answer =
-            self.session
-                .api
-                .post_once(path, body, PATIENCE, &self.session.gate, |error| {
-                    output.notice(&format!("not sent yet: {}", error.explain()));
-                });
+        let answer = self.post_once(path, body);
         if self.typed {
             if let Ok(answer) = &answer {
                 self.output.sent(answer);
@@ -241,11 +249,7 @@ impl Worker {
                 self.output.event(&event);
             }
         } else if let Ok(answer) = &answer {
-            let event = Event {
-                kind: kind.to_owned(),
-                data: answer.clone(),
-                id: None,
-            };
+            let event = Event::new(kind, answer.clone());
             if let Some(event) = self.session.await_echo(event) {
                 self.output.event(&event);
             }
@@ -254,57 +258,18 @@ impl Worker {
             Ok(_) => Ok(()),
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
-                let text = body["text"].as_str().unwrap_or_default();
-                let begin: String = text.chars().take(40).collect();
-                let dots = if begin.len() < text.len() { "…" } else { "" };
                 let why = error.explain();
-                Err(Failure::Refused(format!(
-                    "not sent: {why}: \"{begin}{dots}\""
-                )))
+                let text = body["text"].as_str().unwrap_or_default();
+                Err(Failure::Refused(match excerpt(text, 40) {
+                    text if text.is_empty() => format!("not sent: {why}"),
+                    text => format!("not sent: {why}: \"{text}\""),
+                }))
             }
-        }
-    }
-
-    fn comments(&self, id: u64) -> Result<(), Failure> {
-        self.need("comments")?;
-        let (mut after, mut any) = (0, false);
-        loop {
-            let page = self.session.api.comments(id, after)?;
-            let last = page
-                .messages
-                .last()
-                .and_then(|comment| comment["id"].as_u64());
-            for data in page.messages {
-                any = true;
-                let kind = "comment".to_owned();
-                self.output.event(&Event {
-                    kind,
-                    data,
-                    id: None,
-                });
-            }
-            match last {
-                Some(last) if page.more && last > after => after = last,
-                _ => break,
-            }
-        }
-        if !any {
-            self.output
-                .notice(&format!("nobody has commented on #{id}"));
-        }
-        Ok(())
-    }
-
-    fn need(&self, feature: &str) -> Result<(), Failure> {
-        if self.session.has_feature(feature) {
-            Ok(())
-        } else {
-            Err(Failure::Refused(format!("this server has no {feature}")))
         }
     }
 
     /// Shows messages on demand, whether they were shown before or not.
-    fn list(&self, messages: Vec<Value>, nothing: &str) {
+    pub fn list(&self, messages: Vec<Value>, nothing: &str) {
         if messages.is_empty() {
             self.output.notice(nothing);
         }
@@ -312,24 +277,6 @@ impl Worker {
         for message in messages {
             self.output.event(&Event::message(message));
         }
-    }
-
-    fn who(&self) -> Result<(), Failure> {
-        let mut users = Vec::new();
-        let mut after = String::new();
-        let mut more = true;
-        while more && users.len() < MAX_USERS {
-            let page = self.session.api.users(&after)?;
-            let last = page.users.last().and_then(|user| user["name"].as_str());
-            let last = last.unwrap_or_default().to_owned();
-            more = page.more && last != after;
-            after = last;
-            users.extend(page.users);
-        }
-        let text = summary::users(&users, more);
-        let data = json!({ "users": users, "more": more });
-        self.output.answer("users", &data, &text);
-        Ok(())
     }
 
     /// Ends this client, if that is what the user wants: true if it is ended.
@@ -351,6 +298,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use super::super::commands::parse;
     use super::super::fake::{Record, Reply, serve, session};
     use super::*;
     use std::sync::mpsc::sync_channel;
@@ -371,6 +319,9 @@ mod tests {
                 Reply::Json(422, json!({"code": "invalid", "detail": "that is no text"}))
             }
             "/send" => Reply::Json(201, posted(7, asked.body["text"].as_str().unwrap())),
+            "/messages" if asked.query("chat") == Some("@bob") => {
+                Reply::Json(200, json!({"messages": []}))
+            }
             "/messages" => Reply::Json(404, json!({"detail": "there is no such chat"})),
             _ => Reply::Json(204, Value::Null),
         });
@@ -388,7 +339,7 @@ mod tests {
     }
 
     fn say(text: &str) -> Job {
-        Job::Run(Command::Say(text.to_owned()), "common".to_owned())
+        Job::Run(Command::Say(text.to_owned()), Some("common".to_owned()))
     }
 
     #[test]
@@ -465,31 +416,28 @@ mod tests {
     }
 
     #[test]
-    fn a_command_of_a_feature_that_is_off_is_not_sent() {
-        let comment = Command::Comment {
-            id: 7,
-            text: "x".to_owned(),
-        };
-        let jobs = vec![
-            Job::Run(comment, "common".to_owned()),
-            Job::Run(Command::To("@nobody".to_owned()), "@nobody".to_owned()),
-            Job::End,
-        ];
-        let (_, lines) = run(session_with_posts(), true, jobs);
-        let expected = [
-            "trouble: this server has no comments",
-            "trouble: there is no such chat",
-        ];
-        assert_eq!(lines, expected);
+    fn how_a_command_ended_is_told_to_who_waits_for_it() {
+        for (line, expected) in [
+            ("/to @nobody", Ended::Failed),
+            ("/to @bob", Ended::At("@bob".to_owned())),
+            ("/me", Ended::Here),
+        ] {
+            let command = parse(line, |_| true).unwrap().unwrap();
+            let (ended, end) = sync_channel(1);
+            let jobs = vec![Job::Await(command, None, ended), Job::End];
+            let (_, lines) = run(session_with_posts(), true, jobs);
+            assert_eq!(end.recv(), Ok(expected), "{lines:?}");
+        }
     }
 
     #[test]
-    fn a_chat_that_is_refused_is_told_to_who_would_switch_to_it() {
-        let (switch, known) = sync_channel(1);
-        let jobs = vec![Job::Switch("@nobody".to_owned(), switch), Job::End];
-        let (_, lines) = run(session_with_posts(), true, jobs);
-        assert_eq!(known.recv(), Ok(false));
-        assert_eq!(lines, ["trouble: there is no such chat"]);
+    fn a_line_that_belongs_nowhere_is_refused() {
+        let nowhere = Job::Run(Command::Say("hi".to_owned()), None);
+        let (_, lines) = run(session_with_posts(), true, vec![nowhere, Job::End]);
+        assert!(
+            lines[0].starts_with("trouble: not known where to"),
+            "{lines:?}"
+        );
     }
 
     #[test]

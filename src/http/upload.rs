@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use multer::{Field, Multipart};
 
 use super::problem::{malformed, too_large};
-use super::{Body, Problem};
+use super::{Body, Problem, path};
 
 /// Bytes that a form may have around its file.
 const AROUND: u64 = 64 * 1024;
@@ -179,7 +179,11 @@ impl Form {
     async fn begin(&mut self, max: u64) -> Result<(Option<String>, Option<String>), Problem> {
         while let Some(mut part) = self.parts.next_field().await.map_err(broken)? {
             if part.name() == Some(PART) {
-                let name = part.file_name().map(str::to_owned);
+                let disposition = part.headers().get(CONTENT_DISPOSITION);
+                let name = disposition
+                    .and_then(|disposition| extended_name(disposition.to_str().ok()?))
+                    // Browsers and curl write a quote so.
+                    .or_else(|| Some(part.file_name()?.replace("%22", "\"")));
                 let kind = part.content_type().map(ToString::to_string);
                 self.budget.allow(max + AROUND);
                 self.file = Some(part);
@@ -212,6 +216,19 @@ impl Form {
         }
         Ok(None)
     }
+}
+
+/// The name that a part gives as `filename*` (RFC 8187): not meant for forms, and sent all the same.
+fn extended_name(disposition: &str) -> Option<String> {
+    let value = disposition.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_name = name.trim().eq_ignore_ascii_case("filename*");
+        is_name.then(|| value.trim().trim_matches('"'))
+    })?;
+    let (charset, rest) = value.split_once('\'')?;
+    let (_, encoded) = rest.split_once('\'')?;
+    let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
+    is_utf8.then(|| Some(path::decode(encoded)?.into_owned()))?
 }
 
 fn broken(error: multer::Error) -> Problem {

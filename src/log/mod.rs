@@ -170,13 +170,8 @@ pub enum Change {
     Remove(Vec<Id>),
     /// These rows are gone.
     Erase(Vec<Id>),
-    /// These messages were delivered: those with a fuse end that long after `at`, if not sooner.
-    Delivered {
-        /// The messages.
-        ids: Vec<Id>,
-        /// When they were handed over.
-        at: Time,
-    },
+    /// These messages were delivered: each that has a fuse ends then, and its fuse is spent.
+    Delivered(Vec<(Id, Time)>),
     /// An idempotency key and the answer that it got.
     Key {
         /// Whose key.

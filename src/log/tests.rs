@@ -150,11 +150,8 @@ fn the_next_end_is_the_soonest_and_delivery_starts_a_fuse_once() {
     post(&mut log, 2, "b", message(Some(8_000), Some(100)));
     post(&mut log, 3, "c", message(None, None));
     assert_eq!(log.next_end().expect("readable"), Some(Time(8_000)));
-    for (pos, at) in [(4, 5_000), (5, 6_000)] {
-        let delivered = Change::Delivered {
-            ids: vec![2, 3],
-            at: Time(at),
-        };
+    for (pos, ends) in [(4, 5_100), (5, 6_100)] {
+        let delivered = Change::Delivered(vec![(2, Time(ends)), (3, Time(ends))]);
         log.stage(&record(pos, Audience::Nobody), None, &[delivered])
             .expect("staged");
     }

@@ -117,9 +117,12 @@ impl FromStr for Period {
             given: quoted(text),
             reason,
         };
+        // What a clock shows is no length of time, whatever the parser makes of it.
         let span = SpanParser::new()
             .parse_span(text)
-            .map_err(|_| refuse("is no length of time"))?;
+            .ok()
+            .filter(|_| !text.contains(':'))
+            .ok_or_else(|| refuse("is no length of time"))?;
         if span.is_negative() {
             return Err(refuse("is negative"));
         }
@@ -259,6 +262,7 @@ mod tests {
             ("", "is no length of time"),
             ("90", "is no length of time"),
             ("soon", "is no length of time"),
+            ("18:30:00", "is no length of time"),
             ("10 parsecs", "is no length of time"),
             ("1m1h", "is no length of time"),
             (" 1h", "is no length of time"),

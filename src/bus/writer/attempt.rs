@@ -1,12 +1,13 @@
 //! One attempt at a batch: decide, apply, append.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer};
 use crate::bus::shared::Durable;
 use crate::bus::{Answer, Command, Recipients, Recorded, Sent, World, WorldError, decide};
-use crate::chat::{self, Fact};
+use crate::chat::{self, Fact, Handed};
 use crate::http::Problem;
 use crate::log::{AppendError, Audience, Change};
 use crate::time::Time;
@@ -132,13 +133,17 @@ impl Writer {
     fn note(&mut self, world: &mut World, now: Time, noted: &Noted) -> Result<(), Broken> {
         let records = {
             let mut tx = self.tx(world, now, None);
-            let mut ids = Vec::new();
+            let mut handed: BTreeMap<_, Vec<Handed>> = BTreeMap::new();
             for id in &noted.delivered {
+                let row = tx.message_row(*id).map_err(AppendError::Failed)?;
                 // Another client of theirs may have been first.
-                match tx.message_row(*id) {
-                    Ok(Some(row)) if row.fuse.is_some() => ids.push(*id),
-                    Ok(_) => {}
-                    Err(error) => return Err(AppendError::Failed(error).into()),
+                if let Some(row) = row
+                    && let (Some(fuse), Some(to)) = (row.fuse, row.addressee)
+                {
+                    let (id, at, burnt) = (row.id, row.at, now.plus(fuse));
+                    let ends = row.ends.map_or(burnt, |ends| ends.min(burnt));
+                    let messages = handed.entry((row.chat, to)).or_default();
+                    messages.push(Handed { id, at, ends });
                 }
             }
             let clients: Vec<_> = noted
@@ -147,12 +152,14 @@ impl Writer {
                 .filter(|(client, _)| world.chat.client(**client).is_some())
                 .map(|(client, at)| (*client, *at))
                 .collect();
-            let facts = [
-                (!ids.is_empty()).then_some(Fact::Delivered { ids, at: now }),
-                (!clients.is_empty()).then_some(Fact::Seen { clients }),
-            ];
-            for fact in facts.into_iter().flatten() {
-                if let Err(problem) = tx.core(&fact, Audience::Nobody) {
+            let delivered = handed.into_iter().map(|((chat, to), messages)| {
+                let fact = Fact::Delivered { chat, to, messages };
+                (fact, Audience::Chat(chat))
+            });
+            let seen = (!clients.is_empty()).then_some(Fact::Seen { clients });
+            let seen = seen.map(|fact| (fact, Audience::Nobody));
+            for (fact, audience) in delivered.chain(seen) {
+                if let Err(problem) = tx.core(&fact, audience) {
                     tracing::error!(%problem, "recording what was noted");
                 }
             }

@@ -24,12 +24,11 @@ async fn read(mut reader: UploadReader) -> Result<Vec<u8>, Problem> {
     Ok(whole)
 }
 
-/// What an upload of at most `max` bytes comes to: its name, type and bytes.
-fn come_to(
-    kind: Option<&str>,
-    body: &[u8],
-    max: u64,
-) -> Result<(Option<String>, Option<String>, Vec<u8>), (u16, String)> {
+/// A file's name, type and bytes.
+type Found = (Option<String>, Option<String>, Vec<u8>);
+
+/// What an upload of at most `max` bytes comes to.
+fn come_to(kind: Option<&str>, body: &[u8], max: u64) -> Result<Found, (u16, String)> {
     let done = runtime().block_on(async {
         let reader = upload(kind, body).open(max).await?;
         let (name, kind) = (
@@ -108,4 +107,27 @@ fn pieces_are_given_to_the_forms_reader_one_at_a_time() {
         panic!("the bound does not hold");
     };
     assert_eq!(problem.code, "too_large");
+}
+
+#[test]
+fn a_name_is_read_as_clients_write_it() {
+    let name = |parameters: &str| {
+        let body = format!(
+            "--xyz\r\ncontent-disposition: form-data; name=\"file\"; {parameters}\r\n\r\na\r\n--xyz--"
+        );
+        come_to(FORM, body.as_bytes(), 10).unwrap().0
+    };
+    for (parameters, expected) in [
+        ("filename=\"a b.txt\"", Some("a b.txt")),
+        ("filename=plain.txt", Some("plain.txt")),
+        ("filename=\"a%22b.txt\"", Some("a\"b.txt")),
+        ("filename=\"\u{444}.txt\"", Some("\u{444}.txt")),
+        ("filename*=utf-8''na%C3%AFve.txt", Some("na\u{ef}ve.txt")),
+        ("filename=\"x\"; filename*=UTF-8'en'y%20z", Some("y z")),
+        ("filename=\"x\"; filename*=latin1''%E9", Some("x")),
+        ("filename=\"x\"; filename*=UTF-8''%E9", Some("x")),
+        ("other=1", None),
+    ] {
+        assert_eq!(name(parameters).as_deref(), expected, "{parameters}");
+    }
 }

@@ -1,0 +1,287 @@
+//! The core's commands.
+
+use serde_json::json;
+
+use super::super::summary;
+use super::super::worker::{Failure, Worker};
+use super::words::{address, is_address, nothing, split};
+use super::{Done, Parsed, Spec, Takes, Wrong};
+
+/// How many messages `/history` shows when it is not told.
+const HISTORY: u16 = 20;
+/// The most that one answer of the server holds.
+const HISTORY_MAX: u16 = 200;
+/// The most users that `/who` lists.
+const MAX_USERS: usize = 1_000;
+
+const fn spec(
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    takes: Takes,
+    read: fn(&str) -> Parsed,
+) -> Spec {
+    Spec {
+        name,
+        arguments,
+        about,
+        takes,
+        feature: None,
+        read,
+    }
+}
+
+pub const SPECS: &[Spec] = &[
+    spec("/help", "", "this list", Takes::Text, |rest| {
+        nothing(rest).map(|()| super::Command::Help)
+    }),
+    spec(
+        "/to",
+        "[common | @NAME | TITLE]",
+        "where plain lines go",
+        Takes::Chat,
+        to,
+    ),
+    spec("/msg", "@NAME TEXT", "a private message", Takes::Text, msg),
+    spec(
+        "/me",
+        "",
+        "who you are and where plain lines go",
+        Takes::Text,
+        |rest| plain(rest, Command::Me),
+    ),
+    spec("/who", "", "who is here", Takes::Text, |rest| {
+        plain(rest, Command::Who)
+    }),
+    spec(
+        "/unread",
+        "",
+        "what is not read yet, in every chat",
+        Takes::Text,
+        |rest| plain(rest, Command::Unread),
+    ),
+    spec(
+        "/history",
+        "[N]",
+        "the last N messages of the chat (20)",
+        Takes::Text,
+        history,
+    ),
+    spec(
+        "/read",
+        "",
+        "marks everything as read",
+        Takes::Text,
+        |rest| plain(rest, Command::Read),
+    ),
+    spec(
+        "/status",
+        "",
+        "the server, your clients, your chats",
+        Takes::Text,
+        |rest| plain(rest, Command::Status),
+    ),
+    spec(
+        "/logout",
+        "",
+        "ends this client, forgets its token",
+        Takes::Text,
+        |rest| nothing(rest).map(|()| super::Command::Logout),
+    ),
+    spec(
+        "/quit",
+        "",
+        "leaves, and stays the same client",
+        Takes::Text,
+        |rest| nothing(rest).map(|()| super::Command::Quit),
+    ),
+];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Post a text to another chat than the current one.
+    Msg { to: String, text: String },
+    /// Make another chat the current one: by its address, or by its title.
+    To(String),
+    /// Show the last messages of the current chat.
+    History(u16),
+    /// Show the users.
+    Who,
+    /// Show what is unread.
+    Unread,
+    /// Mark everything as read.
+    Read,
+    /// Show the server's and one's own state.
+    Status,
+    /// Tell one's name and the current chat.
+    Me,
+}
+
+fn plain(rest: &str, command: Command) -> Parsed {
+    nothing(rest)?;
+    Ok(super::Command::Chat(command))
+}
+
+fn to(rest: &str) -> Parsed {
+    let command = match rest {
+        "" => Command::Me,
+        chat => Command::To(chat.to_owned()),
+    };
+    Ok(super::Command::Chat(command))
+}
+
+fn msg(rest: &str) -> Parsed {
+    let (to, text) = split(rest);
+    if text.is_empty() {
+        return Err(Wrong::Usage);
+    }
+    let (to, text) = (address(to)?, text.to_owned());
+    Ok(super::Command::Chat(Command::Msg { to, text }))
+}
+
+fn history(rest: &str) -> Parsed {
+    let limit = match rest {
+        "" => HISTORY,
+        number => match number.parse() {
+            Ok(n @ 1..=HISTORY_MAX) => n,
+            _ => {
+                let why = format!("/history takes a number from 1 to {HISTORY_MAX}");
+                return Err(Wrong::Because(why));
+            }
+        },
+    };
+    Ok(super::Command::Chat(Command::History(limit)))
+}
+
+impl Command {
+    /// Whether plain lines may go elsewhere afterwards.
+    pub fn moves(&self) -> bool {
+        matches!(self, Command::To(_))
+    }
+
+    /// The address that it names as the chat to go to, if it does.
+    pub fn goes_to(&self) -> Option<&str> {
+        match self {
+            Command::To(chat) if is_address(chat) => Some(chat),
+            _ => None,
+        }
+    }
+
+    pub fn run(self, worker: &Worker, current: Option<&str>) -> Done {
+        let (session, output) = (&worker.session, &worker.output);
+        match self {
+            Command::Msg { to, text } => worker.send(&to, &text)?,
+            Command::To(chat) => {
+                let chat = session.find_chat(&chat).map_err(Failure::Refused)?;
+                session.api.messages(&chat, None, 1)?;
+                if worker.typed {
+                    let label = session.label(&chat);
+                    output.notice(&format!("plain lines go to {label} from now on"));
+                }
+                return Ok(Some(chat));
+            }
+            Command::History(limit) => {
+                let chat = worker.here(current)?;
+                let page = session.api.messages(chat, None, limit)?;
+                let nothing = format!("nothing in {} yet", session.label(chat));
+                worker.list(page.messages, &nothing);
+            }
+            Command::Unread => {
+                let page = session.api.unread(200)?;
+                worker.list(page.messages, "nothing is unread");
+                if page.more {
+                    output.notice("there is more: /unread again");
+                }
+                session.mark()?;
+            }
+            Command::Read => {
+                session.api.post("/read", &json!({}), None)?;
+                output.notice("everything is marked as read");
+            }
+            Command::Who => who(worker)?,
+            Command::Status => {
+                // What stands on the screen counts as read.
+                session.mark()?;
+                let status = session.api.get("/status", &[])?;
+                output.answer("status", &status, &summary::status(&status));
+            }
+            Command::Me => {
+                let me = session.me();
+                let label = current.map_or_else(|| "nowhere".to_owned(), |at| session.label(at));
+                let text = format!("you are {me}; plain lines go to {label}");
+                output.answer("me", &json!({ "name": me, "chat": current }), &text);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn who(worker: &Worker) -> Result<(), Failure> {
+    let mut users = Vec::new();
+    let mut after = String::new();
+    let mut more = true;
+    while more && users.len() < MAX_USERS {
+        let page = worker.session.api.users(&after)?;
+        let last = page.users.last().and_then(|user| user["name"].as_str());
+        let last = last.unwrap_or_default().to_owned();
+        more = page.more && last != after;
+        after = last;
+        users.extend(page.users);
+    }
+    let text = summary::users(&users, more);
+    let data = json!({ "users": users, "more": more });
+    worker.output.answer("users", &data, &text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    fn ok(line: &str) -> Command {
+        match parse(line, |_| false) {
+            Ok(Some(super::super::Command::Chat(command))) => command,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn refused(line: &str) -> String {
+        parse(line, |_| false).unwrap_err()
+    }
+
+    #[test]
+    fn a_private_message_names_its_recipient_and_keeps_its_text() {
+        let expected = Command::Msg {
+            to: "@Боб".into(),
+            text: "two  words".into(),
+        };
+        assert_eq!(ok("/msg  @Боб   two  words "), expected);
+        assert_eq!(refused("/msg @bob"), "write /msg @NAME TEXT");
+        assert!(refused("/msg bob hi").contains("\"bob\" is no chat"));
+    }
+
+    #[test]
+    fn the_current_chat_is_switched_by_address_or_title() {
+        for (line, chat, address) in [
+            ("/to @bob", "@bob", true),
+            ("/to common", "common", true),
+            ("/to room:0b1e", "room:0b1e", true),
+            ("/to The Garden ", "The Garden", false),
+        ] {
+            let command = ok(line);
+            assert_eq!(command, Command::To(chat.into()), "{line}");
+            assert_eq!(command.goes_to().is_some(), address, "{line}");
+        }
+        assert_eq!(ok("/to"), Command::Me);
+    }
+
+    #[test]
+    fn the_length_of_the_history_is_bounded() {
+        assert_eq!(ok("/history"), Command::History(20));
+        assert_eq!(ok("/history 200"), Command::History(200));
+        for bad in ["/history 0", "/history 201", "/history all"] {
+            assert!(refused(bad).contains("from 1 to 200"), "{bad}");
+        }
+    }
+}

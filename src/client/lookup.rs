@@ -1,0 +1,144 @@
+//! What a session knows by its name or its beginning: chats, users, files.
+
+use super::answer::CallError;
+use super::notice::label;
+use super::render::Attached;
+use super::session::Session;
+use super::state::MAX_NAMES;
+use super::text::safe_line;
+
+impl Session {
+    /// The title of a room.
+    pub fn title(&self, chat: &str) -> Option<String> {
+        self.state().titles.get(chat).cloned()
+    }
+
+    /// A chat as people call it: a room by its title, in brackets.
+    pub fn label(&self, chat: &str) -> String {
+        label(chat, self.title(chat))
+    }
+
+    /// The address of a chat that is named by its address, or by the title of a room. The error is
+    /// a sentence for the user.
+    pub fn find_chat(&self, named: &str) -> Result<String, String> {
+        let one_word = !named.contains(char::is_whitespace);
+        if one_word && (named == "common" || named.starts_with('@')) {
+            return Ok(named.to_owned());
+        }
+        let state = self.state();
+        let folded = named.to_lowercase();
+        let titled = |fits: &dyn Fn(&str, &str) -> bool| -> Vec<String> {
+            let rooms = state.titles.iter();
+            let rooms = rooms.filter(|(room, title)| fits(room, title));
+            rooms.map(|(room, _)| room.clone()).collect()
+        };
+        // The beginning of an address will do, too.
+        let mut found = titled(&|room, _| named.starts_with("room:") && room.starts_with(named));
+        if found.is_empty() {
+            found = titled(&|_, title| title == named);
+        }
+        if found.is_empty() {
+            found = titled(&|_, title| title.to_lowercase() == folded);
+        }
+        let shown = safe_line(named);
+        match found.as_slice() {
+            [room] => Ok(room.clone()),
+            [] if one_word && named.starts_with("room:") => Ok(named.to_owned()),
+            [] => Err(format!(
+                "\"{shown}\" is no chat: write common, @NAME or a room's title"
+            )),
+            more => Err(format!(
+                "more than one room is \"{shown}\": /to {}",
+                more.join(" or /to ")
+            )),
+        }
+    }
+
+    /// The titles that begin so, whatever their case, for completion.
+    pub fn titles(&self, beginning: &str) -> Vec<String> {
+        let beginning = beginning.to_lowercase();
+        let state = self.state();
+        let fits = |title: &&String| title.to_lowercase().starts_with(&beginning);
+        let mut titles: Vec<String> = state.titles.values().filter(fits).cloned().collect();
+        titles.sort_unstable();
+        titles.dedup();
+        titles
+    }
+
+    /// The files that were shown whose ids begin so.
+    pub fn files(&self, beginning: &str) -> Vec<Attached> {
+        let beginning = beginning.to_lowercase();
+        let state = self.state();
+        let fits = |file: &&Attached| file.id.starts_with(&beginning);
+        state.files.iter().filter(fits).cloned().collect()
+    }
+
+    /// The names that begin so, whatever their case, for completion.
+    pub fn names(&self, beginning: &str) -> Vec<String> {
+        let beginning = beginning.to_lowercase();
+        let state = self.state();
+        let fits = |name: &&String| name.to_lowercase().starts_with(&beginning);
+        state.names.iter().filter(fits).cloned().collect()
+    }
+
+    /// Fetches the users' names for completion.
+    pub fn fetch_names(&self) -> Result<(), CallError> {
+        let mut after = String::new();
+        loop {
+            let page = self.api.users(&after)?;
+            let names = page.users.iter().filter_map(|user| user["name"].as_str());
+            let mut state = self.state();
+            names.for_each(|name| state.name(name));
+            let last = page.users.last().and_then(|user| user["name"].as_str());
+            match last {
+                Some(last) if page.more && last != after && state.names.len() < MAX_NAMES => {
+                    after = last.to_owned();
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Reply, serve, session};
+    use super::super::render::Event;
+    use serde_json::json;
+
+    #[test]
+    fn a_chat_is_found_by_its_address_or_the_title_of_a_room() {
+        let answer = json!({"server": {}, "user": {"name": "ann"}});
+        let session = session(&serve(move |_| Reply::Json(200, answer.clone())));
+        for (room, title) in [
+            ("room:7a", "Garden"),
+            ("room:7b", "Attic"),
+            ("room:8", "attic"),
+        ] {
+            let data = json!({"room": room, "title": title, "user": "ann"});
+            session.take(Event::new("joined", data));
+        }
+        for (named, chat) in [
+            ("common", "common"),
+            ("@bob", "@bob"),
+            ("room:9", "room:9"),
+            ("room:8", "room:8"),
+            ("room:7a", "room:7a"),
+            ("garden", "room:7a"),
+            ("Attic", "room:7b"),
+        ] {
+            assert_eq!(session.find_chat(named).as_deref(), Ok(chat), "{named}");
+        }
+        for (named, why) in [
+            ("room:7", "more than one room"),
+            ("ATTIC", "more than one room"),
+            ("bob", "\"bob\" is no chat"),
+            ("@bob hi", "is no chat"),
+        ] {
+            let error = session.find_chat(named).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        assert_eq!(session.label("room:7a"), "[Garden]");
+        assert_eq!(session.titles("g"), ["Garden"]);
+    }
+}

@@ -1,0 +1,270 @@
+//! Files on their way: streamed from and to the disk, shown as they go, stopped by their user.
+
+mod download;
+mod kinds;
+mod place;
+mod upload;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Output;
+use super::text::{safe_line, size};
+
+pub use download::{Wanted, download};
+pub use upload::upload;
+
+/// How much is read at once.
+const PIECE: usize = 64 * 1024;
+/// How often the bar is drawn anew.
+const DRAW: Duration = Duration::from_millis(100);
+/// How many characters of a name stand before the bar.
+const NAME: usize = 20;
+/// How many characters the bar has.
+const BAR: u64 = 20;
+
+/// Whether a file is on its way, and whether its user has stopped it.
+#[derive(Debug, Default)]
+pub struct Transfers {
+    runs: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Transfers {
+    /// Stops the one that is on its way; false where there is none, or it was stopped before.
+    pub fn stop(&self) -> bool {
+        self.runs.load(Ordering::SeqCst) && !self.stopped.swap(true, Ordering::SeqCst)
+    }
+}
+
+/// The user has stopped it.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+struct Stopped;
+
+fn was_stopped(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Stopped>())
+}
+
+/// Why a file did not arrive.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The server refused it, or cannot be reached.
+    #[error("{}", .0.explain())]
+    Call(#[from] super::answer::CallError),
+    /// The connection broke off.
+    #[error("the connection broke off: {0}")]
+    Broken(io::Error),
+    /// A file of this machine cannot be used.
+    #[error("{path}: {source}")]
+    File {
+        /// Its path.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The user has stopped it.
+    #[error("stopped")]
+    Stopped,
+    /// What came is not what was meant. A whole sentence.
+    #[error("{0}")]
+    Different(String),
+}
+
+impl TransferError {
+    fn file(path: &std::path::Path, source: io::Error) -> TransferError {
+        TransferError::File {
+            path: safe_line(&path.display().to_string()),
+            source,
+        }
+    }
+}
+
+/// How far a file has come.
+#[derive(Debug, Clone)]
+pub struct Progress<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many bytes are there.
+    pub done: u64,
+    /// How many there will be, if that is known.
+    pub total: Option<u64>,
+    /// How many came in a second.
+    pub rate: u64,
+}
+
+impl Progress<'_> {
+    /// Name, bar, percent, size and rate in one line.
+    pub fn line(&self) -> String {
+        let mut name = safe_line(self.name);
+        if let Some((cut, _)) = name.char_indices().nth(NAME) {
+            let keep = name[..cut].char_indices().nth(NAME - 1);
+            name.truncate(keep.map_or(cut, |(at, _)| at));
+            name.push('…');
+        }
+        let mut line = format!("{name:<NAME$} ");
+        let done = size(self.done);
+        match self.total {
+            Some(total) => {
+                // Of nothing all is there at once.
+                let part = |of: u64| {
+                    let scaled = u128::from(self.done.min(total)) * u128::from(of);
+                    let part = scaled.checked_div(u128::from(total));
+                    part.map_or(of, |part| u64::try_from(part).unwrap_or(of))
+                };
+                let full = part(BAR);
+                let bar = (0..BAR).map(|at| if at < full { '#' } else { '-' });
+                line.push('[');
+                line.extend(bar);
+                let _ = write!(line, "] {:>3}%  {done} of {}", part(100), size(total));
+            }
+            None => line.push_str(&done),
+        }
+        let _ = write!(line, "  {}/s", size(self.rate));
+        line
+    }
+}
+
+/// Counts what has come, and shows it.
+struct Meter<'a> {
+    transfers: &'a Transfers,
+    output: &'a Arc<dyn Output>,
+    name: &'a str,
+    begun: Instant,
+    /// What was there at the beginning already.
+    before: u64,
+    done: u64,
+    total: Option<u64>,
+    drawn: Option<Instant>,
+}
+
+impl<'a> Meter<'a> {
+    fn new(
+        transfers: &'a Transfers,
+        output: &'a Arc<dyn Output>,
+        name: &'a str,
+        total: Option<u64>,
+    ) -> Meter<'a> {
+        transfers.stopped.store(false, Ordering::SeqCst);
+        transfers.runs.store(true, Ordering::SeqCst);
+        Meter {
+            transfers,
+            output,
+            name,
+            begun: Instant::now(),
+            before: 0,
+            done: 0,
+            total,
+            drawn: None,
+        }
+    }
+
+    /// Begins with so much of it.
+    fn begin(&mut self, before: u64, total: Option<u64>) {
+        (self.before, self.done) = (before, before);
+        self.total = total;
+    }
+
+    /// Fails where the user has stopped it.
+    fn go_on(&self) -> io::Result<()> {
+        match self.transfers.stopped.load(Ordering::SeqCst) {
+            true => Err(io::Error::other(Stopped)),
+            false => Ok(()),
+        }
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.done += bytes as u64;
+        let is_whole = self.total == Some(self.done);
+        if !is_whole && self.drawn.is_some_and(|drawn| drawn.elapsed() < DRAW) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let millis = self.begun.elapsed().as_millis().max(1);
+        let rate = u128::from(self.done - self.before) * 1000 / millis;
+        self.output.progress(Some(&Progress {
+            name: self.name,
+            done: self.done,
+            total: self.total,
+            rate: u64::try_from(rate).unwrap_or(u64::MAX),
+        }));
+    }
+}
+
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        self.transfers.runs.store(false, Ordering::SeqCst);
+        self.output.progress(None);
+    }
+}
+
+/// The digits of a SHA-256.
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A path as the user wrote it, with `~/` for the home folder as shells have it.
+fn user_path(written: &str) -> PathBuf {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
+    let below = match written {
+        "~" => Some(""),
+        other => other.strip_prefix("~/"),
+    };
+    match below.zip(home()) {
+        Some((below, home)) => PathBuf::from(home).join(below),
+        None => PathBuf::from(written),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_one_line_of_a_harmless_name_a_bar_and_numbers() {
+        let mut progress = Progress {
+            name: "cat.png",
+            done: 1 << 20,
+            total: Some(4 << 20),
+            rate: 700 << 10,
+        };
+        assert_eq!(
+            progress.line(),
+            "cat.png              [#####---------------]  25%  1 MiB of 4 MiB  700 KiB/s"
+        );
+        progress.name = "a\u{1b}[2J\nname that is long";
+        assert!(progress.line().starts_with("a\\u{1b}[2J\\nname th… ["));
+        progress.total = None;
+        assert!(
+            progress.line().ends_with("… 1 MiB  700 KiB/s"),
+            "{}",
+            progress.line()
+        );
+        (progress.done, progress.total) = (0, Some(0));
+        assert!(progress.line().contains("[####################] 100%"));
+    }
+
+    #[test]
+    fn a_transfer_is_stopped_once_and_only_while_it_runs() {
+        let transfers = Transfers::default();
+        assert!(!transfers.stop());
+        let output: Arc<dyn Output> = Arc::new(super::super::fake::Record::default());
+        let meter = Meter::new(&transfers, &output, "x", None);
+        assert!(meter.go_on().is_ok());
+        assert!(transfers.stop());
+        assert!(!transfers.stop());
+        assert!(was_stopped(&meter.go_on().unwrap_err()));
+        drop(meter);
+        assert!(Meter::new(&transfers, &output, "y", None).go_on().is_ok());
+        assert!(!transfers.stop());
+    }
+
+    #[test]
+    fn a_digest_is_written_in_hexadecimal_digits() {
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
+    }
+}

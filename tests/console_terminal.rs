@@ -1,0 +1,162 @@
+//! The console client on a terminal: what is drawn, and what Ctrl-C does.
+
+#![cfg(unix)]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::pty::{Winsize, openpty};
+use veche::testing::{Folder, Server, binary, features, wait_until};
+
+/// A client on a pseudo-terminal of 100 columns.
+struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Mutex<Vec<u8>>>,
+    home: Folder,
+}
+
+impl Terminal {
+    fn start(server: &Server, name: &str) -> Self {
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let Ok(pair) = openpty(&size, None) else {
+            unreachable!("the system has pseudo-terminals")
+        };
+        let tty = |fd: &std::os::fd::OwnedFd| {
+            let Ok(copy) = fd.try_clone() else {
+                unreachable!("a new descriptor can be copied")
+            };
+            copy
+        };
+        let home = Folder::new();
+        let child = Command::new(binary())
+            .args(["chat", name, "--server", &server.url()])
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("XDG_CONFIG_HOME", home.join(".config"))
+            .env("TERM", "xterm")
+            .stdin(Stdio::from(tty(&pair.slave)))
+            .stdout(Stdio::from(tty(&pair.slave)))
+            .stderr(Stdio::from(pair.slave))
+            .spawn();
+        let Ok(child) = child else {
+            unreachable!("the binary starts")
+        };
+        let mut output = File::from(tty(&pair.master));
+        let screen = Arc::new(Mutex::new(Vec::new()));
+        let seen = screen.clone();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // Its end is an error on a pseudo-terminal.
+            while let Ok(length @ 1..) = output.read(&mut piece) {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.extend(&piece[..length]);
+            }
+        });
+        Self {
+            child,
+            keyboard: File::from(pair.master),
+            screen,
+            home,
+        }
+    }
+
+    fn types(&mut self, keys: &str) {
+        let written = self.keyboard.write_all(keys.as_bytes());
+        assert!(written.is_ok(), "{keys}: {written:?}");
+    }
+
+    fn seen(&self) -> String {
+        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&screen).into_owned()
+    }
+
+    /// Waits until this was drawn, and gives all that was.
+    fn sees(&self, text: &str) -> String {
+        wait_until(&format!("{text:?} on the screen"), || {
+            let seen = self.seen();
+            seen.contains(text).then_some(seen)
+        })
+    }
+
+    /// What Ctrl-C sends while no line is edited.
+    fn interrupt(&self) {
+        let sent = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // One that has ended is no fault here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn has(feature: &str) -> bool {
+    features(&binary()).iter().any(|known| known == feature)
+}
+
+#[test]
+fn the_prompt_names_the_chat_that_plain_lines_go_to() {
+    if !has("rooms") {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let mut ann = Terminal::start(&server, "ann");
+    ann.sees("common> ");
+    ann.types("/room The Garden\r");
+    ann.sees("[The Garden]> ");
+    ann.types("/to comm\t\r");
+    ann.sees("plain lines go to common from now on");
+    ann.types("/to the g\t\r");
+    ann.sees("plain lines go to [The Garden] from now on");
+    ann.types("/lea\t\r");
+    ann.sees("you left \"The Garden\"");
+    ann.types("/quit\r");
+    let ended = wait_until("the client to end", || ann.child.try_wait().ok().flatten());
+    assert!(ended.success());
+}
+
+#[test]
+fn an_upload_shows_its_bar_and_ctrl_c_stops_it_and_not_the_client() {
+    if !has("files") {
+        return;
+    }
+    let server = Server::only("files", "max_size = \"1GiB\"");
+    let bob = server.connect("bob");
+    let mut ann = Terminal::start(&server, "ann");
+    // With its answer all that is asked for at the start has come, too.
+    ann.types("/me\r");
+    ann.sees("you are ann; plain lines go to common");
+    let film = File::create(ann.home.join("film.mkv")).and_then(|film| film.set_len(64 << 20));
+    assert!(film.is_ok(), "{film:?}");
+    // A server that does not read holds the upload up, so that it is there to be stopped.
+    server.terminate("STOP");
+    ann.types("/file film.mkv look\r");
+    let seen = ann.sees("film.mkv             [");
+    assert!(seen.contains("%  "), "{seen}");
+    ann.interrupt();
+    server.terminate("CONT");
+    ann.sees("! film.mkv is not sent: stopped");
+    ann.types("still here\r");
+    wait_until("what is said after it", || {
+        (bob.texts("common") == ["still here"]).then_some(())
+    });
+    ann.types("/file film.mkv look\r");
+    ann.sees("100%  64 MiB of 64 MiB");
+    wait_until("the film", || {
+        let last = bob.messages("common").pop()?;
+        (last["file"]["name"] == "film.mkv").then_some(())
+    });
+}
