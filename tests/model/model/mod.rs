@@ -184,16 +184,29 @@ impl Model {
         self.told.push((to, what));
     }
 
-    /// Messages that were handed over in the answer before are delivered now.
+    /// Messages that were handed over in the answer before are delivered now, and both sides are
+    /// told when they end.
     pub fn deliver(&mut self) {
+        let mut delivered: BTreeMap<(ChatIx, UserIx), BTreeMap<Moment, Ms>> = BTreeMap::new();
         for moment in std::mem::take(&mut self.handed) {
             let Some(message) = self.messages.get_mut(&moment) else {
                 continue;
             };
-            if let Some(fuse) = message.fuse.take() {
+            if let (Some(to), Some(fuse)) = (message.to, message.fuse.take()) {
                 let ends = self.now + fuse;
-                message.ends = Some(message.ends.map_or(ends, |known| known.min(ends)));
+                let ends = message.ends.map_or(ends, |known| known.min(ends));
+                message.ends = Some(ends);
+                let of = delivered.entry((message.chat, to)).or_default();
+                of.insert(moment, ends);
             }
+        }
+        for ((chat, to), messages) in delivered {
+            let shown = messages.into_iter();
+            let shown =
+                shown.map(|(moment, ends)| json!({"id": self.id(moment), "expires": time(ends)}));
+            let data =
+                json!({"to": self.spell(chat, Some(to)), "messages": shown.collect::<Vec<_>>()});
+            self.tell(self.members(chat), Told::Plain("delivered", data));
         }
     }
 
