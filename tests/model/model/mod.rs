@@ -2,12 +2,13 @@
 //!
 //! It is told what the server chose (ids, tokens, codes), and says all the rest.
 //!
-//! - `call.rs`: the calls, and what one is answered.
+//! - `call.rs`: the calls; `answer.rs`: what one is answered.
 //! - `people.rs`: users, clients, who asked when.
 //! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
 //! - `rooms.rs`, `complaints.rs`, `schedule.rs`, `files.rs`: the features with rules of their own.
 //! - `views.rs`: what a user sees; `events.rs`: what they are told.
 
+pub mod answer;
 pub mod call;
 mod complaints;
 pub mod events;
@@ -23,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use veche::prelude::Time;
 
-pub use call::{Keyed, Outcome};
+pub use answer::{Keyed, Outcome};
 pub use events::Told;
 pub use people::User;
 pub use rooms::Room;
