@@ -15,7 +15,8 @@
 //! Each complaint is a warning, which counts for `decay`. The one that makes `warnings` of them
 //! bans the accused for `ban` instead: no post of theirs passes, whatever makes it, and reading
 //! goes on. The warnings are zero then. One complains about another once, until the accused's
-//! next ban ends. The accused gets `warned`, `banned` and `unbanned`, and is never told by whom.
+//! next ban ends. The accused gets `warned`, `warning_ended`, `banned` and `unbanned`, and is never
+//! told by whom.
 
 #[path = "complaints/state.rs"]
 mod state;
@@ -137,7 +138,7 @@ impl Feature for Complaints {
                 case.ban = Some(Ban { until, reasons });
             }),
             Fact::Unbanned { user, .. } => cases.change(user, |case| *case = Case::default()),
-            Fact::Decayed { user } => cases.change(user, |case| {
+            Fact::Decayed { user, .. } => cases.change(user, |case| {
                 case.warnings.retain(|warning| warning.counts(stamp.at));
             }),
         }
@@ -162,7 +163,13 @@ impl Feature for Complaints {
                 let case = OwnCase::new(0, *limit, None);
                 Some(Event::new("unbanned", json!(case)))
             }
-            Fact::Reason {} | Fact::Decayed { .. } => None,
+            Fact::Decayed {
+                warnings, limit, ..
+            } => {
+                let case = OwnCase::new(*warnings, *limit, None);
+                Some(Event::new("warning_ended", json!(case)))
+            }
+            Fact::Reason {} => None,
         }
     }
 
@@ -177,15 +184,20 @@ impl Feature for Complaints {
             let Some(case) = cases.users.get(user) else {
                 continue;
             };
+            let limit = self.settings.warnings;
             let reasons = match &case.ban {
                 Some(ban) => {
-                    let limit = self.settings.warnings;
                     let unbanned = Entry::<Self>::new(Fact::Unbanned { user: *user, limit });
                     tx.record(unbanned.tell(vec![*user]))?;
                     ban.reasons.clone()
                 }
                 None => {
-                    tx.record(Entry::<Self>::new(Fact::Decayed { user: *user }))?;
+                    let decayed = Fact::Decayed {
+                        user: *user,
+                        warnings: cases.warnings(*user, now),
+                        limit,
+                    };
+                    tx.record(Entry::<Self>::new(decayed).tell(vec![*user]))?;
                     let decayed = case.warnings.iter().filter(|warning| !warning.counts(now));
                     decayed.filter_map(|warning| warning.reason).collect()
                 }
@@ -369,6 +381,17 @@ mod tests {
         apply(cases, at, Some(by), fact);
     }
 
+    fn decay(cases: &mut Cases, at: i64) {
+        let warnings = cases.warnings(BOB, Time(at));
+        let (user, limit) = (BOB, 3);
+        let fact = Fact::Decayed {
+            user,
+            warnings,
+            limit,
+        };
+        apply(cases, at, None, fact);
+    }
+
     fn unban(cases: &mut Cases, at: i64) {
         let (user, limit) = (BOB, 3);
         apply(cases, at, None, Fact::Unbanned { user, limit });
@@ -408,7 +431,7 @@ mod tests {
         warn(&mut cases, 1, 1, 10);
         assert_eq!(refusal(&cases, 1).as_deref(), Some("already_complained"));
         assert_eq!(refusal(&cases, 3), None);
-        apply(&mut cases, 10, None, Fact::Decayed { user: BOB });
+        decay(&mut cases, 10);
         assert_eq!(refusal(&cases, 1).as_deref(), Some("already_complained"));
         ban(&mut cases, 20, 3, 100);
         assert_eq!(refusal(&cases, 1).as_deref(), Some("already_complained"));
@@ -425,7 +448,7 @@ mod tests {
         // Made under a shorter decay than the one before it.
         warn(&mut cases, 2, 3, 50);
         assert_eq!(cases.ends.first(), Some(&(Time(50), BOB)));
-        apply(&mut cases, 60, None, Fact::Decayed { user: BOB });
+        decay(&mut cases, 60);
         assert_eq!(cases.ends.iter().collect::<Vec<_>>(), [&(Time(500), BOB)]);
         assert_eq!(cases.warnings(BOB, Time(60)), 1);
     }
@@ -448,7 +471,7 @@ mod tests {
         unban(&mut cases, 50);
         assert_eq!(cases, Cases::default());
         warn(&mut cases, 60, 1, 100);
-        apply(&mut cases, 100, None, Fact::Decayed { user: BOB });
+        decay(&mut cases, 100);
         assert!(cases.ends.is_empty());
         assert!(cases.users[&BOB].warnings.is_empty());
     }

@@ -27,11 +27,15 @@
 mod name;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use veche::prelude::*;
 
 /// Uploads forgotten in one go.
 const AT_ONCE: usize = 100;
+
+/// Uploads of one user under way at once.
+const UNDER_WAY: usize = 64;
 
 /// The longest media type that is kept.
 const KIND: usize = 127;
@@ -55,8 +59,9 @@ settings! {
 }
 
 fn is_folder(dir: &str) -> Result<(), String> {
-    if dir.trim().is_empty() {
-        return Err("must name a folder, such as \"files\"".to_owned());
+    // None of ".", ".." and "/" has one.
+    if std::path::Path::new(dir.trim()).file_name().is_none() {
+        return Err("must name a folder of its own, such as \"files\"".to_owned());
     }
     Ok(())
 }
@@ -64,6 +69,26 @@ fn is_folder(dir: &str) -> Result<(), String> {
 /// Files in messages.
 pub struct Files {
     settings: Settings,
+    /// How many uploads of each user are under way.
+    under_way: Mutex<BTreeMap<UserId, usize>>,
+}
+
+/// An upload that is under way.
+struct UnderWay<'a> {
+    files: &'a Files,
+    user: UserId,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut all = self.files.under_way();
+        let left = all.get(&self.user).map_or(0, |count| count - 1);
+        if left == 0 {
+            all.remove(&self.user);
+        } else {
+            all.insert(self.user, left);
+        }
+    }
 }
 
 feature!(Files);
@@ -181,7 +206,10 @@ impl Feature for Files {
     type Fact = Fact;
 
     fn new(settings: Settings) -> Result<Self, String> {
-        Ok(Self { settings })
+        Ok(Self {
+            settings,
+            under_way: Mutex::default(),
+        })
     }
 
     fn objects(&self) -> Option<&str> {
@@ -248,9 +276,10 @@ impl Files {
     async fn receive(ask: Ask<Self>, query: Named, upload: Upload) -> Result<Answer, Problem> {
         let files = ask.feature()?;
         // Who may not upload is told before they have sent it all.
-        let judge = std::sync::Arc::clone(&files);
+        let judge = Arc::clone(&files);
         ask.judge(move |tx, call| judge.may_upload(tx, call.user, "").map(drop))
             .await?;
+        let _under_way = files.begin(ask.call.user)?;
         let mut reader = upload.open(files.settings.max_size.bytes()).await?;
         let mut object = ask.new_object().await?;
         while let Some(piece) = reader.chunk().await? {
@@ -270,6 +299,25 @@ impl Files {
             feature.keep(tx, call, object, &about)
         })
         .await
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<UserId, usize>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Each upload takes a connection and a buffer, which others need, too.
+    fn begin(&self, user: UserId) -> Result<UnderWay<'_>, Problem> {
+        let mut all = self.under_way();
+        let count = all.entry(user).or_default();
+        if *count >= UNDER_WAY {
+            let detail = format!("{UNDER_WAY} uploads may be under way at once");
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_uploads", detail);
+            return Err(problem.retry_after(1));
+        }
+        *count += 1;
+        Ok(UnderWay { files: self, user })
     }
 
     /// Whether a user may upload now, by every feature's word.
@@ -327,7 +375,14 @@ impl Files {
         if row.author != Some(draft.from) && !tx.sees_holder(row.id, draft.from)? {
             return Err(no_file());
         }
-        let verdict = Verdict::pass().holds(row.id).says_enough();
+        let verdict = Verdict::pass()
+            .says_enough()
+            .shows("file", json!(File::of(&row)));
+        // To plan keeps nobody else's file from ending.
+        if draft.purpose == Purpose::PostLater && row.author != Some(draft.from) {
+            return Ok(verdict);
+        }
+        let verdict = verdict.holds(row.id);
         Ok(if state.waiting.contains_key(&row.id) {
             verdict.rider(Fact::Held { row: row.id })
         } else {
@@ -343,7 +398,8 @@ impl Files {
             return Err(no_file());
         }
         let file = File::of(&row).ok_or_else(no_file)?;
-        let answer = ask.serve(id, &format!("\"{}\"", file.sha256), file.size)?;
+        let etag = format!("\"{}\"", file.sha256);
+        let answer = ask.serve(id, &etag, file.size).await?;
         Ok(answer
             .header("content-type", &file.kind)
             .header("content-disposition", &name::disposition(&file.name))

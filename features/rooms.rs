@@ -301,7 +301,7 @@ impl Rooms {
             return Err(Problem::new(StatusCode::CONFLICT, "is_owner", detail));
         }
         let void = room.invited_by(user);
-        let had_links = room.links.values().any(|link| link.by == user);
+        let loses = !void.is_empty() || room.links.values().any(|link| link.by == user);
         let fact = Fact::Left {
             chat,
             user,
@@ -311,9 +311,10 @@ impl Rooms {
         tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
         tx.leave::<Self>(chat, user)?;
         self.void(tx, chat, void, Vec::new())?;
-        if had_links {
+        if loses {
+            // The room's invitations and links are fewer now.
             let to = call.user;
-            tx.record(told(Fact::Told(Told::Links { chat, to }), vec![to]))?;
+            tx.record(told(Fact::Told(Told::Room { chat, to }), vec![to]))?;
         }
         Ok(Answer::no_content())
     }
@@ -355,7 +356,8 @@ impl Rooms {
             }
             None if is_owner => {
                 let invited = room.invites.keys().copied().collect();
-                let asked = room.requests.keys().copied().collect();
+                let asked = room.requests.iter();
+                let asked = asked.map(|(user, request)| (*user, request.at)).collect();
                 self.void(tx, chat, invited, asked)?;
             }
             None => {}
@@ -382,6 +384,13 @@ impl Rooms {
         tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
         let whole = Fact::Told(Told::Room { chat, to: user });
         tx.record(told(whole, vec![user]))?;
+        let room = tx.state::<Self>().room(chat);
+        if let Some(request) = room.and_then(|room| room.requests.get(&user)) {
+            let title = tx.title(chat).unwrap_or_default().to_owned();
+            let asked = request.at;
+            let approved = Fact::Told(Told::Approved { title, asked });
+            tx.record(told(approved, vec![user]))?;
+        }
         Ok(())
     }
 
@@ -391,7 +400,7 @@ impl Rooms {
         tx: &mut Tx<'_>,
         chat: ChatId,
         invited: Vec<UserId>,
-        asked: Vec<UserId>,
+        asked: Vec<(UserId, Time)>,
     ) -> Result<(), Problem> {
         let title = tx.title(chat).unwrap_or_default().to_owned();
         if !invited.is_empty() {
@@ -399,8 +408,10 @@ impl Rooms {
             let title = title.clone();
             tx.record(told(Fact::Told(Told::Void { room, title }), invited))?;
         }
-        if !asked.is_empty() {
-            tx.record(told(Fact::Told(Told::Refused { title }), asked))?;
+        for (user, asked) in asked {
+            let title = title.clone();
+            let refused = Fact::Told(Told::Refused { title, asked });
+            tx.record(told(refused, vec![user]))?;
         }
         Ok(())
     }

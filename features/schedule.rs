@@ -84,6 +84,9 @@ struct Words {
     text: String,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     more: Map<String, Value>,
+    /// How the latter is shown.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    shown: Map<String, Value>,
 }
 
 impl Words {
@@ -190,7 +193,10 @@ impl Feature for Schedule {
     }
 
     fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
-        let words = Words::of(telling.text);
+        let mut words = Words::of(telling.text);
+        if let Some(words) = &mut words {
+            words.shown = telling.read_by_checks(&words.shown);
+        }
         Some(match fact {
             Fact::Made(plan) => {
                 let made = plan.shown(&Standing::Waiting, words);
@@ -249,13 +255,15 @@ impl Schedule {
     fn make(&self, tx: &mut Tx<'_>, call: &Call, new: &NewScheduled) -> Result<Answer, Problem> {
         let to = tx.address("to", &new.to, call.user)?;
         let at = self.when(tx.now(), new.at.as_deref(), new.delay)?;
-        let words = Words {
+        let mut words = Words {
             text: new.text.clone(),
             more: tx.read_by_checks(&new.more),
+            shown: Map::new(),
         };
         let mut draft = Draft::message(call.user, to, &words.text).with(&words.more);
         draft.purpose = Purpose::PostLater;
         let mut passed = tx.check(&draft)?;
+        words.shown = passed.shown();
         self.has_room(tx, call.user)?;
         let to = match to {
             Address::Chat(chat) => tx.spell(chat, None),
@@ -373,8 +381,16 @@ impl Schedule {
                     Err(problem) => Err(problem),
                 };
             }
-            if let Some(kept) = ask.row(row).await? {
-                return Ok(Some((item, Words::of(kept.text.as_deref()))));
+            let kept = match item.standing {
+                Standing::Failed { copy, .. } => copy,
+                _ => row,
+            };
+            if let Some(kept) = ask.row(kept).await? {
+                let mut words = Words::of(kept.text.as_deref());
+                if let Some(words) = &mut words {
+                    words.shown = ask.read_by_checks(&words.shown);
+                }
+                return Ok(Some((item, words)));
             }
             let newer = ask.view(|view| view.state::<Self>().items.get(&row).cloned());
             match newer.await? {
@@ -413,6 +429,8 @@ impl Schedule {
                 };
                 let failed = Entry::<Self>::new(failed).tell(vec![by]);
                 tx.record(failed.kept().text(&json!(words).to_string()))?;
+                // With it goes what it held: it is not sent again.
+                tx.erase::<Self>(vec![row])?;
             }
         }
         let Some(done) = state.users.get(&by).map(|queues| &queues.done) else {
@@ -470,7 +488,7 @@ impl Schedule {
 impl Plan {
     fn shown<'a>(&'a self, standing: &'a Standing, words: Option<Words>) -> Scheduled<'a> {
         let (text, more) = match words {
-            Some(words) => (Some(words.text), words.more),
+            Some(words) => (Some(words.text), words.shown),
             None => (None, Map::new()),
         };
         let (state, message, why) = match standing {

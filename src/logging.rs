@@ -9,6 +9,8 @@ pub(crate) fn start(format: Format) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line that can't be written is lost; to say so on the same stream would be a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         Format::Text => lines

@@ -26,7 +26,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use crate::bus::{Health, internal};
+use crate::bus::{Health, fault, internal};
 use crate::http::{Chunk, Problem, Source};
 use crate::log::reader::Reader;
 use crate::log::{AppendError, Log, LogError};
@@ -210,6 +210,19 @@ impl Store {
         }
     }
 
+    /// Whether an object is there, and as long as it was: else 500, and a line in the log.
+    pub(crate) async fn expect(&self, id: Uuid, size: u64) -> Result<(), Problem> {
+        let _turn = self.turn().await?;
+        match self.objects.head(&name(id)).await {
+            Ok(found) if found.size == size => Ok(()),
+            Ok(found) => {
+                let wrong = format!("object {id} has {} bytes instead of {size}", found.size);
+                Err(fault("reading an object", &wrong))
+            }
+            Err(error) => Err(internal("reading an object", &error)),
+        }
+    }
+
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
         let turn = self.turns.acquire().await;
         turn.map_err(|error| internal("storing an object", &error))
@@ -309,7 +322,9 @@ impl Source for Download {
             .get_or_insert_with(|| Box::pin(store.clone().read(id, from..upto)));
         let read = ready!(reading.as_mut().poll(cx));
         self.reading = None;
-        let bytes = read?;
+        let bytes = read.inspect_err(|error| {
+            tracing::error!(%error, object = %self.id, "reading an object");
+        })?;
         self.left.start = upto;
         out.push(Chunk::plain(bytes));
         Poll::Ready(Ok(!self.left.is_empty()))

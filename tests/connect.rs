@@ -393,3 +393,56 @@ fn no_token_and_no_password_lies_in_the_data_folder() {
         }
     }
 }
+
+#[test]
+fn the_welcome_and_the_events_after_its_cursor_leave_no_hole() {
+    const OTHERS: usize = 600;
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let others: Vec<Client> = (0..OTHERS)
+        .map(|number| server.connect(&format!("u{number}")))
+        .collect();
+    let welcomes: Vec<Client> = std::thread::scope(|scope| {
+        let halves = others.chunks(OTHERS / 6).map(|half| {
+            scope.spawn(move || {
+                for other in half {
+                    other.tell("bob", "first");
+                }
+            })
+        });
+        let halves: Vec<_> = halves.collect();
+        let mut welcomes = Vec::new();
+        while halves.iter().any(|half| !half.is_finished()) {
+            welcomes.push(bob.again());
+        }
+        welcomes
+    });
+    for client in welcomes {
+        let chats = client.welcome["chats"].as_array().cloned();
+        let chats = chats.unwrap_or_default();
+        let mut unread: Vec<(String, Value)> = chats
+            .iter()
+            .map(|chat| (chat["chat"].to_string(), chat["unread"].clone()))
+            .collect();
+        let mut cursor = client.welcome["cursor"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        loop {
+            let (events, next) = client.poll(&cursor, "0s");
+            if events.is_empty() {
+                break;
+            }
+            cursor = next;
+            for event in events.iter().filter(|event| event.event == "message") {
+                let from = event.data["from"].as_str().unwrap_or_default();
+                unread.push((format!("\"@{from}\""), json!(1)));
+            }
+        }
+        unread.retain(|(chat, _)| chat != "\"common\"");
+        unread.sort_by(|one, other| one.0.cmp(&other.0));
+        unread.dedup_by(|one, other| one.0 == other.0);
+        assert_eq!(unread.len(), OTHERS, "{}", client.welcome);
+        assert!(unread.iter().all(|(_, unread)| *unread == 1), "{unread:?}");
+    }
+}

@@ -227,6 +227,12 @@ fn a_form_without_a_file_or_with_two_or_without_an_end_is_refused() {
         let reply = request.body(body, &kind).send();
         reply.problem(400, "malformed");
     }
+    let base64 = "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nYQ==\r\n--b--";
+    let base64 = ann
+        .request("POST", "/files")
+        .body(base64, "multipart/form-data; boundary=b");
+    base64.send().problem(415, "unsupported_type");
     let encoded = ann
         .request("POST", "/files")
         .header("Content-Encoding", "gzip");
@@ -248,7 +254,10 @@ fn half(server: &Server, ann: &Client) -> veche::testing::Wire {
     wire.write(vec![b'x'; MAX / 2]);
     wait_until("the upload to be under way", || {
         let paths = stored(server);
-        let begun = paths.iter().any(|path| size(path) > 0);
+        let mut parts = paths
+            .iter()
+            .filter(|path| path.to_string_lossy().contains('#'));
+        let begun = parts.any(|path| size(path) > 0);
         begun.then_some(())
     });
     wire
@@ -538,7 +547,7 @@ fn a_file_can_be_sent_later() {
     let later = |file: &Value, delay: &str| {
         let body = json!({"to": "common", "file": file["id"], "in": delay});
         let made = ann.post("/scheduled", &body).expect(201);
-        assert_eq!((&made["text"], &made["file"]), (&json!(""), &file["id"]));
+        assert_eq!((&made["text"], &made["file"]), (&json!(""), file));
         made
     };
     later(&sent, "2s");
@@ -652,4 +661,149 @@ fn two_servers_do_not_share_a_folder() {
     refused("belong to another history");
     one.restart();
     assert_eq!(get(&ann, &file).text, "a");
+}
+
+#[test]
+fn to_plan_keeps_nobody_elses_file_from_ending() {
+    if !(has("schedule") && has("ttl")) {
+        return;
+    }
+    let server = Server::with("[features.ttl]\nafter = \"1s\"");
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let file = upload(&ann, "a", b"a");
+    send(&ann, "common", &file).expect(201);
+    let mut events = bob.events();
+    let later = json!({"to": "@me", "file": file["id"], "in": "2s"});
+    bob.post("/scheduled", &later).expect(201);
+    events.next("removed");
+    nothing_stored(&server);
+    let failed = events.next("scheduled_failed").data;
+    assert_eq!(failed["reason"], "not_found");
+}
+
+#[test]
+fn what_cannot_be_sent_later_lets_its_file_go() {
+    if !(has("schedule") && has("complaints")) {
+        return;
+    }
+    let server = Server::with("[features.complaints]\nwarnings = 1");
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let file = upload(&ann, "a", b"a");
+    let mut events = ann.events();
+    let later = json!({"to": "common", "file": file["id"], "text": "look", "in": "1s"});
+    ann.post("/scheduled", &later).expect(201);
+    bob.post("/complaints", &json!({"user": "ann"})).expect(201);
+    assert_eq!(events.next("scheduled_failed").data["reason"], "banned");
+    nothing_stored(&server);
+    let list = ann.get("/scheduled").expect(200);
+    assert_eq!(list["scheduled"][0]["text"], "look");
+}
+
+#[test]
+fn where_it_is_off_what_was_to_be_sent_later_shows_no_file_and_says_nothing_without() {
+    if !has("schedule") {
+        return;
+    }
+    let mut server = Server::start();
+    let ann = server.connect("ann");
+    let file = upload(&ann, "a", b"a");
+    let cursor = ann.cursor();
+    for text in ["", "with words"] {
+        let later = json!({"to": "common", "file": file["id"], "text": text, "in": "2s"});
+        ann.post("/scheduled", &later).expect(201);
+    }
+    server.configure("[features.files]\nenabled = false");
+    server.restart();
+    let list = ann.get("/scheduled").expect(200);
+    assert_eq!(list["scheduled"].as_array().map(Vec::len), Some(2));
+    assert!(!list.to_string().contains("file"), "{list}");
+    let mut events = ann.events_after(&cursor);
+    assert_eq!(events.next("scheduled").data.get("file"), None);
+    assert_eq!(events.next("message").data["text"], "with words");
+    let list = ann.get("/scheduled").expect(200);
+    let reasons: Vec<_> = list["scheduled"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| &item["reason"])
+        .collect();
+    assert!(reasons.contains(&&json!("invalid")), "{list}");
+    assert_eq!(ann.texts("common"), ["with words"]);
+}
+
+#[test]
+fn a_file_that_is_lost_is_an_error_in_the_answer_and_in_the_log() {
+    let server = server();
+    let ann = server.connect("ann");
+    let [lost, cut] = ["lost", "cut"].map(|name| upload(&ann, name, b"0123456789"));
+    let place = |file: &Value| {
+        server
+            .data()
+            .join("files")
+            .join(file["id"].as_str().unwrap_or("?"))
+    };
+    assert!(fs::remove_file(place(&lost)).is_ok() && fs::write(place(&cut), "012").is_ok());
+    for file in [&lost, &cut] {
+        get(&ann, file).problem(500, "internal");
+        let id = file["id"].as_str().unwrap_or("?");
+        wait_until("the log to name it", || {
+            server.log().contains(id).then_some(())
+        });
+    }
+}
+
+#[test]
+fn whether_somebody_sees_a_file_is_known_at_once_however_many_messages_hold_it() {
+    let server = server();
+    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| server.connect(name));
+    let file = upload(&ann, "a", b"a");
+    for _ in 0..2_000 {
+        send(&ann, "@bob", &file).expect(201);
+    }
+    let asked = |client: &Client, url: &str, status: u16| {
+        let mut times: Vec<_> = (0..50)
+            .map(|_| {
+                let begun = std::time::Instant::now();
+                assert_eq!(client.get(url).status, status);
+                begun.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        times[25]
+    };
+    let url = file["url"].as_str().unwrap_or_default();
+    let unknown = asked(&eve, "/files/3f1c2a9e-6f0b-4c55-9d0e-4d1c8a7be2f0", 404);
+    let unseen = asked(&eve, url, 404);
+    let seen = asked(&bob, url, 200);
+    println!("unknown {unknown:?}, unseen {unseen:?}, seen {seen:?}");
+    assert!(
+        unseen < unknown * 3 + Duration::from_millis(1),
+        "{unseen:?} after {unknown:?}"
+    );
+}
+
+#[test]
+fn only_so_many_uploads_of_one_user_are_under_way_at_once() {
+    let server = server();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let mut wires = Vec::new();
+    for count in 1..=64 {
+        let mut wire = server.wire();
+        wire.write(format!(
+            "POST /files HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+             Content-Length: 5\r\n\r\nhalf",
+            ann.token
+        ));
+        wires.push(wire);
+        wait_until("the upload to be under way", || {
+            (stored(&server).len() == count).then_some(())
+        });
+    }
+    let refused = raw(&ann, "one more", b"a");
+    refused.problem(429, "too_many_uploads");
+    assert_eq!(refused.retry_after(), Duration::from_secs(1));
+    upload(&bob, "another's", b"a");
+    wires[0].write("!");
+    assert_eq!(wires[0].response().status(), 201);
+    upload(&ann, "one more", b"a");
 }

@@ -38,6 +38,10 @@ pub enum Fact {
     Decayed {
         /// Whose.
         user: UserId,
+        /// How many still count.
+        warnings: u64,
+        /// How many warnings ban them.
+        limit: u64,
     },
 }
 

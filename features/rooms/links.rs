@@ -117,7 +117,8 @@ impl Rooms {
             let until = tx.now().plus(self.settings.cooldown);
             tx.record(told(Fact::Refused { chat, user, until }, vec![call.user]))?;
             let title = tx.title(chat).unwrap_or_default().to_owned();
-            let refused = Fact::Told(Told::Refused { title });
+            let asked = request.at;
+            let refused = Fact::Told(Told::Refused { title, asked });
             tx.record(told(refused, vec![user]))?;
             return Ok(Answer::no_content());
         }

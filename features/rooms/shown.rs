@@ -167,6 +167,10 @@ pub fn new_room<'a>(room: String, title: &'a str, owner: &'a str, all: bool) -> 
     }
 }
 
+/// What an event `refused` is of: somebody may have been invited and have asked.
+const INVITE: &str = "invite";
+const REQUEST: &str = "request";
+
 /// The event of a fact.
 pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
     let view = telling.view;
@@ -177,6 +181,11 @@ pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
         let (room, title, user) = (address(chat), title(chat), view.name(user));
         let data = json!({"room": room, "title": title, "user": user, "at": at});
         Some(Event::new(kind, data))
+    };
+    let refused = |chat: &ChatId, user: UserId, of| {
+        let mut event = of_room("refused", chat, user)?;
+        event.data["of"] = Value::from(of);
+        Some(event)
     };
     match fact {
         Fact::Made { chat, owner } => whole(view, *chat, *owner),
@@ -190,9 +199,8 @@ pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
             };
             Some(Event::new("invited", json!(data)))
         }
-        Fact::Uninvited { chat, user } | Fact::Refused { chat, user, .. } => {
-            of_room("refused", chat, *user)
-        }
+        Fact::Uninvited { chat, user } => refused(chat, *user, INVITE),
+        Fact::Refused { chat, user, .. } => refused(chat, *user, REQUEST),
         Fact::Linked { chat, .. } | Fact::Unlinked { chat, .. } => {
             links_event(view, *chat, telling.by?)
         }
@@ -220,11 +228,18 @@ pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
             let data = json!({"title": title, "state": "pending", "at": at});
             Some(Event::new("join_request", data))
         }
-        Fact::Told(Told::Refused { title }) => {
-            Some(Event::new("refused", json!({"title": title, "at": at})))
+        Fact::Told(Told::Approved { title, asked }) => {
+            let asked = asked.to_string();
+            let data = json!({"title": title, "state": "approved", "asked": asked, "at": at});
+            Some(Event::new("join_request", data))
+        }
+        Fact::Told(Told::Refused { title, asked }) => {
+            let asked = asked.to_string();
+            let data = json!({"title": title, "of": REQUEST, "asked": asked, "at": at});
+            Some(Event::new("refused", data))
         }
         Fact::Told(Told::Void { room, title }) => {
-            let data = json!({"room": room, "title": title, "at": at});
+            let data = json!({"room": room, "title": title, "of": INVITE, "at": at});
             Some(Event::new("refused", data))
         }
     }

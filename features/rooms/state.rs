@@ -112,10 +112,19 @@ pub enum Told {
         /// The room's title, all that an asker sees.
         title: String,
     },
+    /// The asker's request is granted, or needed no more.
+    Approved {
+        /// The room's title.
+        title: String,
+        /// When they asked.
+        asked: Time,
+    },
     /// The asker's request is refused.
     Refused {
         /// The room's title, all that an asker sees.
         title: String,
+        /// When they asked.
+        asked: Time,
     },
     /// Invitations are void.
     Void {

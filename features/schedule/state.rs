@@ -118,7 +118,7 @@ impl Item {
         match self.standing {
             Standing::Waiting => vec![row],
             Standing::Sent { .. } => Vec::new(),
-            Standing::Failed { copy, .. } => vec![row, copy],
+            Standing::Failed { copy, .. } => vec![copy],
         }
     }
 

@@ -101,6 +101,7 @@ pub(crate) struct Passed {
     pub(crate) ends: Option<Time>,
     pub(crate) fuse: Option<Period>,
     pub(crate) holds: Vec<Id>,
+    pub(crate) shown: Map<String, Value>,
 }
 
 /// Gathers the checks' words into one: all headers, the soonest end, and of several refusals the
@@ -149,6 +150,7 @@ impl Judgement {
         self.passed.fuse = soonest(self.passed.fuse, checked.fuse);
         self.passed.holds.extend(checked.holds);
         self.content |= checked.content;
+        self.passed.shown.extend(checked.shown);
         append(&mut self.passed.headers, checked.passed);
         append(&mut self.refused, checked.refused);
     }
@@ -208,6 +210,7 @@ mod tests {
             fuse: None,
             holds: Vec::new(),
             content: false,
+            shown: Map::new(),
             passed: headers("passed"),
             refused: headers("refused"),
         }

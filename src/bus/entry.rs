@@ -1,6 +1,7 @@
 //! A feature's fact, about to be recorded.
 
 use http::HeaderMap;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Passed;
@@ -85,6 +86,11 @@ impl<F: Feature> Entry<F> {
 }
 
 impl PassedDraft {
+    /// How the fields that checks read are shown while the draft waits.
+    pub fn shown(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.0.shown)
+    }
+
     /// The headers that the checks gave the answer.
     pub fn headers(&mut self) -> HeaderMap {
         std::mem::take(&mut self.0.headers)

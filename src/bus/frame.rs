@@ -156,6 +156,7 @@ impl Frames {
             message: record.message(),
             text,
             view,
+            features: &self.features,
         };
         (registration.state.event)(&record.fact, &telling).unwrap_or_else(|error| {
             tracing::error!(%error, pos = record.pos, owner = record.owner, "telling a fact");

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::View;
-use crate::feature::{Feature, Named};
+use crate::feature::{Feature, Features, Named};
 use crate::log::{ChatId, Id, MessageRow, Riders, Row, UserId};
 use crate::time::Time;
 
@@ -39,9 +39,15 @@ pub struct Telling<'a> {
     pub text: Option<&'a str>,
     /// Names and chats.
     pub view: &'a View<'a>,
+    pub(crate) features: &'a Features,
 }
 
 impl Telling<'_> {
+    /// Those of a request's fields that some check reads now: what others are shown of it.
+    pub fn read_by_checks(&self, more: &Map<String, Value>) -> Map<String, Value> {
+        self.features.read(more)
+    }
+
     /// The name of the user whose request it came from.
     pub fn author(&self) -> Option<&str> {
         self.by.and_then(|user| self.view.name(user))

@@ -135,8 +135,8 @@ impl Log for Faulty {
     fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError> {
         self.inner.row_of(object)
     }
-    fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError> {
-        self.inner.holders(row, before, limit)
+    fn is_held_in(&self, row: Id, chats: &[(ChatId, Id)]) -> Result<bool, LogError> {
+        self.inner.is_held_in(row, chats)
     }
     fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError> {
         self.inner.set_store(owner, place)

@@ -17,9 +17,6 @@ use crate::log::{
 };
 use crate::time::Time;
 
-/// Messages that hold a row looked at at once.
-pub(crate) const HOLDERS: usize = 100;
-
 /// What a decision recorded: a record and what lies beside it.
 pub(crate) type Recorded = (Record, Contents);
 
@@ -102,19 +99,8 @@ impl<'a> Tx<'a> {
 
     /// Whether a user sees a message that holds a row.
     pub fn sees_holder(&self, row: Id, user: UserId) -> Result<bool, Problem> {
-        let mut before = Id::MAX;
-        loop {
-            let found = self.log.holders(row, before, HOLDERS);
-            let found = found.map_err(|error| internal("a look-up", &error))?;
-            let Some(last) = found.last().map(|row| row.id) else {
-                return Ok(false);
-            };
-            let state = &self.view.world().chat;
-            if found.iter().any(|row| chat::sees(state, user, row)) {
-                return Ok(true);
-            }
-            before = last;
-        }
+        let held = self.log.is_held_in(row, &self.seen_by(user));
+        held.map_err(|error| internal("a look-up", &error))
     }
 
     /// When the next message ends.
@@ -134,9 +120,7 @@ impl<'a> Tx<'a> {
     /// Those of a request's fields that some check reads, to be kept for a later draft
     /// ([`Draft::with`]).
     pub fn read_by_checks(&self, more: &Map<String, Value>) -> Map<String, Value> {
-        let read = more.iter().filter(|(name, _)| self.features.reads(name));
-        read.map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        self.features.read(more)
     }
 
     /// Has every feature judge a draft. What the checks add must go with the draft's fact:
@@ -367,7 +351,12 @@ impl<'a> Tx<'a> {
             return Ok(chat);
         }
         let pair = [one.min(other), one.max(other)];
-        self.core(&Fact::Opened { pair }, Audience::Nobody)
+        let users = if one == other {
+            vec![one]
+        } else {
+            pair.to_vec()
+        };
+        self.core(&Fact::Opened { pair }, Audience::Users(users))
             .map(ChatId)
     }
 

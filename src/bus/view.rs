@@ -118,6 +118,16 @@ impl<'a> View<'a> {
         chat::spell(&self.world.chat, chat, addressee)
     }
 
+    /// The chats that a user sees, in order of their ids, each with the id beyond which they see
+    /// its messages.
+    pub(crate) fn seen_by(&self, user: UserId) -> Vec<(ChatId, Id)> {
+        let state = &self.world.chat;
+        let chats = state.chats_of(user).into_iter();
+        let mut seen: Vec<_> = chats.map(|chat| (chat, state.floor(chat, user))).collect();
+        seen.sort_unstable();
+        seen
+    }
+
     /// The feature's own state.
     pub fn state<F: Feature>(&self) -> &'a F::State {
         self.world.state::<F>()

@@ -31,8 +31,8 @@ const BATCH: usize = 512;
 /// How long a client's being seen waits to be written.
 const SEEN_EVERY: Period = Period::secs(60);
 
-/// The longest sleep: a clock that is set shows by then.
-const NAP: Duration = Duration::from_secs(20);
+/// The longest sleep: a clock that is set, as after a suspend, shows by then.
+const NAP: Duration = Duration::from_secs(1);
 
 /// How soon a full storage, or a feature whose work failed, is tried again.
 const RETRY: Period = Period::secs(1);

@@ -14,7 +14,7 @@ use super::{Fact, Name, password, status};
 use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
-use crate::log::{Audience, UserId};
+use crate::log::{Audience, ChatId, UserId};
 use crate::server::{Core, json_body, respond};
 
 /// The most characters kept of what a client says it is.
@@ -97,7 +97,7 @@ async fn connect_as(
                         name,
                         password: password.clone(),
                     };
-                    UserId(tx.core(&fact, Audience::Nobody)?)
+                    UserId(tx.core(&fact, Audience::Chat(ChatId::COMMON))?)
                 }
             };
             let (token, agent) = (token_hash.clone(), agent.clone());
@@ -116,7 +116,7 @@ async fn connect_as(
             Ok(answer) => {
                 let user = answer.body.as_ref().and_then(serde_json::Value::as_u64);
                 let user = UserId(user.unwrap_or_default());
-                let overview = status::overview(&core, user, true).await?;
+                let overview = status::welcome(&core, user).await?;
                 let name = core.bus.peek(|view| view.name(user).map(str::to_owned));
                 tracing::info!(user = name, %client, is_new, "connected");
                 let body = json!({

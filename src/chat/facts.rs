@@ -154,7 +154,11 @@ pub struct Handed {
 pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
     let mut changes = own_changes(record)?;
     if !record.holds.is_empty() {
-        changes.push(Change::Hold(record.holds.clone()));
+        let chat = changes.iter().find_map(|change| match change {
+            Change::Message { chat, .. } => Some(*chat),
+            _ => None,
+        });
+        changes.push(Change::Hold(record.holds.clone(), chat));
     }
     Ok(changes)
 }

@@ -22,7 +22,7 @@ pub(super) struct Overview {
     pub(super) history: Vec<Value>,
     /// Messages that are delivered with it.
     pub(super) delivers: Vec<Id>,
-    /// The position that it was read at.
+    /// A position up to which nothing is missing.
     pub(super) pos: Pos,
 }
 
@@ -40,19 +40,34 @@ struct Outline {
 /// What the store has of a chat.
 type Contents = (u64, Option<MessageRow>);
 
-/// A user's chats; with `history`, the common chat's last messages too.
-pub(super) async fn overview(
-    core: &Core,
-    user: UserId,
-    history: bool,
-) -> Result<Overview, Problem> {
-    let outlines = outlines(core, user).await?;
+/// How often all is read again to be of one position.
+const TRIES: usize = 10;
+
+/// A user's chats and the common chat's last messages, where events go on from [`Overview::pos`].
+pub(super) async fn welcome(core: &Core, user: UserId) -> Result<Overview, Problem> {
+    for _ in 0..TRIES {
+        let (overview, exact) = overview(core, user, true).await?;
+        if exact {
+            return Ok(overview);
+        }
+    }
+    // Something was written each time. Then the earlier position is the right one: what is told
+    // after it may be here already, but nothing is missed.
+    overview(core, user, true)
+        .await
+        .map(|(overview, _)| overview)
+}
+
+/// A user's chats; with `history`, the common chat's last messages too. Says whether all of it
+/// is of one position: the world is looked at first, and the store a moment later.
+async fn overview(core: &Core, user: UserId, history: bool) -> Result<(Overview, bool), Problem> {
+    let (outlines, pos) = outlines(core, user).await?;
     let wanted: Vec<_> = outlines
         .iter()
         .map(|o| (o.chat, o.mark, o.floor, o.last))
         .collect();
     let count = if history { core.config.chat.history } else { 0 };
-    let (pos, contents, rows) = core
+    let (last, contents, rows) = core
         .reader
         .read(move |reading| {
             let mut contents: Vec<Contents> = Vec::with_capacity(wanted.len());
@@ -95,10 +110,11 @@ pub(super) async fn overview(
         json.extend(outline.parts);
         overview.chats.push(Value::Object(json));
     }
-    Ok(overview)
+    Ok((overview, last == pos))
 }
 
-async fn outlines(core: &Core, user: UserId) -> Result<Vec<Outline>, Problem> {
+/// A user's chats as the world has them, and its position.
+async fn outlines(core: &Core, user: UserId) -> Result<(Vec<Outline>, Pos), Problem> {
     // Taken first: the hub's lock is never asked for under the world's.
     let online = core.hub.online();
     core.bus
@@ -141,14 +157,14 @@ async fn outlines(core: &Core, user: UserId) -> Result<Vec<Outline>, Problem> {
                     last: look.last,
                 });
             }
-            outlines
+            (outlines, view.world().pos)
         })
         .await
 }
 
 /// `GET /status`
 pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Problem> {
-    let overview = overview(&core, call.user, false).await?;
+    let (overview, _) = overview(&core, call.user, false).await?;
     let lately = core.bus.seen_lately();
     let user = core
         .bus

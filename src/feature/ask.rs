@@ -7,11 +7,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Call, Feature, Named, decide_on};
-use crate::bus::{Answer, Content, HOLDERS, KeySpec, Tx, View, fault, internal};
-use crate::chat::{self, invalid};
+use crate::bus::{Answer, Content, KeySpec, Tx, View, fault, internal};
+use crate::chat::invalid;
 use crate::http::{Problem, Selected, select};
 use crate::log::{Id, MessageRow, Row, UserId};
 use crate::objects::{NewObject, Object, Store};
@@ -87,25 +88,14 @@ impl<F: Feature> Ask<F> {
 
     /// Whether a user sees a message that holds a row.
     pub async fn sees_holder(&self, row: Id, user: UserId) -> Result<bool, Problem> {
-        let mut before = Id::MAX;
-        loop {
-            let read = self
-                .core
-                .reader
-                .read(move |r| r.holders(row, before, HOLDERS));
-            let found = read.await.map_err(|error| internal(F::NAME, &error))?;
-            let Some(last) = found.last().map(|row| row.id) else {
-                return Ok(false);
-            };
-            let sees = self.view(|view| {
-                let state = &view.world().chat;
-                found.iter().any(|row| chat::sees(state, user, row))
-            });
-            if sees.await? {
-                return Ok(true);
-            }
-            before = last;
-        }
+        let chats = self.view(|view| view.seen_by(user)).await?;
+        let read = self.core.reader.read(move |r| r.is_held_in(row, &chats));
+        read.await.map_err(|error| internal(F::NAME, &error))
+    }
+
+    /// Those of a request's fields that some check reads now: what others are shown of it.
+    pub fn read_by_checks(&self, more: &Map<String, Value>) -> Map<String, Value> {
+        self.core.features.read(more)
     }
 
     /// Has the writer judge something, as it is now: nothing is recorded. A repeat under an
@@ -172,8 +162,10 @@ impl<F: Feature> Ask<F> {
 
     /// An object as this request asks for it: all of it, a range (206), or none (304, 412, 416),
     /// by RFC 9110, sections 13 and 14. `etag` is the strong one, quotes included.
-    pub fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
+    pub async fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
         let parts = &self.parts;
+        // An answer that has begun can't say any more that the object is not as it was.
+        self.store()?.expect(object, size).await?;
         let content = |range| {
             Ok::<_, Problem>(Content {
                 store: self.store()?.clone(),

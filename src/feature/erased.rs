@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use super::{Feature, Named, Owner, Registration, registry};
 use crate::bus::{Draft, Event, Fields, Stamp, Subject, Telling, Tx, View, World};
@@ -57,6 +58,7 @@ pub(crate) struct Checked {
     pub(crate) fuse: Option<Period>,
     pub(crate) holds: Vec<Id>,
     pub(crate) content: bool,
+    pub(crate) shown: Map<String, Value>,
     pub(crate) passed: HeaderMap,
     pub(crate) refused: HeaderMap,
 }
@@ -102,6 +104,7 @@ impl<F: Feature> Erased for Adapter<F> {
             fuse: verdict.fuse,
             holds: verdict.holds,
             content: verdict.content,
+            shown: verdict.shown,
             passed: verdict.passed,
             refused: verdict.refused,
         };
@@ -169,9 +172,13 @@ impl Features {
         self.on.keys().copied().collect()
     }
 
-    /// Whether a check reads a field of what is posted.
-    pub(crate) fn reads(&self, field: &str) -> bool {
-        self.draft_fields.contains(field)
+    /// Those of a request's fields that some check reads.
+    pub(crate) fn read(&self, more: &Map<String, Value>) -> Map<String, Value> {
+        let read = more
+            .iter()
+            .filter(|(name, _)| self.draft_fields.contains(name.as_str()));
+        read.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Whether a feature is on.

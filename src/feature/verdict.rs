@@ -1,6 +1,7 @@
 //! What a check says of a draft.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
 
 use crate::http::Problem;
 use crate::log::Id;
@@ -15,6 +16,7 @@ pub struct Verdict<Fact> {
     pub(crate) fuse: Option<Period>,
     pub(crate) holds: Vec<Id>,
     pub(crate) content: bool,
+    pub(crate) shown: Map<String, Value>,
     pub(crate) passed: HeaderMap,
     pub(crate) refused: HeaderMap,
 }
@@ -29,6 +31,7 @@ impl<Fact> Verdict<Fact> {
             fuse: None,
             holds: Vec::new(),
             content: false,
+            shown: Map::new(),
             passed: HeaderMap::new(),
             refused: HeaderMap::new(),
         }
@@ -76,6 +79,14 @@ impl<Fact> Verdict<Fact> {
     #[must_use]
     pub fn says_enough(mut self) -> Self {
         self.content = true;
+        self
+    }
+
+    /// Says how a field that the check reads ([`Draft::field`](crate::bus::Draft::field)) is shown
+    /// while the draft waits to become a message.
+    #[must_use]
+    pub fn shows(mut self, field: &str, value: Value) -> Self {
+        self.shown.insert(field.to_owned(), value);
         self
     }
 

@@ -20,7 +20,9 @@ use super::{Limits, Problem, Service};
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
 /// while bytes wait in it is reset, and a reset can take the answer away that the client has not
 /// read yet (RFC 9112, section 9.6).
-const LINGER: (usize, Duration) = (32 * 1024 * 1024, Duration::from_secs(5));
+/// Where a body was left unread its client may still be sending, and gets more of both.
+const LINGER: (usize, Duration) = (256 * 1024, Duration::from_secs(1));
+const LINGER_IN_BODY: (usize, Duration) = (32 * 1024 * 1024, Duration::from_secs(5));
 
 /// Room for one reading of a head.
 const ROOM: usize = 8 * 1024;
@@ -139,9 +141,13 @@ pub(super) async fn refuse(problem: Problem, output: &mut Output, input: Input) 
 }
 
 /// Closes in order: says that nothing more comes, then reads away what still does, briefly.
-pub(super) async fn close(output: &mut Output, reading: Reading) {
+pub(super) async fn close(output: &mut Output, mut reading: Reading) {
     output.finish().await;
-    let (most, patience) = LINGER;
+    let (most, patience) = if reading.is_in_body() {
+        LINGER_IN_BODY
+    } else {
+        LINGER
+    };
     let rest = async {
         if let Some(mut input) = reading.back().await
             && !input.ended

@@ -48,6 +48,15 @@ impl Reading {
         }
     }
 
+    /// Whether a body was not read to its end.
+    pub(super) fn is_in_body(&mut self) -> bool {
+        self.look();
+        match self {
+            Self::Here(incoming) => !incoming.is_done(),
+            Self::Bare(_) | Self::Lent(_) | Self::Lost => false,
+        }
+    }
+
     /// Takes the read side back if the body has been dropped.
     fn look(&mut self) {
         if let Self::Lent(lent) = self {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use multer::{Field, Multipart};
 
 use super::problem::{malformed, too_large};
@@ -51,13 +51,9 @@ impl Upload {
     pub(crate) fn new(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
         let mut kinds = headers.get_all(CONTENT_TYPE).iter();
         let (kind, another) = (kinds.next(), kinds.next());
-        if another.is_some() || headers.contains_key(CONTENT_ENCODING) {
+        if another.is_some() || is_encoded(headers.get(CONTENT_ENCODING), &["identity"]) {
             let detail = "a file has one `Content-Type` and no encoding";
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_type",
-                detail,
-            ));
+            return Err(unsupported(detail));
         }
         let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
         Ok(Self { body, kind })
@@ -129,6 +125,24 @@ impl UploadReader {
     }
 }
 
+/// Whether bytes come otherwise than they are.
+fn is_encoded(field: Option<&HeaderValue>, plain: &[&str]) -> bool {
+    field.is_some_and(|field| {
+        let value = field.as_bytes().trim_ascii();
+        !plain
+            .iter()
+            .any(|plain| value.eq_ignore_ascii_case(plain.as_bytes()))
+    })
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_type",
+        detail,
+    )
+}
+
 fn over(max: u64) -> Problem {
     too_large(format!("a file is at most {max} bytes long")).with("max", max)
 }
@@ -179,6 +193,10 @@ impl Form {
     async fn begin(&mut self, max: u64) -> Result<(Option<String>, Option<String>), Problem> {
         while let Some(mut part) = self.parts.next_field().await.map_err(broken)? {
             if part.name() == Some(PART) {
+                let encoding = part.headers().get("content-transfer-encoding");
+                if is_encoded(encoding, &["binary", "8bit", "7bit"]) {
+                    return Err(unsupported("a file comes as it is, in no encoding"));
+                }
                 let disposition = part.headers().get(CONTENT_DISPOSITION);
                 let name = disposition
                     .and_then(|disposition| extended_name(disposition.to_str().ok()?))

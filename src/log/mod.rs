@@ -164,8 +164,8 @@ pub enum Change {
     Leave(UserId, ChatId),
     /// The fact is a row of its owner, with an object if it has one.
     Row(Beside, Option<Uuid>),
-    /// What the fact makes holds these rows.
-    Hold(Vec<Id>),
+    /// What the fact makes holds these rows, in a chat where it is a message.
+    Hold(Vec<Id>, Option<ChatId>),
     /// These messages are gone, with all that lies beside them.
     Remove(Vec<Id>),
     /// These rows are gone.
@@ -306,9 +306,9 @@ pub trait Log: Send {
     /// The row of an object, the open batch included.
     fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError>;
 
-    /// Up to `limit` messages with an id before `before` that hold a row, newest first, the open
-    /// batch included.
-    fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError>;
+    /// Whether a message of one of these chats, each given with the id that it must be beyond,
+    /// holds a row, the open batch included. They are in order of their ids.
+    fn is_held_in(&self, row: Id, chats: &[(ChatId, Id)]) -> Result<bool, LogError>;
 
     /// Says where the objects of a feature lie, so that they can be deleted without it.
     fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError>;

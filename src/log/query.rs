@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
-use super::{Id, LogError, MessageRow, Pos, Record, Row, Snapshot};
+use super::{ChatId, Id, LogError, MessageRow, Pos, Record, Row, Snapshot};
 use crate::time::Time;
 
 /// A number as SQLite holds it; none of ours is beyond what it can hold, a client's may be.
@@ -91,20 +91,44 @@ pub(super) fn row_of(connection: &Connection, object: Uuid) -> Result<Option<Row
     one(connection, &sql, [object.to_string()], Row::from_sql)
 }
 
-/// Messages that hold a row, newest first.
-pub(super) fn holders(
+/// Whether a message of one of these chats, beyond the id given with it, holds a row. A row may be
+/// held in many chats, and somebody be in many: the shorter way is taken, one look at an index for
+/// each chat.
+pub(super) fn is_held_in(
     connection: &Connection,
     row: Id,
-    before: Id,
-    limit: usize,
-) -> Result<Vec<MessageRow>, LogError> {
-    let sql = format!(
-        "SELECT {} FROM held JOIN messages ON messages.id = held.holder
-         WHERE held.row = ?1 AND messages.id < ?2 ORDER BY messages.id DESC LIMIT ?3",
-        MessageRow::COLUMNS
-    );
-    let bounds = params![int(row), int(before), rows(limit)];
-    many(connection, &sql, bounds, MessageRow::from_sql)
+    chats: &[(ChatId, Id)],
+) -> Result<bool, LogError> {
+    let newest = |chat: ChatId| -> Result<Id, LogError> {
+        let sql = "SELECT ifnull(max(holder), 0) FROM held WHERE row = ?1 AND chat = ?2";
+        let newest: i64 = connection
+            .prepare_cached(sql)?
+            .query_row([int(row), int(chat.0)], |row| row.get(0))?;
+        Ok(newest.cast_unsigned())
+    };
+    let mut next = connection.prepare_cached(
+        "SELECT min(chat) FROM held WHERE row = ?1 AND chat IS NOT NULL AND chat >= ?2",
+    )?;
+    let mut from = 0;
+    for _ in 0..chats.len() {
+        let found: Option<i64> = next.query_row([int(row), from], |row| row.get(0))?;
+        let Some(found) = found else {
+            return Ok(false);
+        };
+        let chat = ChatId(found.cast_unsigned());
+        if let Ok(place) = chats.binary_search_by_key(&chat, |(chat, _)| *chat)
+            && newest(chat)? > chats[place].1
+        {
+            return Ok(true);
+        }
+        from = found + 1;
+    }
+    for (chat, floor) in chats {
+        if newest(*chat)? > *floor {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A feature's row.

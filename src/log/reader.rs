@@ -193,9 +193,10 @@ impl Reading {
         query::row_of(&self.connection, object)
     }
 
-    /// Up to `limit` messages with an id before `before` that hold a row, newest first.
-    pub fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError> {
-        query::holders(&self.connection, row, before, limit)
+    /// Whether a message of one of these chats, each given with the id that it must be beyond,
+    /// holds a row. They are in order of their ids.
+    pub fn is_held_in(&self, row: Id, chats: &[(ChatId, Id)]) -> Result<bool, LogError> {
+        query::is_held_in(&self.connection, row, chats)
     }
 
     /// Up to `limit` objects whose rows are gone, each with its feature.

@@ -48,9 +48,14 @@ CREATE INDEX rows_by_message ON rows (message, owner, id);
 CREATE UNIQUE INDEX rows_by_object ON rows (object) WHERE object IS NOT NULL;
 
 -- Which rows a message, or another row, holds: such a row goes when nothing holds it any more.
-CREATE TABLE held (holder INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (holder, row))
-    STRICT, WITHOUT ROWID;
-CREATE INDEX held_by_row ON held (row);
+-- The chat is the message's: whether somebody sees a row is asked by their chats.
+CREATE TABLE held (
+    holder INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    chat INTEGER,
+    PRIMARY KEY (holder, row)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX held_by_row ON held (row, chat, holder);
 
 -- Where each feature keeps its objects, so that they can be deleted without it.
 CREATE TABLE stores (owner TEXT PRIMARY KEY, place TEXT NOT NULL) STRICT, WITHOUT ROWID;

@@ -273,8 +273,8 @@ impl Log for SqliteLog {
         query::row_of(&self.connection, object)
     }
 
-    fn holders(&self, row: Id, before: Id, limit: usize) -> Result<Vec<MessageRow>, LogError> {
-        query::holders(&self.connection, row, before, limit)
+    fn is_held_in(&self, row: Id, chats: &[(ChatId, Id)]) -> Result<bool, LogError> {
+        query::is_held_in(&self.connection, row, chats)
     }
 
     fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError> {

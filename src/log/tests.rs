@@ -241,7 +241,8 @@ fn hold(log: &mut SqliteLog, object: Uuid, holders: &[(Pos, bool)]) {
         } else {
             Change::Row(Beside::None, None)
         };
-        let changes = [made, Change::Hold(vec![1])];
+        let chat = is_message.then_some(COMMON);
+        let changes = [made, Change::Hold(vec![1], chat)];
         let record = record(*pos, Audience::Chat(COMMON));
         log.stage(&record, Some("a"), &changes).expect("staged");
     }
@@ -261,9 +262,18 @@ fn a_held_row_lives_until_nothing_holds_it_and_leaves_its_object_to_be_deleted()
     let there = |log: &SqliteLog| log.row_of(object).expect("readable").is_some();
     let row = log.message(2).expect("readable").expect("there").held;
     assert_eq!((row[0].id, row[0].text.as_deref()), (1, Some("about")));
-    let holders = log.holders(1, Id::MAX, 10).expect("readable");
-    let holders: Vec<_> = holders.iter().map(|row| row.id).collect();
-    assert_eq!(holders, [3, 2], "messages alone, the newest first");
+    let held_in = |log: &SqliteLog, chats: &[(u64, Id)]| {
+        let chats: Vec<_> = chats
+            .iter()
+            .map(|(id, floor)| (ChatId(*id), *floor))
+            .collect();
+        log.is_held_in(1, &chats).expect("readable")
+    };
+    assert!(held_in(&log, &[(0, 2)]), "the newest is beyond");
+    assert!(held_in(&log, &[(0, 0), (7, 0), (9, 0)]));
+    assert!(!held_in(&log, &[(0, 3)]), "they came later");
+    assert!(!held_in(&log, &[(7, 0), (9, 0)]));
+    assert!(!held_in(&log, &[]));
     change(&mut log, 5, Change::Remove(vec![2, 3]));
     assert!(there(&log), "another row holds it");
     change(&mut log, 6, Change::Erase(vec![4]));

@@ -30,11 +30,11 @@ use crate::log::Id;
 
 /// The headers that pages of other origins may read.
 const EXPOSED: &str = "Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, \
-     ETag, Content-Disposition, WWW-Authenticate";
+     ETag, Content-Disposition, Content-Range, WWW-Authenticate";
 
 /// The headers that pages of other origins may send.
 const ACCEPTED: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, \
-     If-None-Match, Accept";
+     If-Range, If-Match, If-None-Match, Accept";
 
 /// The methods of the API.
 const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";

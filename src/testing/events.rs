@@ -221,6 +221,19 @@ impl Events {
         }
     }
 
+    /// What has arrived by now, without waiting.
+    pub fn arrived(&mut self) -> Vec<Event> {
+        let mut arrived = Vec::new();
+        while let Some(item) = self.item(Instant::now()) {
+            match item {
+                Item::Event(event) => arrived.push(event),
+                Item::End => break,
+                Item::Comment | Item::Retry(_) => {}
+            }
+        }
+        arrived
+    }
+
     /// [`until`](Self::until) the message of this text.
     #[track_caller]
     pub fn until_text(&mut self, text: &str) -> Vec<Event> {

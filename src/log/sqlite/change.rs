@@ -85,11 +85,11 @@ impl SqliteLog {
                 }
             }
             Change::Erase(ids) => self.delete_rows(ids.clone())?,
-            Change::Hold(rows) => {
+            Change::Hold(rows, chat) => {
                 for row in rows {
                     self.write(
-                        "INSERT OR IGNORE INTO held (holder, row) VALUES (?1, ?2)",
-                        [pos, int(*row)],
+                        "INSERT OR IGNORE INTO held (holder, row, chat) VALUES (?1, ?2, ?3)",
+                        params![pos, int(*row), chat.map(|chat| int(chat.0))],
                     )?;
                 }
             }

@@ -103,13 +103,21 @@ impl Model {
     /// Ends the bans and warnings whose time is over.
     pub fn end_cases(&mut self) {
         let now = self.now;
-        let mut free = Vec::new();
+        let (mut free, mut warned) = (Vec::new(), Vec::new());
         for (user, case) in &mut self.cases {
+            let before = case.warnings.len();
             case.warnings.retain(|ends| *ends > now);
+            if case.warnings.len() < before {
+                warned.push(*user);
+            }
             if case.banned_until.is_some_and(|until| until <= now) {
                 *case = Case::default();
                 free.push(*user);
             }
+        }
+        for user in warned {
+            let data = self.own_case(user);
+            self.tell(vec![user], Told::Plain("warning_ended", data));
         }
         for user in free {
             let data = json!({"warnings": 0, "limit": WARNINGS, "banned_until": null});

@@ -91,7 +91,12 @@ impl Model {
             Told::Read(chat, upto) => ("read", json!({"chat": chat, "upto": self.id(*upto)})),
             Told::Scheduled(id, kind, data) => {
                 let item = self.scheduled.iter().find(|item| item.id == *id)?;
-                item.message.is_none().then(|| (*kind, data.clone()))?
+                // The text of what has come to anything is elsewhere.
+                let is_latest = match *kind {
+                    "scheduled" => item.is_waiting(),
+                    _ => item.message.is_none(),
+                };
+                is_latest.then(|| (*kind, data.clone()))?
             }
             Told::Titled(kind, chat, data) => {
                 let mut data = data.clone();

@@ -85,6 +85,11 @@ impl Model {
         }
     }
 
+    pub fn is_own_file(&self, by: UserIx, id: &str) -> bool {
+        let mut files = self.files.iter();
+        files.any(|file| file.id == id && file.by == by)
+    }
+
     pub fn shown_file(&self, id: &str) -> Option<Value> {
         let file = self.files.iter().find(|file| file.id == id)?;
         Some(file.shown())

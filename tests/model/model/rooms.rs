@@ -244,15 +244,26 @@ impl Model {
             .filter(|user| room.invites.contains_key(user));
         let user = user.ok_or_else(Refusal::not_found)?;
         self.room_mut(chat).invites.remove(&user);
-        self.tell_of(chat, "refused", user, vec![by, user]);
+        self.tell_refused(chat, "invite", user, vec![by, user]);
         Ok(Answer::none())
     }
 
     /// Tells some of what happened to a user in a room.
     fn tell_of(&mut self, chat: ChatIx, kind: &'static str, user: UserIx, to: Vec<UserIx>) {
-        let (user, at) = (&self.users[user].name, time(self.now));
-        let data = json!({"room": self.spell(chat, None), "user": user, "at": at});
+        let data = self.happened(chat, user);
         self.tell(to, Told::Titled(kind, chat, data));
+    }
+
+    /// The same of an invitation or a request that is refused.
+    fn tell_refused(&mut self, chat: ChatIx, of: &str, user: UserIx, to: Vec<UserIx>) {
+        let mut data = self.happened(chat, user);
+        data["of"] = json!(of);
+        self.tell(to, Told::Titled("refused", chat, data));
+    }
+
+    fn happened(&self, chat: ChatIx, user: UserIx) -> Value {
+        let (user, at) = (&self.users[user].name, time(self.now));
+        json!({"room": self.spell(chat, None), "user": user, "at": at})
     }
 
     fn let_in(&mut self, chat: ChatIx, user: UserIx) -> Result<(), Refusal> {
@@ -263,11 +274,17 @@ impl Model {
         let room = self.room_mut(chat);
         room.members.push((user, joined));
         room.invites.remove(&user);
-        room.requests.remove(&user);
+        let request = room.requests.remove(&user);
+        let title = room.title.clone();
         room.refused.remove(&user);
         self.users[user].marks.insert(chat, joined);
         self.tell_of(chat, "joined", user, self.members(chat));
         self.tell(vec![user], Told::Room(chat, user));
+        if let Some((_, asked)) = request {
+            let (asked, at) = (time(asked), time(self.now));
+            let own = json!({"title": title, "state": "approved", "asked": asked, "at": at});
+            self.tell(vec![user], Told::Plain("join_request", own));
+        }
         Ok(())
     }
 
@@ -305,7 +322,8 @@ impl Model {
         let Kind::Room(room) = &self.chats[chat].kind else {
             return;
         };
-        let data = json!({"room": format!("room:{}", room.uuid), "title": room.title, "at": time(self.now)});
+        let (room, title) = (format!("room:{}", room.uuid), &room.title);
+        let data = json!({"room": room, "title": title, "of": "invite", "at": time(self.now)});
         self.tell(invited, Told::Plain("refused", data));
     }
 
@@ -321,14 +339,14 @@ impl Model {
             .iter()
             .filter(|(_, (inviter, _))| *inviter == user);
         let void: Vec<UserIx> = theirs.map(|(invited, _)| *invited).collect();
-        let had_links = room.links.iter().any(|link| link.by == user);
+        let loses = !void.is_empty() || room.links.iter().any(|link| link.by == user);
         self.take_out(chat, user, true, None);
         let room = self.room_mut(chat);
         room.invites.retain(|_, (inviter, _)| *inviter != user);
         room.links.retain(|link| link.by != user);
         self.void(chat, void);
-        if had_links {
-            self.tell(vec![by], Told::Links(chat, by));
+        if loses {
+            self.tell(vec![by], Told::Room(chat, by));
         }
         Ok(Answer::none())
     }
@@ -345,20 +363,20 @@ impl Model {
         } else if is_owner {
             let at = time(self.now);
             let room = std::mem::take(self.room_mut(chat));
-            let asked = json!({"title": room.title, "at": at});
-            let (invited, asking) = (
-                room.invites.keys().copied().collect(),
-                room.requests.keys().copied().collect(),
-            );
+            let invited = room.invites.keys().copied().collect();
             // What is left of it is its name.
             let (uuid, title) = (room.uuid, room.title);
             *self.room_mut(chat) = Room {
                 uuid,
-                title,
+                title: title.clone(),
                 ..Room::default()
             };
             self.void(chat, invited);
-            self.tell(asking, Told::Plain("refused", asked));
+            for (user, (_, asked)) in room.requests {
+                let asked = time(asked);
+                let own = json!({"title": title, "of": "request", "asked": asked, "at": at});
+                self.tell(vec![user], Told::Plain("refused", own));
+            }
         }
         Ok(Answer::none())
     }

@@ -21,6 +21,10 @@ pub struct Item {
     to: String,
     text: String,
     file: Option<String>,
+    /// The file as it was when this was made.
+    shown: Option<Value>,
+    /// Whether the file is its user's own, and kept for it.
+    keeps: bool,
     at: Ms,
     /// The message that it became.
     pub message: Option<Moment>,
@@ -35,9 +39,15 @@ impl Item {
         self.until.unwrap_or(self.at)
     }
 
-    /// The file that it keeps: a sent one's is its message's.
+    pub fn is_waiting(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// The file that is kept for it while it waits.
     pub fn held(&self) -> Option<&String> {
-        self.file.as_ref().filter(|_| self.message.is_none())
+        self.file
+            .as_ref()
+            .filter(|_| self.keeps && self.until.is_none())
     }
 
     fn order(&self) -> (bool, Ms, Moment) {
@@ -88,12 +98,14 @@ impl Model {
             to,
             text: text.to_owned(),
             file: file.map(str::to_owned),
+            shown: file.and_then(|id| self.shown_file(id)),
+            keeps: file.is_some_and(|id| self.is_own_file(by, id)),
             at,
             message: None,
             failed: None,
             until: None,
         };
-        if let Some(file) = file {
+        if let Some(file) = item.held() {
             self.hold(file);
         }
         let body = self.shown_item(&item, true);
@@ -121,8 +133,8 @@ impl Model {
         if with_text {
             shown["text"] = json!(item.text);
         }
-        if let Some(file) = item.held() {
-            shown["file"] = json!(file);
+        if let (Some(file), None) = (&item.shown, item.message) {
+            shown["file"] = file.clone();
         }
         if let Some(message) = item.message {
             shown["message"] = self.id(message);

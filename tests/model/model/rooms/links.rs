@@ -119,12 +119,13 @@ impl Model {
         let now = self.now;
         if !approve {
             let title = room.title.clone();
+            let asked = time(room.requests[&user].1);
             let room = self.room_mut(chat);
             room.requests.remove(&user);
             room.refused.retain(|_, until| *until > now);
             room.refused.insert(user, now + COOLDOWN);
-            self.tell_of(chat, "refused", user, vec![by]);
-            let own = json!({"title": title, "at": time(now)});
+            self.tell_refused(chat, "request", user, vec![by]);
+            let own = json!({"title": title, "of": "request", "asked": asked, "at": time(now)});
             self.tell(vec![user], Told::Plain("refused", own));
             return Ok(Answer::none());
         }

@@ -1,0 +1,542 @@
+//! What one client of a user does shows on all their other clients, by events that carry enough
+//! to update without asking again; and a client that was away catches up by the same events. Each
+//! test does what can be done, and compares what each client holds with what a fresh one is told.
+
+mod replica;
+mod stage;
+
+use serde_json::{Value, json};
+use stage::Stage;
+use veche::testing::{Client, wait_until};
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Waits until a user's `GET /scheduled` has so many in this state.
+fn in_state(client: &Client, state: &str, count: usize) -> Vec<Value> {
+    wait_until(state, || {
+        let scheduled = client.get("/scheduled").expect(200)["scheduled"].clone();
+        let scheduled = scheduled.as_array()?.iter();
+        let found: Vec<_> = scheduled
+            .filter(|one| one["state"] == state)
+            .cloned()
+            .collect();
+        (found.len() == count).then_some(found)
+    })
+}
+
+fn schedule(client: &Client, to: &str, text: &str, delay: &str) -> Value {
+    let body = json!({"to": to, "text": text, "in": delay});
+    client.post("/scheduled", &body).expect(201)
+}
+
+fn upload(client: &Client, name: &str) -> Value {
+    let request = client.request("POST", &format!("/files?name={name}"));
+    let uploaded = request.body("bread, salt", "text/plain").send();
+    uploaded.expect(201)["id"].clone()
+}
+
+fn comment(client: &Client, message: &Value, text: &str) {
+    let path = format!("/messages/{}/comments", message["id"]);
+    client.post(&path, &json!({ "text": text })).expect(201);
+}
+
+fn make_room(owner: &Client, title: &str, history: &str) -> Room {
+    let body = json!({"title": title, "history": history});
+    let made = owner.post("/rooms", &body).expect(201);
+    let address = text(&made["room"]);
+    let path = format!("/rooms/{}", &address["room:".len()..]);
+    Room { address, path }
+}
+
+struct Room {
+    address: String,
+    path: String,
+}
+
+impl Room {
+    fn at(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.path)
+    }
+
+    fn invite(&self, owner: &Client, who: &Client) {
+        let body = json!({"user": who.name});
+        owner.post(&self.at("invites"), &body).expect(201);
+    }
+
+    fn join(&self, client: &Client) {
+        client.post(&self.at("join"), &json!({})).expect(200);
+    }
+
+    fn bring(&self, owner: &Client, who: &Client) {
+        self.invite(owner, who);
+        self.join(who);
+    }
+
+    fn leave(&self, client: &Client) {
+        client.post(&self.at("leave"), &json!({})).expect(204);
+    }
+
+    fn remove(&self, owner: &Client, who: &Client) {
+        let path = self.at(&format!("members/{}", who.name));
+        owner.delete(&path).expect(204);
+    }
+
+    fn link(&self, owner: &Client, body: &Value) -> String {
+        text(&owner.post(&self.at("links"), body).expect(201)["link"])
+    }
+
+    fn decide(&self, owner: &Client, who: &Client, approve: bool) {
+        let path = self.at(&format!("requests/{}", who.name));
+        owner
+            .post(&path, &json!({ "approve": approve }))
+            .expect(204);
+    }
+
+    fn say(&self, client: &Client, text: &str) -> Value {
+        client.send(&self.address, text).expect(201)
+    }
+}
+
+fn ask(client: &Client, code: &str) {
+    client
+        .post(&format!("/join/{code}"), &json!({}))
+        .expect(202);
+}
+
+#[test]
+fn messages_and_read_marks_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    let ann = stage.join("ann");
+    let bob = stage.join("Bob");
+    let eve = stage.join_quietly("eve");
+    stage.check("coming");
+    let first = ann.say("one");
+    ann.say("two");
+    bob.say("three");
+    stage.check("saying something to all");
+    let psst = ann.tell("bob", "psst");
+    stage.check("a first private message");
+    bob.tell("ann", "what?");
+    ann.tell("eve", "psst");
+    stage.check("an answer");
+    ann.tell("ann", "milk");
+    stage.check("a note");
+    bob.read("common", &first["id"]);
+    eve.read("@ann", &json!(1));
+    stage.check("reading a part");
+    bob.read("@ann", &psst["id"]);
+    eve.read_all();
+    stage.check("reading all");
+    let dan = stage.join("dan");
+    dan.say("hello");
+    stage.check("another's coming");
+    stage.restart();
+    ann.read_all();
+    dan.tell("BOB", "hello");
+    stage.check("a restart");
+    stage.finish();
+}
+
+#[test]
+fn clients_come_and_go_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    let ann = stage.join("ann");
+    stage.join("bob");
+    let more: Vec<Client> = (0..3).map(|_| ann.again()).collect();
+    stage.check("coming");
+    more[1].disconnect();
+    stage.check("one's going");
+    more[2].say("still here");
+    more[0].disconnect();
+    stage.check("another's going");
+    stage.finish();
+}
+
+#[test]
+fn comments_are_counted_the_same_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    if !stage.has("comments") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let eve = stage.join_quietly("eve");
+    let (common, note) = (ann.say("hello"), ann.tell("ann", "milk"));
+    let private = ann.tell("bob", "psst");
+    stage.check("posting");
+    for (client, message) in [
+        (&bob, &common),
+        (&eve, &common),
+        (&bob, &private),
+        (&ann, &note),
+    ] {
+        comment(client, message, "indeed");
+    }
+    stage.check("commenting");
+    comment(&ann, &private, "really");
+    stage.join("dan");
+    stage.check("another's coming");
+    stage.finish();
+}
+
+#[test]
+fn what_ends_ends_on_every_client() {
+    let mut stage = Stage::new(&[("ttl", "after = \"3s\"\nundelivered = \"4s\"")]);
+    if !stage.has("ttl") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let eve = stage.join_quietly("eve");
+    let common = ann.say("hello");
+    ann.tell("bob", "psst");
+    let late = ann.tell("eve", "never read");
+    if stage.has("comments") {
+        comment(&bob, &common, "indeed");
+    }
+    let mut events = ann.events();
+    let gone = |message: &Value| {
+        let id = message["id"].clone();
+        move |event: &veche::testing::Event| {
+            let ids = event.data["ids"].as_array();
+            event.event == "removed" && ids.is_some_and(|ids| ids.contains(&id))
+        }
+    };
+    if stage.has("rooms") {
+        let kitchen = make_room(&ann, "Kitchen", "joined");
+        kitchen.bring(&ann, &bob);
+        kitchen.say(&bob, "for a while");
+    }
+    // Nobody asks for eve, so that hers ends undelivered.
+    events.until(gone(&late));
+    assert!(ann.messages("common").is_empty());
+    stage.check("all ends");
+    ann.tell("eve", "read");
+    ann.tell("bob", "psst");
+    bob.say("hello");
+    stage.check("a delivery to one who was away");
+    assert_eq!(eve.texts("@ann"), ["read"]);
+    let last = ann.say("last");
+    let cursor = events.cursor().to_owned();
+    stage.restart();
+    let mut events = ann.events_after(&cursor);
+    events.until(gone(&last));
+    stage.check("a restart");
+    stage.finish();
+}
+
+#[test]
+fn warnings_and_bans_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[("complaints", "ban = \"3s\"\ndecay = \"3s\"")]);
+    if !stage.has("complaints") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let eve = stage.join_quietly("eve");
+    let dan = stage.join("dan");
+    let message = bob.say("spam");
+    let complain = |client: &Client, user: &str| {
+        let body = json!({"user": user, "reason": "spam", "message": message["id"]});
+        client.post("/complaints", &body).expect(201);
+    };
+    complain(&ann, "bob");
+    stage.check("a warning");
+    let warnings = |count: u64| {
+        wait_until("the warnings", || {
+            (bob.status()["user"]["complaints"]["warnings"] == count).then_some(())
+        });
+    };
+    warnings(0);
+    stage.check("its end");
+    complain(&eve, "bob");
+    complain(&dan, "bob");
+    stage.check("two warnings");
+    warnings(0);
+    complain(&stage.join("fay"), "bob");
+    complain(&stage.join("gus"), "bob");
+    complain(&stage.join_quietly("hal"), "bob");
+    stage.check("a ban");
+    complain(&bob, "eve");
+    wait_until("the ban's end", || {
+        bob.status()["user"]["complaints"]["banned_until"]
+            .is_null()
+            .then_some(())
+    });
+    stage.check("its end");
+    complain(&ann, "bob");
+    stage.restart();
+    stage.check("a restart");
+    stage.finish();
+}
+
+#[test]
+fn scheduled_messages_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[("schedule", "pending = 2\nmax_late = \"1s\"")]);
+    if !stage.has("schedule") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let one = schedule(&ann, "common", "later", "1h");
+    schedule(&ann, "@bob", "much later", "10h");
+    schedule(&bob, "@bob", "milk", "1h");
+    stage.check("scheduling");
+    let cancel = |client: &Client, one: &Value| {
+        client
+            .delete(&format!("/scheduled/{}", text(&one["id"])))
+            .expect(204);
+    };
+    cancel(&ann, &one);
+    stage.check("cancelling");
+    for (number, to) in (1..).zip(["common", "@bob", "@ann"]) {
+        schedule(&ann, to, "soon", "100ms");
+        in_state(&ann, "sent", number);
+        stage.check("sending");
+    }
+    // What fell due too long ago while nobody was there to send it has failed.
+    let late = schedule(&ann, "common", "too late", "1s");
+    let due: jiff::Timestamp = text(&late["at"]).parse().unwrap_or_default();
+    stage.server.stop();
+    wait_until("it to be late", || {
+        let late = jiff::Timestamp::now().duration_since(due);
+        (late > jiff::SignedDuration::from_millis(1500)).then_some(())
+    });
+    stage.restart();
+    let failed = in_state(&ann, "failed", 1);
+    assert_eq!(failed[0]["reason"], "too_late");
+    stage.check("failing");
+    cancel(&ann, &failed[0]);
+    stage.check("taking away what failed");
+    // Ten times as many as may wait are listed, and no more.
+    let mut events = ann.events();
+    for _ in 0..20 {
+        schedule(&ann, "common", "again", "1ms");
+        events.next("scheduled_sent");
+    }
+    in_state(&ann, "sent", 20);
+    stage.check("forgetting");
+    stage.finish();
+}
+
+#[test]
+fn a_scheduled_message_that_a_rule_refuses_has_failed_on_every_client() {
+    let mut stage = Stage::new(&[("complaints", "warnings = 1")]);
+    if !stage.has("schedule") || !stage.has("complaints") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    schedule(&bob, "@ann", "soon", "1s");
+    ann.post("/complaints", &json!({"user": "bob"})).expect(201);
+    assert_eq!(in_state(&bob, "failed", 1)[0]["reason"], "banned");
+    stage.check("failing");
+    stage.finish();
+}
+
+#[test]
+fn files_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[("ttl", "after = \"4s\"")]);
+    if !stage.has("files") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let file = upload(&ann, "list.txt");
+    stage.check("uploading");
+    let body = json!({"to": "common", "text": "look", "file": file});
+    ann.post("/send", &body).expect(201);
+    ann.post("/send", &json!({"to": "@bob", "file": file}))
+        .expect(201);
+    bob.post("/send", &json!({"to": "@bob", "file": file}))
+        .expect(201);
+    stage.check("sending it");
+    if stage.has("schedule") {
+        let body = json!({"to": "common", "file": upload(&bob, "b.txt"), "in": "1s"});
+        bob.post("/scheduled", &body).expect(201);
+        stage.check("scheduling one");
+        in_state(&bob, "sent", 1);
+        stage.check("its being sent");
+    }
+    if stage.has("ttl") {
+        wait_until("all to end", || {
+            let chats = ["common", "@ann", "@bob"];
+            chats
+                .iter()
+                .all(|chat| bob.messages(chat).is_empty())
+                .then_some(())
+        });
+        stage.check("all ends");
+    }
+    stage.finish();
+}
+
+#[test]
+fn rooms_by_invitation_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    if !stage.has("rooms") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let eve = stage.join_quietly("eve");
+    let dan = stage.join("dan");
+    // Somebody whom none of this is for.
+    stage.join("out");
+    let kitchen = make_room(&ann, "Kitchen", "joined");
+    let hall = make_room(&ann, "Hall", "all");
+    stage.check("making rooms");
+    kitchen.say(&ann, "before");
+    let early = hall.say(&ann, "before");
+    if stage.has("comments") {
+        comment(&ann, &early, "indeed");
+    }
+    for who in [&bob, &eve, &dan] {
+        kitchen.invite(&ann, who);
+        hall.invite(&ann, who);
+    }
+    kitchen.invite(&ann, &bob);
+    stage.check("inviting");
+    ann.delete(&kitchen.at("invites/dan")).expect(204);
+    stage.check("taking an invitation back");
+    for who in [&bob, &eve] {
+        kitchen.join(who);
+        hall.join(who);
+    }
+    stage.check("joining");
+    let hello = kitchen.say(&bob, "hello");
+    hall.say(&eve, "hello");
+    if stage.has("comments") {
+        comment(&eve, &hello, "indeed");
+        comment(&bob, &early, "indeed");
+    }
+    stage.check("talking in rooms");
+    bob.read(&hall.address, &json!(u32::MAX));
+    kitchen.leave(&bob);
+    stage.check("leaving");
+    kitchen.bring(&ann, &bob);
+    kitchen.say(&ann, "again");
+    stage.check("coming again");
+    if stage.has("schedule") {
+        schedule(&bob, &kitchen.address, "sent", "100ms");
+        in_state(&bob, "sent", 1);
+        schedule(&bob, &kitchen.address, "too late", "1s");
+    }
+    kitchen.remove(&ann, &bob);
+    hall.remove(&ann, &eve);
+    if stage.has("schedule") {
+        in_state(&bob, "failed", 1);
+    }
+    hall.say(&ann, "among us");
+    stage.check("being removed");
+    hall.bring(&ann, &eve);
+    stage.check("coming back to a room that shows its past");
+    stage.restart();
+    kitchen.invite(&ann, &dan);
+    kitchen.leave(&ann);
+    stage.check("the owner's leaving");
+    // Eve owns it now.
+    kitchen.bring(&eve, &ann);
+    stage.check("the old owner's coming back");
+    kitchen.remove(&eve, &ann);
+    stage.check("the old owner's being removed, and what they invited");
+    kitchen.invite(&eve, &dan);
+    kitchen.leave(&eve);
+    stage.check("the last one's leaving");
+    stage.finish();
+}
+
+#[test]
+fn rooms_by_links_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[("rooms", "cooldown = \"0s\"")]);
+    if !stage.has("rooms") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let eve = stage.join_quietly("eve");
+    let kitchen = make_room(&ann, "Kitchen", "joined");
+    let other = make_room(&ann, "Kitchen", "all");
+    let code = kitchen.link(&ann, &json!({"expires": "7d", "uses": 2}));
+    let others = other.link(&ann, &json!({}));
+    let dead = other.link(&ann, &json!({"uses": 9}));
+    kitchen.link(&ann, &json!({"expires": "1s"}));
+    stage.check("making links");
+    ask(&bob, &code);
+    ask(&bob, &code);
+    ask(&eve, &code);
+    ask(&eve, &others);
+    stage.check("asking");
+    kitchen.decide(&ann, &bob, true);
+    stage.check("an approval");
+    other.decide(&ann, &eve, false);
+    stage.check("a refusal, of one of two rooms of one name");
+    ask(&eve, &dead);
+    other.invite(&ann, &eve);
+    stage.check("asking and being invited");
+    other.decide(&ann, &eve, false);
+    stage.check("a refusal of one who is invited");
+    ask(&eve, &dead);
+    ann.delete(&other.at("invites/eve")).expect(204);
+    stage.check("taking back the invitation of one who asks");
+    other.invite(&ann, &eve);
+    other.join(&eve);
+    stage.check("joining by invitation while asking");
+    kitchen.decide(&ann, &eve, true);
+    stage.check("an approval that spends the link");
+    ann.delete(&other.at(&format!("links/{dead}"))).expect(204);
+    stage.check("revoking a link");
+    kitchen.link(&ann, &json!({}));
+    wait_until("a link's end", || {
+        let room = ann.get(&kitchen.path).expect(200);
+        (room["links"].as_array()?.len() == 1).then_some(())
+    });
+    stage.check("a link's end");
+    ann.delete(&kitchen.at("links")).expect(204);
+    stage.check("revoking all links");
+    let dan = stage.join("dan");
+    ask(&dan, &others);
+    other.invite(&ann, &bob);
+    other.leave(&ann);
+    stage.check("handing over a room with a request and an invitation");
+    // Eve owns it now, and removes the one who had invited and made links.
+    other.bring(&eve, &ann);
+    other.remove(&eve, &ann);
+    stage.check("removing the one who made links and invited");
+    let code = other.link(&eve, &json!({}));
+    ask(&bob, &code);
+    other.invite(&eve, &bob);
+    other.leave(&eve);
+    stage.check("ending a room with requests and invitations");
+    stage.finish();
+}
+
+#[test]
+fn after_all_clients_were_ended_a_new_one_goes_on_where_one_was() {
+    use veche::testing::Server;
+    let server = Server::with(stage::config(&[]));
+    let features = veche::testing::features(&veche::testing::binary());
+    let ann = server.client(&json!({"name": "ann", "password": "open sesame"}));
+    let bob = server.connect("bob");
+    let held = replica::asked(&ann, &features);
+    let mut held = replica::Replica::of("ann", &held);
+    let mut events = ann.events_after(&text(&ann.welcome["cursor"]));
+    bob.tell("ann", "one");
+    ann.post("/disconnect", &json!({"all": true})).expect(204);
+    let passed = events.end();
+    passed.iter().for_each(|event| held.take(event));
+    bob.tell("ann", "two");
+    let again = server.client(&json!({"name": "ann", "password": "open sesame"}));
+    let mut events = again.events_after(events.cursor());
+    let passed = events.until(|event| event.data["id"] == again.id);
+    passed.iter().for_each(|event| held.take(event));
+    wait_until("the copy to be the truth", || {
+        events.arrived().iter().for_each(|event| held.take(event));
+        let truth = replica::asked(&again, &features);
+        replica::difference("", &held.view(), &truth)
+            .is_none()
+            .then_some(())
+    });
+}

@@ -1,0 +1,493 @@
+//! What a client holds: filled once by asking, and kept by events alone from then on.
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use veche::testing::{Client, Event, encode};
+
+/// All that a user can ask for, in one value. Who is online and when somebody was seen is left
+/// out, and so is what a rate leaves, which changes with the clock.
+pub fn asked(client: &Client, features: &[String]) -> Value {
+    let has = |name: &str| features.iter().any(|feature| feature == name);
+    let status = client.status();
+    let mut user = object(&status["user"]);
+    for other in ["name", "clients", "rate_limit"] {
+        user.shift_remove(other);
+    }
+    let clients = list(&status["user"]["clients"]).into_iter().map(|client| {
+        let about = json!({"agent": client["agent"], "since": client["since"]});
+        (text(&client["id"]), about)
+    });
+    let (mut chats, mut messages, mut comments) = (Map::new(), Map::new(), Map::new());
+    for chat in list(&status["chats"]) {
+        let address = text(&chat["chat"]);
+        let mut chat = object(&chat);
+        chat.shift_remove("online");
+        chat.shift_remove("chat");
+        let history = client.history(&address);
+        for message in &history {
+            if message["comments"].as_u64().is_some_and(|count| count > 0) {
+                let path = format!("/messages/{}/comments?limit=200", message["id"]);
+                let found = client.get(&path).body["comments"].clone();
+                comments.insert(message["id"].to_string(), found);
+            }
+        }
+        messages.insert(address.clone(), history.into());
+        chats.insert(address, chat.into());
+    }
+    let unread = client.unread().into_iter().map(|one| one["id"].clone());
+    let mut all = json!({
+        "user": user,
+        "users": users(client),
+        "clients": clients.collect::<Map<_, _>>(),
+        "chats": chats,
+        "messages": messages,
+        "comments": comments,
+        "unread": unread.collect::<Vec<_>>(),
+        "scheduled": {},
+        "rooms": {},
+        "invites": {},
+        "requests": [],
+    });
+    if has("schedule") {
+        let scheduled = client.get("/scheduled").expect(200);
+        all["scheduled"] = by(&scheduled["scheduled"], "id");
+    }
+    if has("rooms") {
+        let answer = client.get("/rooms").expect(200);
+        let rooms: Vec<Value> = list(&answer["rooms"]).into_iter().map(in_order).collect();
+        all["rooms"] = by(&rooms.into(), "room");
+        all["invites"] = by(&answer["invites"], "room");
+        all["requests"] = sorted(&answer["requests"]);
+    }
+    all
+}
+
+fn users(client: &Client) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let after = names.last().map(|last| format!("&after={}", encode(last)));
+        let path = format!("/users?limit=200{}", after.unwrap_or_default());
+        let page = client.get(&path).expect(200);
+        names.extend(list(&page["users"]).iter().map(|user| text(&user["name"])));
+        if page["more"] == false {
+            names.sort();
+            return names;
+        }
+    }
+}
+
+/// A client's copy of all that.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    me: String,
+    users: BTreeSet<String>,
+    clients: BTreeMap<String, Value>,
+    /// The private chats that there are, by address.
+    private: BTreeSet<String>,
+    messages: BTreeMap<u64, Value>,
+    comments: BTreeMap<u64, BTreeMap<u64, Value>>,
+    unread: BTreeSet<u64>,
+    complaints: Value,
+    schedules: bool,
+    scheduled: BTreeMap<String, Value>,
+    rooms: BTreeMap<String, Value>,
+    invites: BTreeMap<String, Value>,
+    requests: Vec<Value>,
+    /// Rooms that were just entered and show their past, which no event repeats.
+    entered: Vec<String>,
+}
+
+impl Replica {
+    /// What was asked for, as a client holds it.
+    pub fn of(me: &str, asked: &Value) -> Self {
+        let chats = object(&asked["chats"]);
+        let mut replica = Self {
+            me: me.to_owned(),
+            users: list(&asked["users"]).iter().map(text).collect(),
+            clients: object(&asked["clients"]).into_iter().collect(),
+            private: chats
+                .keys()
+                .filter(|chat| chat.starts_with('@'))
+                .cloned()
+                .collect(),
+            messages: BTreeMap::new(),
+            comments: BTreeMap::new(),
+            unread: list(&asked["unread"]).iter().map(number).collect(),
+            complaints: asked["user"]["complaints"].clone(),
+            schedules: !asked["user"]["schedule"].is_null(),
+            scheduled: object(&asked["scheduled"]).into_iter().collect(),
+            rooms: object(&asked["rooms"]).into_iter().collect(),
+            invites: object(&asked["invites"]).into_iter().collect(),
+            requests: list(&asked["requests"]),
+            entered: Vec::new(),
+        };
+        let messages = object(&asked["messages"]);
+        for message in messages.values().flat_map(list) {
+            replica.messages.insert(number(&message["id"]), message);
+        }
+        let comments = object(&asked["comments"]);
+        for comment in comments.values().flat_map(list) {
+            replica.comment(comment);
+        }
+        replica
+    }
+
+    /// Takes an event in.
+    pub fn take(&mut self, event: &Event) {
+        let data = &event.data;
+        match event.event.as_str() {
+            "hello" | "user" => {}
+            "reset" => panic!("a hole in the stream: {event:?}"),
+            "new_user" => {
+                self.users.insert(text(&data["name"]));
+            }
+            "opened" => {
+                let users = list(&data["users"]);
+                let other = users.iter().find(|user| **user != self.me.as_str());
+                let peer = other.map_or(self.me.clone(), text);
+                self.private.insert(format!("@{peer}"));
+            }
+            "client" => self.client(data),
+            "message" => self.message(data),
+            "removed" => {
+                for id in list(&data["ids"]).iter().map(number) {
+                    self.remove(id);
+                }
+            }
+            "delivered" => {
+                for told in list(&data["messages"]) {
+                    if let Some(message) = self.messages.get_mut(&number(&told["id"])) {
+                        let fields = object(&told).into_iter();
+                        fields.for_each(|(name, value)| message[name] = value);
+                    }
+                }
+            }
+            "read" => {
+                let upto = number(&data["upto"]);
+                let ids = self.unread.iter().copied().filter(|id| *id <= upto);
+                for id in ids.collect::<Vec<_>>() {
+                    if self.chat_of(id).is_none_or(|chat| data["chat"] == chat) {
+                        self.unread.remove(&id);
+                    }
+                }
+            }
+            "comment" => self.comment(data.clone()),
+            "warned" | "warning_ended" | "banned" | "unbanned" => {
+                self.complaints = json!({
+                    "warnings": data["warnings"],
+                    "limit": data["limit"],
+                    "banned_until": data["banned_until"],
+                });
+            }
+            "scheduled" | "scheduled_sent" | "scheduled_failed" => {
+                self.scheduled.insert(text(&data["id"]), data.clone());
+            }
+            "cancelled" | "scheduled_forgotten" => {
+                self.scheduled.remove(&text(&data["id"]));
+            }
+            kind => self.room(kind, data),
+        }
+    }
+
+    /// The rooms that were entered since this was last asked, and whose past is shown.
+    pub fn entered(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.entered)
+    }
+
+    /// The past of a room, and the comments on it.
+    pub fn past(&mut self, messages: Vec<Value>, comments: Vec<Value>) {
+        for message in messages {
+            self.messages.insert(number(&message["id"]), message);
+        }
+        comments
+            .into_iter()
+            .for_each(|comment| self.comment(comment));
+    }
+
+    fn client(&mut self, data: &Value) {
+        let id = text(&data["id"]);
+        if data["live"] == true {
+            let about = json!({"agent": data["agent"], "since": data["since"]});
+            self.clients.insert(id, about);
+        } else {
+            self.clients.remove(&id);
+        }
+    }
+
+    fn message(&mut self, message: &Value) {
+        let id = number(&message["id"]);
+        if message["from"] != self.me.as_str() {
+            self.unread.insert(id);
+        }
+        self.messages.insert(id, message.clone());
+    }
+
+    fn comment(&mut self, comment: Value) {
+        let on = self.comments.entry(number(&comment["message"]));
+        on.or_default().insert(number(&comment["id"]), comment);
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.messages.remove(&id);
+        self.comments.remove(&id);
+        self.unread.remove(&id);
+    }
+
+    fn room(&mut self, kind: &str, data: &Value) {
+        let (address, title, user) = (text(&data["room"]), &data["title"], &data["user"]);
+        let is_me = *user == self.me.as_str();
+        match kind {
+            "room" if data.get("members").is_some() => {
+                let before = self.rooms.insert(address.clone(), in_order(data.clone()));
+                if before.is_none() && data["history"] == "all" {
+                    self.entered.push(address);
+                }
+            }
+            "room" => self.change(&address, |room| room["links"] = sorted(&data["links"])),
+            "joined" if is_me => {
+                self.invites.remove(&address);
+            }
+            "joined" => self.change(&address, |room| {
+                without(room, "invites", user);
+                without(room, "requests", user);
+                let mut members = list(&room["members"]);
+                if !members.contains(user) {
+                    members.push(user.clone());
+                    room["members"] = members.into();
+                }
+            }),
+            "left" if is_me => {
+                self.rooms.remove(&address);
+                let gone = self.messages.iter();
+                let gone = gone.filter(|(_, message)| message["to"] == address.as_str());
+                for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+                    self.remove(id);
+                }
+            }
+            "left" => self.change(&address, |room| {
+                let members = list(&room["members"]).into_iter();
+                room["members"] = members.filter(|member| member != user).collect();
+                if data["owner"].is_string() {
+                    room["owner"] = data["owner"].clone();
+                }
+            }),
+            "invited" if is_me => {
+                self.invites.insert(address, data.clone());
+            }
+            "invited" => self.change(&address, |room| with(room, "invites", data)),
+            "join_request" if user.is_string() => {
+                self.change(&address, |room| with(room, "requests", data));
+            }
+            "join_request" if data["state"] == "pending" => {
+                let request = json!({"title": title, "at": data["at"]});
+                self.requests.retain(|one| *one != request);
+                self.requests.push(request);
+            }
+            "refused" if data["of"] == "invite" && (is_me || user.is_null()) => {
+                self.invites.remove(&address);
+            }
+            "refused" if data["of"] == "invite" => {
+                self.change(&address, |room| without(room, "invites", user));
+            }
+            "refused" if user.is_string() => {
+                self.change(&address, |room| without(room, "requests", user));
+            }
+            "join_request" | "refused" => {
+                let request = json!({"title": title, "at": data["asked"]});
+                self.requests.retain(|one| *one != request);
+            }
+            _ => panic!("an event that nobody wrote down: {kind} {data}"),
+        }
+    }
+
+    fn change(&mut self, room: &str, change: impl FnOnce(&mut Value)) {
+        // One that was left meanwhile is none of theirs.
+        if let Some(room) = self.rooms.get_mut(room) {
+            change(room);
+        }
+    }
+
+    /// The address of a message's chat, as the replica's user writes it.
+    fn address(&self, message: &Value) -> String {
+        let to = text(&message["to"]);
+        if to.starts_with('@') && message["from"] != self.me.as_str() {
+            return format!("@{}", text(&message["from"]));
+        }
+        to
+    }
+
+    fn chat_of(&self, id: u64) -> Option<String> {
+        self.messages.get(&id).map(|message| self.address(message))
+    }
+
+    /// What the client would show: in the form of [`asked`].
+    pub fn view(&self) -> Value {
+        let mut messages: Map<String, Value> = Map::new();
+        let mut chats: Map<String, Value> = Map::new();
+        let common = json!({"kind": "common", "title": "common", "members": self.users.len()});
+        chats.insert("common".into(), common);
+        for address in &self.private {
+            let name = &address[1..];
+            let members = if name == self.me { 1 } else { 2 };
+            let chat = json!({"kind": "private", "title": name, "members": members});
+            chats.insert(address.clone(), chat);
+        }
+        for (address, room) in &self.rooms {
+            let chat = json!({
+                "kind": "room",
+                "title": room["title"],
+                "members": list(&room["members"]).len(),
+                "rooms": {"owner": room["owner"], "history": room["history"]},
+            });
+            chats.insert(address.clone(), chat);
+        }
+        for (address, chat) in &mut chats {
+            chat["unread"] = 0.into();
+            chat["last"] = Value::Null;
+            messages.insert(address.clone(), json!([]));
+        }
+        for (id, message) in &self.messages {
+            let address = self.address(message);
+            let mut message = message.clone();
+            if message.get("comments").is_some() {
+                let count = self.comments.get(id).map_or(0, BTreeMap::len);
+                message["comments"] = count.into();
+            }
+            let chat = &mut chats[&address];
+            if self.unread.contains(id) {
+                chat["unread"] = (number(&chat["unread"]) + 1).into();
+            }
+            chat["last"] = message.clone();
+            if let Some(history) = messages[&address].as_array_mut() {
+                history.push(message);
+            }
+        }
+        let mut rooms = self.rooms.clone();
+        let now = jiff::Timestamp::now();
+        for room in rooms.values_mut().filter(|room| room["links"].is_array()) {
+            let links = list(&room["links"]).into_iter();
+            let lives = |link: &Value| {
+                let ends = link["expires"].as_str().map(str::parse::<jiff::Timestamp>);
+                ends.is_none_or(|ends| ends.is_ok_and(|ends| ends > now))
+            };
+            room["links"] = links.filter(lives).collect();
+        }
+        let comments = self.comments.iter().map(|(message, comments)| {
+            let comments: Vec<Value> = comments.values().cloned().collect();
+            (message.to_string(), comments.into())
+        });
+        let mut scheduled: Map<String, Value> = Map::new();
+        for (id, one) in &self.scheduled {
+            let mut one = one.clone();
+            if let Some(message) = one["message"]
+                .as_u64()
+                .and_then(|id| self.messages.get(&id))
+            {
+                one["text"] = message["text"].clone();
+            }
+            scheduled.insert(id.clone(), one);
+        }
+        let mut user = Map::new();
+        if !self.complaints.is_null() {
+            user.insert("complaints".into(), self.complaints.clone());
+        }
+        if self.schedules {
+            let waiting = self.scheduled.values();
+            let waiting: Vec<&Value> = waiting.filter(|one| one["state"] == "waiting").collect();
+            let next = waiting.iter().filter_map(|one| one["at"].as_str()).min();
+            let part = json!({"waiting": waiting.len(), "next": next});
+            user.insert("schedule".into(), part);
+        }
+        json!({
+            "user": user,
+            "users": self.users,
+            "clients": self.clients,
+            "chats": chats,
+            "messages": messages,
+            "comments": comments.collect::<Map<_, _>>(),
+            "unread": self.unread,
+            "scheduled": scheduled,
+            "rooms": rooms,
+            "invites": self.invites,
+            "requests": sorted(&self.requests.clone().into()),
+        })
+    }
+}
+
+/// A room whose lists without an order of their own are sorted.
+fn in_order(mut room: Value) -> Value {
+    for part in ["invites", "links", "requests"] {
+        if room[part].is_array() {
+            room[part] = sorted(&room[part]);
+        }
+    }
+    let room = object(&room).into_iter();
+    room.filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// Puts somebody who waits into a list that only an owner has.
+fn with(room: &mut Value, part: &str, data: &Value) {
+    if room.get(part).is_none() {
+        return;
+    }
+    without(room, part, &data["user"]);
+    let mut waiting = list(&room[part]);
+    waiting.push(json!({"user": data["user"], "at": data["at"]}));
+    room[part] = sorted(&waiting.into());
+}
+
+fn without(room: &mut Value, part: &str, user: &Value) {
+    if room.get(part).is_some() {
+        let waiting = list(&room[part]).into_iter();
+        room[part] = waiting.filter(|one| one["user"] != *user).collect();
+    }
+}
+
+fn sorted(values: &Value) -> Value {
+    let mut values = list(values);
+    values.sort_by_key(Value::to_string);
+    values.into()
+}
+
+fn by(values: &Value, key: &str) -> Value {
+    let keyed = |value: Value| (text(&value[key]), value);
+    list(values)
+        .into_iter()
+        .map(keyed)
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
+/// Where two values differ first, in words.
+pub fn difference(path: &str, held: &Value, truth: &Value) -> Option<String> {
+    if held == truth {
+        return None;
+    }
+    if let (Some(one), Some(other)) = (held.as_object(), truth.as_object()) {
+        let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        let missing = Value::String("(missing)".to_owned());
+        let of = |map: &Map<String, Value>, key: &str| map.get(key).unwrap_or(&missing).clone();
+        return keys
+            .into_iter()
+            .find_map(|key| difference(&format!("{path}/{key}"), &of(one, key), &of(other, key)));
+    }
+    Some(format!("{path}\n  held {held}\n  is   {truth}"))
+}
