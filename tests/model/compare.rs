@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use veche::testing::{Event, Reply};
 
-use crate::model::call::Outcome;
+use crate::model::answer::Outcome;
 use crate::model::events::{Events, Removed};
 
 /// The headers that say something of the chat: each is there exactly when it is expected.

@@ -1,18 +1,22 @@
 //! Does steps on a real server and on the model, and compares every answer, every event, and in
 //! the end, and around each restart, what every user sees.
+//!
+//! - `driver/lives.rs`: the server's stops, crashes and starts.
+//! - `driver/looks.rs`: what every user sees.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+mod lives;
+mod looks;
+
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use uuid::Uuid;
-use veche::testing::{Client, Event, Reply, Server, folds, wait_until};
+use veche::testing::{Client, Event, Reply, Server};
 
 use crate::clock::{Clock, clean_up};
 use crate::compare;
 use crate::model::call::{Call, Page};
 use crate::model::files::KIND;
-use crate::model::{HOUR, Model, Ms, UserIx};
+use crate::model::{Model, Ms, UserIx};
 use crate::sight::{Made, Sight, post};
 use crate::steps::{PASSWORDS, Step, What, name};
 
@@ -99,19 +103,6 @@ impl Driver {
         }
         self.end_all()
             .map_err(|error| format!("in the end: {error}"))
-    }
-
-    /// Looks at all; once more after two restarts, of which the second knows all that was done
-    /// from a snapshot alone, and when all that waits for its time has had it.
-    fn end_all(&mut self) -> Done {
-        self.look_at_all()?;
-        self.restart(false, 0)?;
-        self.restart(true, 0)?;
-        self.look_at_all()?;
-        self.set_clock(3 * HOUR);
-        self.catch_up()?;
-        self.look_at_all()?;
-        self.end(false)
     }
 
     fn step(&mut self, step: &Step) -> Done {
@@ -417,167 +408,6 @@ impl Driver {
                 )
             })?;
         self.settle(client)
-    }
-
-    /// What every user sees, by one of their clients, and what each client was told.
-    fn look_at_all(&mut self) -> Done {
-        let mut looked = Vec::new();
-        for client in 0..self.clients.len() {
-            if !self.is_live(client) {
-                continue;
-            }
-            self.poll(client)?;
-            let user = self.clients[client].user;
-            if looked.contains(&user) {
-                continue;
-            }
-            looked.push(user);
-            let chats = self.model.chats_of(user).into_iter();
-            let chats = chats.map(|chat| Call::Messages {
-                chat: self.model.address_for(chat, user),
-                page: Page::After(0),
-                limit: 200,
-            });
-            let views = [
-                Call::Status,
-                Call::Unread { limit: 200 },
-                Call::Users {
-                    after: None,
-                    limit: 200,
-                },
-                Call::Scheduled,
-                Call::Rooms,
-            ];
-            let calls: Vec<Call> = views.into_iter().chain(chats).collect();
-            for call in calls {
-                self.look(client, call)?;
-            }
-            for id in self.model.commented(user) {
-                let (after, limit) = (0, 200);
-                self.look(client, Call::Message { id })?;
-                self.look(client, Call::Comments { id, after, limit })?;
-            }
-        }
-        self.look_at_the_disk();
-        Ok(())
-    }
-
-    /// The files that lie on the disk are those that there are, once the server has got to it.
-    fn look_at_the_disk(&self) {
-        let ids = self.model.files.iter().map(|file| file.id.clone());
-        let wanted: BTreeSet<String> = ids.collect();
-        wait_until("the files on the disk to be those of the model", || {
-            let entries = std::fs::read_dir(self.server.data().join("files"));
-            let names = entries
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.file_name());
-            let names = names.map(|name| name.to_string_lossy().into_owned());
-            let files: BTreeSet<String> =
-                names.filter(|name| name.parse::<Uuid>().is_ok()).collect();
-            (files == wanted).then_some(())
-        });
-    }
-
-    fn look(&mut self, client: usize, call: Call) -> Done {
-        if call.feature().is_none_or(|feature| self.model.has(feature)) {
-            self.call(client, &call, None, false)?;
-        }
-        Ok(())
-    }
-
-    /// Stops or kills the server, looks at what it left, and starts it with the clock set.
-    fn restart(&mut self, kill: bool, by: Ms) -> Done {
-        self.end(kill)?;
-        self.set_clock(by);
-        self.begin(kill)
-    }
-
-    fn end(&mut self, kill: bool) -> Done {
-        if kill {
-            self.server.kill();
-        } else {
-            let status = self.server.stop();
-            if !status.success() {
-                return Err(format!("a clean stop ended with {status}"));
-            }
-        }
-        self.pid.take().into_iter().for_each(clean_up);
-        self.compare_folds()
-    }
-
-    fn begin(&mut self, killed: bool) -> Done {
-        self.server.restart();
-        self.pid = Some(self.server.pid());
-        let url = self.server.url();
-        for known in &mut self.clients {
-            // Its connections are gone with the server that it had.
-            let mut again = Client::new(&url, &known.http.token);
-            again.name.clone_from(&known.http.name);
-            again.id.clone_from(&known.http.id);
-            known.http = again;
-        }
-        self.model.restarted(killed);
-        self.catch_up()
-    }
-
-    /// The world is the same bytes from wherever it is folded.
-    fn compare_folds(&mut self) -> Done {
-        let folds = folds(&self.server.data());
-        for pair in folds.windows(2) {
-            let [(from, one), (later, other)] = pair else {
-                continue;
-            };
-            if one != other {
-                let place = one
-                    .iter()
-                    .zip(other)
-                    .take_while(|(one, other)| one == other)
-                    .count();
-                let show = |bytes: &[u8]| {
-                    let part = &bytes[place.saturating_sub(80)..bytes.len().min(place + 80)];
-                    String::from_utf8_lossy(part).into_owned()
-                };
-                return Err(format!(
-                    "the world folded from {from} and from {later} differ:\n{}\n{}",
-                    show(one),
-                    show(other)
-                ));
-            }
-        }
-        self.folded += folds.len().saturating_sub(1);
-        Ok(())
-    }
-
-    /// Kills the server while a post is on its way, and repeats that under its key: whether it
-    /// was kept or not, in the end it happened once.
-    fn crash(&mut self, client: usize, call: &Call, after: u64) -> Done {
-        let key = self.new_key(client, call);
-        let (method, path, body) = call.request();
-        let http = self.clients[client].http.clone();
-        let first = {
-            let key = key.clone();
-            std::thread::spawn(move || {
-                let request = http.request(method, &path).header("Idempotency-Key", &key);
-                request.json(&body.unwrap_or_default()).try_send().ok()
-            })
-        };
-        // Not a wait for anything: a moment at random.
-        std::thread::sleep(Duration::from_micros(after));
-        self.end(true)?;
-        let first = first.join().map_err(|_| "the first try panicked")?;
-        self.begin(true)?;
-        self.call(client, call, Some(&key), true)?;
-        let kept = first.filter(|reply| reply.status == 201);
-        let Some(kept) = kept else { return Ok(()) };
-        let id = kept.body["id"].as_u64();
-        let is_one = self.model.ids.iter().filter(|known| **known == id).count() == 1;
-        if is_one {
-            Ok(())
-        } else {
-            Err(format!("answered 201 and then made anew: {kept}"))
-        }
     }
 }
 

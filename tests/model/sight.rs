@@ -396,7 +396,10 @@ impl What {
             }
             Self::Remove { room, user } => {
                 let room = sight.owned_with(|room| room.members.len() > 1, room);
-                let users = |room: &Room| room.members.iter().map(|(user, _)| *user).collect();
+                let users = |room: &Room| {
+                    let members = room.members.iter().map(|(user, _)| *user);
+                    members.filter(|user| *user != room.owner).collect()
+                };
                 let members = sight.those(&room, users);
                 Call::Remove {
                     room,

@@ -212,8 +212,8 @@ fn to() -> impl Strategy<Value = To> {
     prop_oneof![
         4 => Just(To::Common),
         1 => Just(To::Me),
-        5 => (0..8usize).prop_map(To::User),
-        4 => (0..9usize).prop_map(To::Room),
+        4 => (0..8usize).prop_map(To::User),
+        8 => (0..7usize).prop_map(To::Room),
         1 => (0..4usize).prop_map(To::Nobody),
     ]
 }
@@ -252,7 +252,7 @@ fn features() -> impl Strategy<Value = What> {
         8 => (0..9usize, a_text()).prop_map(|(id, text)| What::Comment { id, text }),
         3 => (0..9usize, weighted(0.3, 0..5usize), limit())
             .prop_map(|(id, after, limit)| What::Comments { id, after, limit }),
-        7 => (0..8usize, weighted(0.4, a_text()), weighted(0.3, 0..9usize))
+        12 => (0..8usize, weighted(0.4, a_text()), weighted(0.3, 0..9usize))
             .prop_map(|(user, reason, message)| What::Complain { user, reason, message }),
         10 => (to(), a_text(), file(), due(), any::<bool>())
             .prop_map(|(to, text, file, by, at)| What::Schedule { to, text, file, by: by * SECOND, at }),

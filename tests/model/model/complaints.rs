@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Outcome, Refusal};
+use super::answer::{Answer, Outcome, Refusal};
 use super::{BAN, DECAY, Model, Ms, Told, UserIx, WARNINGS, time};
 
 #[derive(Default)]

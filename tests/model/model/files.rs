@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::call::{Answer, Made, Outcome, Refusal};
+use super::answer::{Answer, Made, Outcome, Refusal};
 use super::posts::{Purpose, To};
 use super::{MAX_SIZE, Model, Ms, ORPHAN, UPLOADS, UserIx, seconds};
 

@@ -2,12 +2,13 @@
 //!
 //! It is told what the server chose (ids, tokens, codes), and says all the rest.
 //!
-//! - `call.rs`: the calls, and what one is answered.
+//! - `call.rs`: the calls; `answer.rs`: what one is answered.
 //! - `people.rs`: users, clients, who asked when.
 //! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
 //! - `rooms.rs`, `complaints.rs`, `schedule.rs`, `files.rs`: the features with rules of their own.
 //! - `views.rs`: what a user sees; `events.rs`: what they are told.
 
+pub mod answer;
 pub mod call;
 mod complaints;
 pub mod events;
@@ -23,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use veche::prelude::Time;
 
-pub use call::{Keyed, Outcome};
+pub use answer::{Keyed, Outcome};
 pub use events::Told;
 pub use people::User;
 pub use rooms::Room;
@@ -184,28 +185,28 @@ impl Model {
         self.told.push((to, what));
     }
 
-    /// Messages that were handed over in the answer before are delivered now.
+    /// Messages that were handed over in the answer before are delivered now, and both sides are
+    /// told when they end.
     pub fn deliver(&mut self) {
-        let mut delivered: BTreeMap<_, Vec<(Moment, Ms)>> = BTreeMap::new();
-        let handed: BTreeSet<Moment> = std::mem::take(&mut self.handed).into_iter().collect();
-        for moment in handed {
+        let mut delivered: BTreeMap<(ChatIx, UserIx), BTreeMap<Moment, Ms>> = BTreeMap::new();
+        for moment in std::mem::take(&mut self.handed) {
             let Some(message) = self.messages.get_mut(&moment) else {
                 continue;
             };
-            if let Some(fuse) = message.fuse.take() {
+            if let (Some(to), Some(fuse)) = (message.to, message.fuse.take()) {
                 let ends = self.now + fuse;
                 let ends = message.ends.map_or(ends, |known| known.min(ends));
                 message.ends = Some(ends);
-                let of = (message.chat, message.to);
-                delivered.entry(of).or_default().push((moment, ends));
+                let of = delivered.entry((message.chat, to)).or_default();
+                of.insert(moment, ends);
             }
         }
         for ((chat, to), messages) in delivered {
-            let messages = messages
-                .into_iter()
-                .map(|(moment, ends)| json!({"id": {"?id": moment}, "expires": time(ends)}));
-            let messages: Vec<Value> = messages.collect();
-            let data = json!({"to": self.spell(chat, to), "messages": messages});
+            let shown = messages.into_iter();
+            let shown =
+                shown.map(|(moment, ends)| json!({"id": self.id(moment), "expires": time(ends)}));
+            let data =
+                json!({"to": self.spell(chat, Some(to)), "messages": shown.collect::<Vec<_>>()});
             self.tell(self.members(chat), Told::Plain("delivered", data));
         }
     }

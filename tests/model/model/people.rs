@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Outcome, Refusal};
+use super::answer::{Answer, Outcome, Refusal};
 use super::{COMMON, ChatIx, Model, Moment, Ms, Told, UserIx, time};
 
 /// What the harness calls itself.

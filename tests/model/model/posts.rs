@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Made, Outcome, Refusal};
+use super::answer::{Answer, Made, Outcome, Refusal};
 use super::{
     AFTER, COMMON, Chat, ChatIx, Comment, Kind, Message, Model, Moment, Ms, PER, POSTS, TEXT, Told,
     UNDELIVERED, UserIx, seconds, time,

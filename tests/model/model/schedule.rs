@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::answer::{Answer, Made, Outcome, Refusal};
 use super::call::When;
-use super::call::{Answer, Made, Outcome, Refusal};
 use super::posts::{Purpose, To};
 use super::{
     DAY, HORIZON, MAX_LATE, Model, Moment, Ms, PENDING, SECOND, Told, UserIx, seconds, time,

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Answer, Outcome, Page, Refusal};
+use super::answer::{Answer, Outcome, Refusal};
+use super::call::Page;
 use super::posts::To;
 use super::{ChatIx, Kind, Model, Moment, Told, UserIx, time};
 
