@@ -1,8 +1,8 @@
 //! Sequences that failed once: steps, not seeds, so that they stay what they were.
 
-use crate::model::MINUTE;
+use crate::model::{DAY, MINUTE};
 use crate::run;
-use crate::steps::{Step, What};
+use crate::steps::{Step, To, What};
 
 #[track_caller]
 fn passes(steps: &[Step]) {
@@ -44,7 +44,7 @@ fn what_was_said_in_a_room_is_told_no_more_once_its_last_member_has_left() {
         Step::Do {
             client,
             what: What::Send {
-                to: crate::steps::To::Room(0),
+                to: To::Room(0),
                 text: 0,
                 file: None,
             },
@@ -78,6 +78,30 @@ fn an_upload_is_repeated_also_when_no_more_are_allowed() {
         Step::Again {
             which: 0,
             client: 2,
+            other: false,
+        },
+    ]);
+}
+
+/// What failed waits no more, and the answer that said so is gone.
+#[test]
+fn a_scheduled_message_that_failed_is_not_answered_as_waiting() {
+    passes(&[
+        Step::Do {
+            client: 1,
+            what: What::Schedule {
+                to: To::Common,
+                text: 0,
+                file: None,
+                by: MINUTE,
+                at: false,
+            },
+            keyed: true,
+        },
+        Step::Clock { by: 2 * DAY },
+        Step::Again {
+            which: 0,
+            client: 1,
             other: false,
         },
     ]);

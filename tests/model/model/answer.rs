@@ -145,7 +145,7 @@ impl Model {
             Some(Made::Scheduled(id)) => self
                 .scheduled
                 .iter()
-                .any(|item| item.id == *id && item.message.is_none()),
+                .any(|item| item.id == *id && item.is_waiting()),
         };
         if !is_there {
             return Err(Refusal::new(410, "gone"));
