@@ -129,7 +129,7 @@ fn what_ends_ends_on_every_client() {
     }
     let ann = stage.join("ann");
     let bob = stage.join("bob");
-    let eve = stage.join_quietly("eve");
+    stage.join_quietly("eve");
     let common = ann.say("hello");
     ann.tell("bob", "psst");
     let late = ann.tell("eve", "never read");
@@ -161,7 +161,6 @@ fn what_ends_ends_on_every_client() {
     ann.tell("bob", "psst");
     bob.say("hello");
     stage.check("a delivery to one who was away");
-    assert_eq!(eve.texts("@ann"), ["read"]);
     let last = ann.say("last");
     let cursor = events.cursor().to_owned();
     stage.restart();

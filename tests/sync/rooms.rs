@@ -166,8 +166,9 @@ fn rooms_by_links_are_the_same_on_every_client() {
     ask(&bob, &code);
     ask(&bob, &code);
     ask(&eve, &code);
-    ask(&eve, &others);
     stage.check("asking");
+    ask(&eve, &others);
+    stage.check("asking for another room of that name");
     kitchen.decide(&ann, &bob, true);
     stage.check("an approval");
     other.decide(&ann, &eve, false);
