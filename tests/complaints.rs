@@ -405,8 +405,6 @@ fn the_accused_never_learns_by_whom_or_why() {
     let (polled, _) = bob.poll(&cursor, "0s");
     events.extend(polled);
     assert!(kinds(&events).len() >= 12, "{events:?}");
-    // That the others came to be is told to everyone.
-    events.retain(|event| event.event != "new_user");
     seen += &format!("{events:?}");
     for name in names.into_iter().chain(["wherefore"]) {
         assert!(!seen.contains(name), "{name} is in\n{seen}");

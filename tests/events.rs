@@ -463,53 +463,6 @@ fn a_coming_user_ends_no_poll() {
 }
 
 #[test]
-fn a_new_user_is_told_to_all_once_also_to_those_who_were_away() {
-    let server = Server::core();
-    let ann = server.connect("ann");
-    let cursor = ann.cursor();
-    let mut events = ann.events();
-    let bob = server.connect("Bob");
-    let told = events.next("new_user").data;
-    assert_eq!(told["name"], "Bob");
-    assert!(told["at"].is_string(), "{told}");
-    bob.again().say("marker");
-    let passed = events.until_text("marker");
-    let resumed = ann.events_after(&cursor).until_text("marker");
-    let new = |events: &[Event]| events.iter().filter(|one| one.event == "new_user").count();
-    assert_eq!((new(&passed), new(&resumed)), (0, 1));
-}
-
-#[test]
-fn a_private_chat_is_told_to_both_before_its_first_message_and_to_nobody_else() {
-    let server = Server::core();
-    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| server.connect(name));
-    let mut streams = [&ann, &bob].map(Client::events);
-    let mut others = eve.events();
-    ann.tell("bob", "psst");
-    bob.tell("ann", "what?");
-    ann.tell("ann", "milk");
-    ann.say("marker");
-    let mut opened = streams.iter_mut().map(|stream| {
-        let passed = stream.until_text("marker").into_iter();
-        let told = passed.filter(|one| ["opened", "message"].contains(&one.event.as_str()));
-        let told = told.map(|one| one.data.get("users").cloned().unwrap_or_default());
-        told.collect::<Vec<_>>()
-    });
-    let none = Value::Null;
-    let pair = json!(["ann", "bob"]);
-    assert_eq!(
-        opened.next().unwrap_or_default(),
-        [&pair, &none, &none, &json!(["ann"]), &none, &none].map(Clone::clone)
-    );
-    assert_eq!(
-        opened.next().unwrap_or_default(),
-        [&pair, &none, &none, &none].map(Clone::clone)
-    );
-    let passed = others.until_text("marker");
-    assert!(passed.iter().all(|one| one.event != "opened"), "{passed:?}");
-}
-
-#[test]
 fn polls_give_at_most_500_and_lose_nothing_between_them() {
     let server = Server::core();
     let ann = server.connect("ann");

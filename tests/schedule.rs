@@ -158,7 +158,7 @@ fn when_due_it_is_an_ordinary_message_from_then_on() {
     let passed = hers.until(|event| event.event == "scheduled_sent");
     let order: Vec<&str> = passed.iter().map(|event| event.event.as_str()).collect();
     let order: Vec<&str> = order.into_iter().filter(|kind| *kind != "user").collect();
-    assert_eq!(order, ["scheduled", "opened", "message", "scheduled_sent"]);
+    assert_eq!(order, ["scheduled", "message", "scheduled_sent"]);
     let sent = &passed[passed.len() - 1].data;
     assert_eq!(sent["id"], made["id"]);
     assert_eq!(sent["to"], "@bob");

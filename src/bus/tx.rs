@@ -351,12 +351,7 @@ impl<'a> Tx<'a> {
             return Ok(chat);
         }
         let pair = [one.min(other), one.max(other)];
-        let users = if one == other {
-            vec![one]
-        } else {
-            pair.to_vec()
-        };
-        self.core(&Fact::Opened { pair }, Audience::Users(users))
+        self.core(&Fact::Opened { pair }, Audience::Nobody)
             .map(ChatId)
     }
 

@@ -14,7 +14,7 @@ use super::{Fact, Name, password, status};
 use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
-use crate::log::{Audience, ChatId, UserId};
+use crate::log::{Audience, UserId};
 use crate::server::{Core, json_body, respond};
 
 /// The most characters kept of what a client says it is.
@@ -97,7 +97,7 @@ async fn connect_as(
                         name,
                         password: password.clone(),
                     };
-                    UserId(tx.core(&fact, Audience::Chat(ChatId::COMMON))?)
+                    UserId(tx.core(&fact, Audience::Nobody)?)
                 }
             };
             let (token, agent) = (token_hash.clone(), agent.clone());

@@ -91,19 +91,6 @@ pub(crate) fn event(
             let chat = address::address_for(&view.world().chat, chat, user);
             Event::new("read", json!({"chat": chat, "upto": upto}))
         }
-        Fact::Joined { name, .. } => Event::new(
-            "new_user",
-            json!({"name": name, "at": record.at.to_string()}),
-        ),
-        Fact::Opened { pair } => {
-            let users = if pair[0] == pair[1] {
-                &pair[..1]
-            } else {
-                &pair[..]
-            };
-            let users: Vec<_> = users.iter().filter_map(|user| view.name(*user)).collect();
-            Event::new("opened", json!({"users": users}))
-        }
         Fact::Connected { client, agent, .. } => Event::new(
             "client",
             json!({"id": client, "agent": agent, "since": record.at.to_string(), "live": true}),
@@ -111,7 +98,9 @@ pub(crate) fn event(
         Fact::Disconnected { client, .. } => {
             Event::new("client", json!({"id": client, "live": false}))
         }
-        Fact::Founded { .. }
+        Fact::Joined { .. }
+        | Fact::Opened { .. }
+        | Fact::Founded { .. }
         | Fact::Entered { .. }
         | Fact::Left { .. }
         | Fact::Cleared { .. }

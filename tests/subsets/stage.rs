@@ -15,7 +15,7 @@ const CHAT: [&str; 7] = [
 const USER: [&str; 2] = ["name", "clients"];
 
 /// The core's events.
-const KINDS: [&str; 6] = ["message", "removed", "read", "client", "new_user", "opened"];
+const KINDS: [&str; 4] = ["message", "removed", "read", "client"];
 
 /// How many posts a period allows: more than there are.
 pub const POSTS: u64 = 100_000;

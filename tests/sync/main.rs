@@ -334,7 +334,7 @@ fn after_all_clients_were_ended_a_new_one_goes_on_where_one_was() {
     wait_until("the copy to be the truth", || {
         events.arrived().iter().for_each(|event| held.take(event));
         let truth = asked::asked(&again, &features);
-        asked::difference("", &held.view(), &truth)
+        asked::difference("", &held.view_beside(&truth), &truth)
             .is_none()
             .then_some(())
     });

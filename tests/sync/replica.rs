@@ -9,7 +9,7 @@ use veche::testing::Event;
 use crate::asked::{in_order, list, number, object, sorted, text};
 
 /// A client's copy of all that.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Replica {
     me: String,
     users: BTreeSet<String>,
@@ -70,15 +70,6 @@ impl Replica {
         match event.event.as_str() {
             "hello" | "user" => {}
             "reset" => panic!("a hole in the stream: {event:?}"),
-            "new_user" => {
-                self.users.insert(text(&data["name"]));
-            }
-            "opened" => {
-                let users = list(&data["users"]);
-                let other = users.iter().find(|user| **user != self.me.as_str());
-                let peer = other.map_or(self.me.clone(), text);
-                self.private.insert(format!("@{peer}"));
-            }
             "client" => self.client(data),
             "message" => self.message(data),
             "removed" => {
@@ -150,6 +141,10 @@ impl Replica {
         let id = number(&message["id"]);
         if message["from"] != self.me.as_str() {
             self.unread.insert(id);
+        }
+        let address = self.address(message);
+        if address.starts_with('@') {
+            self.private.insert(address);
         }
         self.messages.insert(id, message.clone());
     }
@@ -252,8 +247,24 @@ impl Replica {
         self.messages.get(&id).map(|message| self.address(message))
     }
 
+    /// What the client would show, with what is not told by events that are kept: who is there,
+    /// which is told to those who are there themselves, and private chats in which nothing is left.
+    pub fn view_beside(&self, truth: &Value) -> Value {
+        let mut view = self.view();
+        view["users"] = truth["users"].clone();
+        view["chats"]["common"]["members"] = truth["chats"]["common"]["members"].clone();
+        for (address, chat) in object(&truth["chats"]) {
+            let is_empty = list(&truth["messages"][&address]).is_empty();
+            if address.starts_with('@') && is_empty && view["chats"][&address].is_null() {
+                view["messages"][&address] = truth["messages"][&address].clone();
+                view["chats"][&address] = chat;
+            }
+        }
+        view
+    }
+
     /// What the client would show: in the form of [`asked`](crate::asked::asked).
-    pub fn view(&self) -> Value {
+    fn view(&self) -> Value {
         let mut messages: Map<String, Value> = Map::new();
         let mut chats: Map<String, Value> = Map::new();
         let common = json!({"kind": "common", "title": "common", "members": self.users.len()});

@@ -183,10 +183,10 @@ impl Stage {
                 &self.features,
                 || {
                     person.away.resume();
-                    let mut held = vec![("resumed", person.away.replica.view())];
+                    let mut held = vec![("resumed", person.away.replica.clone())];
                     if let Some(live) = &mut person.live {
                         live.take_arrived();
-                        held.push(("live", live.copy.replica.view()));
+                        held.push(("live", live.copy.replica.clone()));
                     }
                     held
                 },
@@ -214,8 +214,8 @@ impl Stage {
                 person.absent.resume();
                 stream.take_arrived();
                 vec![
-                    ("polled", person.absent.replica.view()),
-                    ("streamed", stream.copy.replica.view()),
+                    ("polled", person.absent.replica.clone()),
+                    ("streamed", stream.copy.replica.clone()),
                 ]
             });
             fresh.disconnect();
@@ -230,14 +230,14 @@ fn settles(
     what: &str,
     fresh: &Client,
     features: &[String],
-    mut held: impl FnMut() -> Vec<(&'static str, Value)>,
+    mut held: impl FnMut() -> Vec<(&'static str, Replica)>,
 ) {
     let mut last = (Value::Null, Vec::new(), Instant::now());
     wait_until(what, || {
         let truth = asked(fresh, features);
         let held = held();
         let wrong = held.iter().find_map(|(whose, view)| {
-            let wrong = difference("", view, &truth)?;
+            let wrong = difference("", &view.view_beside(&truth), &truth)?;
             Some(format!("{what}'s {whose} client differs at {wrong}"))
         });
         let Some(wrong) = wrong else {

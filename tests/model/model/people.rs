@@ -119,8 +119,6 @@ impl Model {
                     seen: Seen::certain(self.now),
                     ..User::default()
                 });
-                let data = json!({"name": name, "at": time(self.now)});
-                self.tell(self.everybody(), Told::Plain("new_user", data));
                 self.users.len() - 1
             }
         };

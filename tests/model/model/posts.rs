@@ -1,6 +1,6 @@
 //! Posting: addresses, the rules that judge every post, comments, and what ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -191,11 +191,6 @@ impl Model {
                         kind: Kind::Private([from, peer]),
                         last: None,
                     });
-                    let users = BTreeSet::from([from, peer]);
-                    let names = users.iter().map(|user| &self.users[*user].name);
-                    let data = json!({"users": names.collect::<Vec<_>>()});
-                    let users = users.into_iter().collect();
-                    self.tell(users, Told::Plain("opened", data));
                     self.chats.len() - 1
                 });
                 (chat, Some(peer))
