@@ -375,14 +375,14 @@ impl Files {
         if row.author != Some(draft.from) && !tx.sees_holder(row.id, draft.from)? {
             return Err(no_file());
         }
-        let verdict = Verdict::pass()
-            .says_enough()
-            .shows("file", json!(File::of(&row)));
-        // To plan keeps nobody else's file from ending.
+        let verdict = Verdict::pass().says_enough();
+        // To plan keeps nobody else's file from ending, nor its name.
         if draft.purpose == Purpose::PostLater && row.author != Some(draft.from) {
-            return Ok(verdict);
+            let url = format!("/files/{id}");
+            return Ok(verdict.shows("file", json!({"id": id, "url": url})));
         }
-        let verdict = verdict.holds(row.id);
+        let shown = json!(File::of(&row));
+        let verdict = verdict.holds(row.id).shows("file", shown);
         Ok(if state.waiting.contains_key(&row.id) {
             verdict.rider(Fact::Held { row: row.id })
         } else {

@@ -407,7 +407,7 @@ impl Schedule {
             return Ok(());
         };
         let kept = tx.row::<Self>(row)?.and_then(|row| row.text);
-        let words = Words::of(kept.as_deref()).unwrap_or_default();
+        let mut words = Words::of(kept.as_deref()).unwrap_or_default();
         let until = tx.now().plus(SHOWN);
         match self.post(tx, by, &plan, &words) {
             Ok(message) => {
@@ -428,8 +428,10 @@ impl Schedule {
                     until,
                 };
                 let failed = Entry::<Self>::new(failed).tell(vec![by]);
+                // With its row goes what that held: it is not sent again.
+                words.more.clear();
+                words.shown.clear();
                 tx.record(failed.kept().text(&json!(words).to_string()))?;
-                // With it goes what it held: it is not sent again.
                 tx.erase::<Self>(vec![row])?;
             }
         }

@@ -67,6 +67,9 @@ impl Session {
 
     /// The files that were shown whose ids begin so.
     pub fn files(&self, beginning: &str) -> Vec<Attached> {
+        if !may_begin_an_id(beginning) {
+            return Vec::new();
+        }
         let beginning = beginning.to_lowercase();
         let state = self.state();
         let fits = |file: &&Attached| file.id.starts_with(&beginning);
@@ -98,6 +101,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether the beginning of an id is meant: a few digits are a number, perhaps a mistaken one.
+pub(super) fn may_begin_an_id(written: &str) -> bool {
+    written.len() >= 6 || !written.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -44,7 +44,9 @@ fn to_plan_keeps_nobody_elses_file_from_ending() {
     send(&ann, "common", &file).expect(201);
     let mut events = bob.events();
     let later = json!({"to": "@me", "file": file["id"], "in": "2s"});
-    bob.post("/scheduled", &later).expect(201);
+    let planned = bob.post("/scheduled", &later).expect(201);
+    let known = json!({"id": file["id"], "url": file["url"]});
+    assert_eq!(planned["file"], known, "its name would outlive it");
     events.next("removed");
     nothing_stored(&server);
     let failed = events.next("scheduled_failed").data;

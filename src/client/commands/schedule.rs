@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::api::segment;
+use super::super::lookup::may_begin_an_id;
 use super::super::notice::{Notice, Reader};
 use super::super::render::Event;
 use super::super::text::{Zone, excerpt, safe_line};
@@ -211,7 +212,7 @@ fn find(worker: &Worker, which: &str) -> Result<Item, Failure> {
     let wanted = which.to_lowercase();
     let mut fitting = items
         .into_iter()
-        .filter(|item| item.id.starts_with(&wanted));
+        .filter(|item| may_begin_an_id(&wanted) && item.id.starts_with(&wanted));
     match (fitting.next(), fitting.next()) {
         (Some(item), None) => Ok(item),
         (Some(_), Some(_)) => Err(Failure::Refused(format!(

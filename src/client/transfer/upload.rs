@@ -43,6 +43,8 @@ pub fn upload(
         (Some(error), _) if was_stopped(&error) => Err(TransferError::Stopped),
         (Some(error), _) => Err(fail(error)),
         (None, Err(error)) => Err(error.into()),
+        // Who stopped it does not want it sent, though all of it had gone out by then.
+        (None, Ok(_)) if sending.meter.go_on().is_err() => Err(TransferError::Stopped),
         (None, Ok(answer)) => {
             let sum = hex(&sending.sum.finalize());
             match answer["sha256"].as_str() {

@@ -98,7 +98,10 @@ impl Model {
             to,
             text: text.to_owned(),
             file: file.map(str::to_owned),
-            shown: file.and_then(|id| self.shown_file(id)),
+            shown: file.and_then(|id| match self.is_own_file(by, id) {
+                true => self.shown_file(id),
+                false => Some(json!({"id": id, "url": format!("/files/{id}")})),
+            }),
             keeps: file.is_some_and(|id| self.is_own_file(by, id)),
             at,
             message: None,
@@ -133,7 +136,7 @@ impl Model {
         if with_text {
             shown["text"] = json!(item.text);
         }
-        if let (Some(file), None) = (&item.shown, item.message) {
+        if let (Some(file), true) = (&item.shown, item.is_waiting()) {
             shown["file"] = file.clone();
         }
         if let Some(message) = item.message {
