@@ -218,7 +218,7 @@ impl Rooms {
                 requests: Vec::new(),
             };
             for (chat, room) in view.state::<Self>().waiting(user) {
-                let Some(title) = view.title(chat) else {
+                let Some(title) = view.title(chat).filter(|_| view.chat(chat).is_some()) else {
                     continue;
                 };
                 if let Some(invite) = room.invites.get(&user) {

@@ -86,10 +86,9 @@ impl<'a> View<'a> {
         self.world.chat.find_group(uuid.parse().ok()?)
     }
 
-    /// A chat's title, where it has members who come and go.
+    /// A chat's title, where it has members who come and go; also when the last one has gone.
     pub fn title(&self, chat: ChatId) -> Option<&'a str> {
-        let group = self.world.chat.group(chat)?;
-        Some(group.title.as_str())
+        self.world.chat.title(chat)
     }
 
     /// Whether a chat's members see what was posted before they came.

@@ -74,6 +74,8 @@ impl Group {
 struct Ended {
     uuid: Uuid,
     owner: String,
+    #[serde(default)]
+    title: String,
 }
 
 /// All of them.
@@ -116,10 +118,13 @@ impl Groups {
         let stay = group.order.iter().copied().filter(|member| *member != user);
         group.order = stay.collect();
         if group.since.is_empty()
-            && let Some(Group { uuid, owner, .. }) = self.live.remove(&chat)
+            && let Some(group) = self.live.remove(&chat)
         {
+            let Group {
+                uuid, owner, title, ..
+            } = group;
             self.uuids.remove(&uuid);
-            self.ended.insert(chat, Ended { uuid, owner });
+            self.ended.insert(chat, Ended { uuid, owner, title });
             self.clearing.insert(chat);
         }
     }
@@ -161,6 +166,13 @@ impl Groups {
         match self.live.get(&chat) {
             Some(group) => Some(group.uuid),
             None => self.ended.get(&chat).map(|ended| ended.uuid),
+        }
+    }
+
+    pub(super) fn title(&self, chat: ChatId) -> Option<&str> {
+        match self.live.get(&chat) {
+            Some(group) => Some(&group.title),
+            None => self.ended.get(&chat).map(|ended| ended.title.as_str()),
         }
     }
 

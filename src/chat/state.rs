@@ -335,6 +335,11 @@ impl State {
         self.groups.is_hidden(chat)
     }
 
+    /// The title of a chat with members, also when it has ended.
+    pub(crate) fn title(&self, chat: ChatId) -> Option<&str> {
+        self.groups.title(chat)
+    }
+
     /// A chat that ended and may still have messages.
     pub(crate) fn ended(&self) -> Option<ChatId> {
         self.groups.ended()

@@ -25,8 +25,6 @@ pub enum Told {
     Scheduled(String, &'static str, Value),
     /// Something in a room, with its title.
     Titled(&'static str, ChatIx, Value),
-    /// An invitation; not once the room has ended.
-    Invited(ChatIx, Value),
     /// A room, to one who is in it.
     Room(ChatIx, UserIx),
     /// A room's links, to its owner.
@@ -100,12 +98,8 @@ impl Model {
             }
             Told::Titled(kind, chat, data) => {
                 let mut data = data.clone();
-                data["title"] = json!(self.room(*chat).map(|room| &room.title));
+                data["title"] = json!(self.title(*chat));
                 (*kind, data)
-            }
-            Told::Invited(chat, data) => {
-                self.room(*chat)?;
-                ("invited", data.clone())
             }
             Told::Room(chat, to) => {
                 let room = self.room(*chat).filter(|room| room.since(*to).is_some())?;

@@ -88,6 +88,14 @@ impl Model {
         }
     }
 
+    /// The title of a room, also when it has ended.
+    pub fn title(&self, chat: ChatIx) -> Option<&str> {
+        match &self.chats[chat].kind {
+            Kind::Room(room) => Some(&room.title),
+            _ => None,
+        }
+    }
+
     fn room_mut(&mut self, chat: ChatIx) -> &mut Room {
         match &mut self.chats[chat].kind {
             Kind::Room(room) => room,
@@ -232,7 +240,7 @@ impl Model {
             .and_then(|room| self.invitation(room, user))
             .unwrap_or_default();
         if is_new {
-            self.tell(vec![by, user], Told::Invited(chat, body.clone()));
+            self.tell(vec![by, user], Told::Plain("invited", body.clone()));
         }
         Ok(Answer::new(201, body))
     }
