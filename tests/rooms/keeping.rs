@@ -1,0 +1,133 @@
+//! What outlives a crash and the off switch, and what has a bound.
+
+use super::*;
+
+#[test]
+fn all_is_there_after_a_crash() {
+    let mut server = server();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let (cat, dan) = (server.connect("cat"), server.connect("dan"));
+    let room = make(&ann);
+    room.bring(&ann, &bob);
+    room.invite(&ann, "cat");
+    let code = room.link(&ann, &json!({"uses": 2}));
+    ask(&dan, &code).expect(202);
+    room.say(&bob, "hello");
+    let before = ann.get(&room.path).expect(200);
+    let lists = [&ann, &bob, &cat, &dan].map(|client| client.get("/rooms").expect(200));
+    server.kill();
+    server.restart();
+    assert_eq!(ann.get(&room.path).expect(200), before);
+    let after = [&ann, &bob, &cat, &dan].map(|client| client.get("/rooms").expect(200));
+    assert_eq!(after, lists);
+    assert_eq!(ann.texts(&room.address), ["hello"]);
+    room.decide(&ann, "dan", true).expect(204);
+    room.join(&cat).expect(200);
+    assert_eq!(room.members(&ann), json!(["ann", "bob", "dan", "cat"]));
+    assert!(server.holding(&code).is_empty(), "a code is on the disk");
+}
+
+#[test]
+fn switched_off_rooms_leave_no_trace_and_come_back_as_they_were() {
+    let mut server = server();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let room = make(&ann);
+    let cursor = bob.cursor();
+    room.bring(&ann, &bob);
+    let message = room.say(&ann, "hello");
+    let before = ann.get(&room.path).expect(200);
+    let on = server.config().to_owned();
+    server.configure(with(&[], ""));
+    server.restart();
+    ann.get("/rooms").problem(404, "feature_off");
+    ann.get(&room.path).problem(404, "feature_off");
+    ann.send(&room.address, "x").problem(404, "unknown_chat");
+    let id = &message["id"];
+    ann.get(&format!("/messages/{id}"))
+        .problem(404, "not_found");
+    assert!(bob.unread().is_empty());
+    assert_eq!(bob.status()["chats"].as_array().map(Vec::len), Some(1));
+    ann.say("marker");
+    let seen = bob.events_after(&cursor).until_text("marker");
+    let kinds: Vec<&str> = seen.iter().map(|event| event.event.as_str()).collect();
+    assert!(
+        kinds
+            .iter()
+            .all(|kind| ["message", "user", "client"].contains(kind)),
+        "{kinds:?}"
+    );
+    assert_eq!(text_of(&seen), ["marker"]);
+    server.configure(on);
+    server.restart();
+    assert_eq!(ann.get(&room.path).expect(200), before);
+    assert_eq!(bob.texts(&room.address), ["hello"]);
+    assert_eq!(bob.unread().len(), 2);
+    let seen = bob.events_after(&cursor).until_text("marker");
+    assert_eq!(text_of(&seen), ["hello", "marker"]);
+}
+
+#[test]
+fn what_is_bounded_says_so() {
+    let settings = "rooms = 1\nmembers = 2\ninvites = 1\nlinks = 1\nrequests = 1";
+    let server = Server::only("rooms", settings);
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let (cat, dan) = (server.connect("cat"), server.connect("dan"));
+    let room = make(&ann);
+    let second = ann.post("/rooms", &json!({"title": "Hall"}));
+    second.problem(429, "too_many");
+    let code = room.link(&ann, &json!({}));
+    ann.post(&room.at("links"), &json!({}))
+        .problem(429, "too_many");
+    ask(&cat, &code).expect(202);
+    ask(&dan, &code).problem(429, "too_many");
+    room.invite(&ann, "bob");
+    room.invite(&ann, "bob");
+    let body = json!({"user": "dan"});
+    ann.post(&room.at("invites"), &body)
+        .problem(429, "too_many");
+    room.join(&bob).expect(200);
+    room.decide(&ann, "cat", true).problem(409, "room_full");
+}
+
+#[test]
+fn a_room_of_a_thousand_works_like_one_of_three() {
+    let server = server();
+    let ann = server.connect("ann");
+    let room = make(&ann);
+    let names: Vec<String> = (0..999).map(|number| format!("m{number}")).collect();
+    let mut clients: Vec<Client> = thread::scope(|scope| {
+        let join = |names: &'_ [String]| {
+            let names = names.to_vec();
+            let (server, room, ann) = (&server, &room, &ann);
+            scope.spawn(move || {
+                let bring = |name: &String| {
+                    let client = server.connect(name);
+                    room.bring(ann, &client);
+                    client
+                };
+                names.iter().map(bring).collect::<Vec<_>>()
+            })
+        };
+        let threads: Vec<_> = names.chunks(100).map(join).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .flat_map(|clients| clients.expect("joined"))
+            .collect()
+    });
+    assert_eq!(ann.chat(&room.address)["members"], 1000);
+    let mut streams: Vec<_> = clients.iter().step_by(50).map(Client::events).collect();
+    let message = room.say(&ann, "to all");
+    for stream in &mut streams {
+        assert_eq!(stream.next("message").data, message);
+    }
+    assert!(clients.iter().all(|client| client.unread().len() == 1));
+    let gone = clients.remove(0);
+    room.remove(&ann, &gone.name);
+    room.say(&ann, "to the rest");
+    ann.say("marker");
+    assert_eq!(text_of(&streams[0].until_text("marker")), ["marker"]);
+    assert_eq!(
+        text_of(&streams[1].until_text("marker")),
+        ["to the rest", "marker"]
+    );
+}
