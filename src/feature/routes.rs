@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{Ask, Feature, parse_json, parse_query};
 use crate::bus::{Answer, Decide, Tx, fault};
 use crate::chat;
-use crate::http::{Params, Problem, Request, Response, Upload};
+use crate::http::{Body, Params, Problem, Request, Response, Upload};
 use crate::log::{ClientId, Id, UserId};
 use crate::server::Core;
 
@@ -322,17 +322,7 @@ impl<F: Feature> Routes<F> {
         Q: DeserializeOwned + JsonSchema + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let answer = Arc::new(answer);
-        let handler: Handler = Arc::new(move |core, call, request| {
-            let answer = Arc::clone(&answer);
-            Box::pin(async move {
-                let query = parse_query(request.uri().query())?;
-                let call = call.ok_or_else(crate::server::unauthorized)?;
-                let (parts, _) = request.into_parts();
-                let ask = Ask::new(core, call, parts);
-                Ok(crate::server::respond(answer(ask, query).await?))
-            })
-        });
+        let handler = beside(move |ask, query, _| answer(ask, query));
         self.add(Method::GET, path, about, Run::Read(handler))
             .query::<Q>()
     }
@@ -351,21 +341,37 @@ impl<F: Feature> Routes<F> {
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
         let answer = Arc::new(answer);
-        let handler: Handler = Arc::new(move |core, call, request| {
+        let handler = beside(move |ask: Ask<F>, query, body| {
             let answer = Arc::clone(&answer);
-            Box::pin(async move {
-                let query = parse_query(request.uri().query())?;
-                let call = call.ok_or_else(crate::server::unauthorized)?;
-                let (parts, body) = request.into_parts();
-                let upload = Upload::new(&parts.headers, body)?;
-                let ask = Ask::new(core, call, parts);
-                Ok(crate::server::respond(answer(ask, query, upload).await?))
-            })
+            async move {
+                let upload = Upload::new(ask.headers(), body)?;
+                answer(ask, query, upload).await
+            }
         });
         self.add(Method::POST, path, about, Run::Read(handler))
             .query::<Q>()
             .last(|route| route.uploads = true)
     }
+}
+
+/// Answers a request beside the writer.
+fn beside<F, Q, Fut>(answer: impl Fn(Ask<F>, Q, Body) -> Fut + Send + Sync + 'static) -> Handler
+where
+    F: Feature,
+    Q: DeserializeOwned + Send + 'static,
+    Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+{
+    let answer = Arc::new(answer);
+    Arc::new(move |core, call, request| {
+        let answer = Arc::clone(&answer);
+        Box::pin(async move {
+            let query = parse_query(request.uri().query())?;
+            let call = call.ok_or_else(crate::server::unauthorized)?;
+            let (parts, body) = request.into_parts();
+            let ask = Ask::new(core, call, parts);
+            Ok(crate::server::respond(answer(ask, query, body).await?))
+        })
+    })
 }
 
 /// A decision of a feature as the writer runs it.
