@@ -1,7 +1,11 @@
 //! The log: each action with its user, client and outcome, and no secret in it.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
-use veche::testing::{Client, Server, wait_until};
+use veche::testing::{Client, Folder, Server, binary, wait_until};
 
 const PASSWORD: &str = "correct-horse-battery";
 const TEXT: &str = "purple-elephant-text";
@@ -154,4 +158,36 @@ fn what_clients_send_cannot_forge_lines() {
         "{log}"
     );
     assert!(!log.contains('\u{1b}'), "{log}");
+}
+
+#[test]
+fn a_line_that_cannot_be_written_is_lost_and_nothing_else() {
+    let folder = Folder::new();
+    let full = File::options().write(true).open("/dev/full");
+    let Ok(full) = full else {
+        unreachable!("every Linux has it: {full:?}")
+    };
+    let started = Command::new(binary())
+        .args(["--listen", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn();
+    let Ok(mut server) = started else {
+        unreachable!("the binary is there: {started:?}")
+    };
+    let mut line = String::new();
+    let read = server
+        .stdout
+        .take()
+        .map(|stdout| BufReader::new(stdout).read_line(&mut line));
+    let url = line.trim().trim_start_matches("listening on ").to_owned();
+    let guest = Client::new(&url, "");
+    let asked: Vec<_> = (0..3)
+        .map(|_| guest.request("GET", "/healthz").try_send())
+        .map(|reply| reply.map(|reply| reply.status).unwrap_or_default())
+        .collect();
+    let ended = server.kill().and_then(|()| server.wait());
+    assert!(matches!(read, Some(Ok(_))) && ended.is_ok());
+    assert_eq!(asked, [200, 200, 200]);
 }
