@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Event, View};
 use crate::chat;
 use crate::feature::Features;
@@ -61,6 +63,11 @@ impl Frame {
     /// The bytes for a stream.
     pub(crate) fn chunk(&self) -> Chunk {
         self.chunk.clone()
+    }
+
+    /// The bytes for a stream in the chunked coding.
+    pub(crate) fn wire(&self) -> &Bytes {
+        self.chunk.wire()
     }
 
     /// Whether it says nothing but that the stream is alive.

@@ -1,21 +1,30 @@
 //! Fans what is durable out to the streams it is for, beside requests and never in their way.
+//!
+//! One thread does it (`fan_out.rs`). A stream that only waits has its seat there (`seats.rs`): the
+//! thread writes to its socket. All others, be it that they read the log, that they are polls, or
+//! that their sockets are not plain ones, follow the hub by a mailbox.
+
+mod fan_out;
+mod inbox;
+mod seats;
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Event, Frame, Frames, Mailbox, View, World};
+use self::inbox::Inbox;
+use super::mailbox::Left;
+use super::{Event, Frame, Frames, Mailbox, World};
 use crate::chat::Fact;
+use crate::http::{Source, Wire};
 use crate::log::{Audience, CORE, ChatId, ClientId, Contents, Id, Pos, Record, UserId};
 use crate::time::Clock;
 
-/// How often a stream hears that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) use fan_out::FanOut;
 
 /// How long somebody who polls counts as online between two polls.
 const LINGER: Duration = Duration::from_secs(10);
@@ -79,14 +88,26 @@ pub(crate) fn about(record: &Record) -> Option<Id> {
     record.message()
 }
 
+/// A stream that can sit with the hub.
+pub(crate) trait Seated: Source {
+    /// Its place.
+    fn registered(&self) -> &Registered;
+
+    /// Notes that a frame was written.
+    fn wrote(&mut self, frame: &Frame);
+
+    /// Has it go on from the log after this position, or from where it is if that is further.
+    fn go_on_from(&mut self, pos: Pos);
+}
+
 /// The streams, and who is online.
 pub(crate) struct Hub {
     streams: Mutex<Streams>,
+    inbox: Inbox,
     frames: Frames,
     world: Arc<RwLock<World>>,
     clock: Clock,
     gap: AtomicBool,
-    rearm: Notify,
     /// The most streams at once.
     limit: usize,
     /// The most frames that wait for one stream.
@@ -97,7 +118,10 @@ pub(crate) struct Hub {
 struct Streams {
     /// The last position that was fanned out.
     published: Pos,
-    by_user: HashMap<UserId, Vec<Arc<Mailbox>>>,
+    /// The mailboxes of those who have no seat.
+    followers: HashMap<UserId, Vec<Arc<Mailbox>>>,
+    /// How many streams a user has, seated ones among them.
+    open: HashMap<UserId, usize>,
     count: usize,
     lingering: HashMap<UserId, Instant>,
     stopped: bool,
@@ -112,6 +136,10 @@ pub(crate) struct Registered {
 }
 
 impl Hub {
+    /// A hub, and what is to run on its thread.
+    ///
+    /// # Errors
+    /// When the system has no means to wait for sockets.
     pub(crate) fn new(
         frames: Frames,
         world: Arc<RwLock<World>>,
@@ -119,47 +147,37 @@ impl Hub {
         published: Pos,
         limit: usize,
         queue: usize,
-    ) -> Self {
+    ) -> io::Result<(Arc<Self>, FanOut)> {
+        let poll = mio::Poll::new()?;
         let streams = Streams {
             published,
             ..Streams::default()
         };
-        Self {
+        let hub = Arc::new(Self {
             streams: Mutex::new(streams),
+            inbox: Inbox::new(poll.registry())?,
             frames,
             world,
             clock,
             gap: AtomicBool::new(false),
-            rearm: Notify::new(),
             limit,
             queue,
-        }
+        });
+        let fan_out = FanOut::new(Arc::clone(&hub), poll)?;
+        Ok((hub, fan_out))
     }
 
-    /// Takes batches until the writer is gone.
-    pub(crate) async fn run(self: Arc<Self>, mut batches: mpsc::Receiver<Vec<Sent>>) {
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        heartbeat.tick().await;
-        loop {
-            let lingering = self.lock().lingering.values().min().copied();
-            tokio::select! {
-                biased;
-                batch = batches.recv() => match batch {
-                    Some(batch) => self.publish(&batch),
-                    None => return,
-                },
-                () = expiry(lingering) => self.expire(),
-                () = self.rearm.notified() => self.close_gap(),
-                _ = heartbeat.tick() => self.beat(),
-            }
+    /// Takes a batch that is durable. Where it can't, every stream goes back to the log.
+    pub(crate) fn hand_over(&self, batch: Vec<Sent>) {
+        if !self.inbox.put_batch(batch) {
+            self.missed();
         }
     }
 
     /// The writer could not hand a batch over: every stream goes back to the log.
     pub(crate) fn missed(&self) {
         self.gap.store(true, Ordering::Release);
-        self.rearm.notify_one();
+        self.inbox.wake();
     }
 
     /// Gives a stream its place; none when there are too many or the server is stopping.
@@ -179,11 +197,8 @@ impl Hub {
         }
         let mailbox = Arc::new(Mailbox::new(user, client, self.queue));
         streams.count += 1;
-        streams
-            .by_user
-            .entry(user)
-            .or_default()
-            .push(Arc::clone(&mailbox));
+        *streams.open.entry(user).or_default() += 1;
+        streams.follow(&mailbox);
         drop(streams);
         Some(Registered {
             hub: Arc::clone(self),
@@ -192,18 +207,30 @@ impl Hub {
         })
     }
 
+    /// Has the hub's thread write to a stream's socket.
+    pub(crate) fn seat(&self, stream: Box<dyn Seated>, wire: Wire) {
+        self.inbox.put_stream(stream, wire);
+    }
+
     /// Ends every stream, for good.
     pub(crate) fn stop(&self) {
         let mut streams = self.lock();
         streams.stopped = true;
-        streams.all().for_each(|mailbox| mailbox.close());
+        streams.followers().for_each(|mailbox| mailbox.close());
+        drop(streams);
+        self.inbox.wake();
+    }
+
+    /// Ends the hub's thread, once it has done what it was handed.
+    pub(crate) fn end(&self) {
+        self.inbox.end();
     }
 
     /// Everyone online.
     pub(crate) fn online(&self) -> BTreeSet<UserId> {
         let streams = self.lock();
         streams
-            .by_user
+            .open
             .keys()
             .chain(streams.lingering.keys())
             .copied()
@@ -215,97 +242,12 @@ impl Hub {
         &self.frames
     }
 
-    fn publish(&self, batch: &[Sent]) {
-        let Some(last) = batch.last().map(|sent| sent.record.pos) else {
-            return;
-        };
-        let frames = if self.lock().count == 0 {
-            Vec::new()
-        } else {
-            self.render(batch)
-        };
-        let mut streams = self.lock();
-        streams.published = last;
-        if self.gap.load(Ordering::Acquire) {
-            // This batch, too, is read from the log then.
-            drop(streams);
-            return self.close_gap();
-        }
-        for (frame, to) in &frames {
-            match to {
-                Recipients::Everyone => streams.all().for_each(|mailbox| mailbox.push(frame)),
-                Recipients::These { users, count } => users
-                    .iter()
-                    .take(*count)
-                    .filter_map(|user| streams.by_user.get(user))
-                    .flatten()
-                    .for_each(|mailbox| mailbox.push(frame)),
-            }
-        }
-        for client in batch.iter().filter_map(|sent| ended_client(&sent.record)) {
-            streams
-                .all()
-                .filter(|mailbox| mailbox.client == client)
-                .for_each(|mailbox| mailbox.close());
-        }
-    }
-
-    /// Puts every stream back on the log, if something could not be handed over.
-    pub(super) fn close_gap(&self) {
-        let streams = self.lock();
-        if !self.gap.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let world = self.world();
-        for mailbox in streams.all() {
-            mailbox.fall_behind();
-            if world.chat.client(mailbox.client).is_none() {
-                mailbox.close();
-            }
-        }
-    }
-
-    /// Each fact's one frame and whom it is for.
-    fn render<'a>(&self, batch: &'a [Sent]) -> Vec<(Arc<Frame>, &'a Recipients)> {
-        let world = self.world();
-        let view = View::new(&world, self.clock.now());
-        batch
-            .iter()
-            .filter(|sent| !sent.to.is_nobody())
-            .filter_map(|sent| {
-                let frame = self.frames.frame(&view, &sent.record, &sent.contents)?;
-                Some((Arc::new(frame), &sent.to))
-            })
-            .collect()
-    }
-
-    fn beat(&self) {
-        let frame = Arc::new(Frame::comment());
-        self.lock().all().for_each(|mailbox| mailbox.push(&frame));
-    }
-
-    fn expire(&self) {
-        let mut streams = self.lock();
-        let now = Instant::now();
-        let over: Vec<_> = streams
-            .lingering
-            .iter()
-            .filter(|(_, until)| **until <= now)
-            .map(|(user, _)| *user)
-            .collect();
-        for user in over {
-            streams.lingering.remove(&user);
-            if !streams.is_online(user) {
-                self.tell_presence(&streams, user, false);
-            }
-        }
-    }
-
     fn tell_presence(&self, streams: &Streams, user: UserId, online: bool) {
         let name = self.world().chat.user(user).map(|user| user.name.clone());
         let event = Event::new("user", json!({"name": name, "online": online}));
         let frame = Arc::new(Frame::live(&event));
-        streams.all().for_each(|mailbox| mailbox.push(&frame));
+        streams.followers().for_each(|mailbox| mailbox.push(&frame));
+        self.inbox.put_presence(frame);
     }
 
     fn world(&self) -> std::sync::RwLockReadGuard<'_, World> {
@@ -332,6 +274,22 @@ impl Registered {
         }
         live
     }
+
+    /// Moves a stream from its mailbox to a seat.
+    fn sit(&self) -> Left {
+        let mut streams = self.hub.lock();
+        let left = self.mailbox.leave(streams.published);
+        if let Left::With(_) = left {
+            streams.unfollow(&self.mailbox);
+        }
+        left
+    }
+
+    /// Has a stream that sat follow by its mailbox again, beginning with the log.
+    fn stand_up(&self) {
+        self.mailbox.fall_behind();
+        self.hub.lock().follow(&self.mailbox);
+    }
 }
 
 impl Drop for Registered {
@@ -339,45 +297,44 @@ impl Drop for Registered {
         let user = self.mailbox.user;
         let mut streams = self.hub.lock();
         streams.count -= 1;
-        if let Some(mailboxes) = streams.by_user.get_mut(&user) {
-            mailboxes.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
-            if mailboxes.is_empty() {
-                streams.by_user.remove(&user);
-                if self.lingers && !streams.stopped {
-                    let until = Instant::now() + LINGER;
-                    streams.lingering.insert(user, until);
-                    self.hub.rearm.notify_one();
-                } else if !streams.lingering.contains_key(&user) {
-                    self.hub.tell_presence(&streams, user, false);
-                }
+        streams.unfollow(&self.mailbox);
+        if let Some(open) = streams.open.get_mut(&user) {
+            *open -= 1;
+            if *open > 0 {
+                return;
             }
+        }
+        streams.open.remove(&user);
+        if self.lingers && !streams.stopped {
+            let until = Instant::now() + LINGER;
+            streams.lingering.insert(user, until);
+            self.hub.inbox.wake();
+        } else if !streams.lingering.contains_key(&user) {
+            self.hub.tell_presence(&streams, user, false);
         }
     }
 }
 
 impl Streams {
-    fn all(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
-        self.by_user.values().flatten()
+    fn followers(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        self.followers.values().flatten()
+    }
+
+    fn follow(&mut self, mailbox: &Arc<Mailbox>) {
+        let mailboxes = self.followers.entry(mailbox.user).or_default();
+        mailboxes.push(Arc::clone(mailbox));
+    }
+
+    fn unfollow(&mut self, mailbox: &Arc<Mailbox>) {
+        if let Some(mailboxes) = self.followers.get_mut(&mailbox.user) {
+            mailboxes.retain(|other| !Arc::ptr_eq(other, mailbox));
+            if mailboxes.is_empty() {
+                self.followers.remove(&mailbox.user);
+            }
+        }
     }
 
     fn is_online(&self, user: UserId) -> bool {
-        self.by_user.contains_key(&user) || self.lingering.contains_key(&user)
-    }
-}
-
-async fn expiry(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn ended_client(record: &Record) -> Option<ClientId> {
-    if record.owner != CORE || !record.fact.get().starts_with("{\"disconnected\"") {
-        return None;
-    }
-    match serde_json::from_str(record.fact.get()) {
-        Ok(Fact::Disconnected { client, .. }) => Some(client),
-        _ => None,
+        self.open.contains_key(&user) || self.lingering.contains_key(&user)
     }
 }

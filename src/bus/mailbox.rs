@@ -39,6 +39,17 @@ pub(crate) enum Taken {
     Closed,
 }
 
+/// Whether a stream has left its mailbox.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// It has, and this waited for it.
+    With(Vec<Arc<Frame>>),
+    /// It had from the log already what the hub is still to publish.
+    NotYet,
+    /// It must ask its mailbox itself, since it is behind or ends.
+    Never,
+}
+
 impl Mailbox {
     /// A mailbox of a stream that starts behind.
     pub(crate) fn new(user: UserId, client: ClientId, limit: usize) -> Self {
@@ -81,6 +92,25 @@ impl Mailbox {
         let mut state = self.lock();
         state.behind = false;
         state.from = pos;
+    }
+
+    /// Whether the stream follows the hub and has had all.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.queue.is_empty() && !state.behind && !state.closed
+    }
+
+    /// Has a stream leave its mailbox, where the hub has come as far as `published`.
+    pub(super) fn leave(&self, published: Pos) -> Left {
+        let mut state = self.lock();
+        if state.behind || state.closed {
+            return Left::Never;
+        }
+        if published < state.from {
+            return Left::NotYet;
+        }
+        state.waker = None;
+        Left::With(std::mem::take(&mut state.queue).into())
     }
 
     /// Puts the stream back on the log.

@@ -5,7 +5,7 @@
 //! - `writer.rs`: takes waiting commands in batches, decides one after another, appends once,
 //!   answers; wakes what is due.
 //! - `shared.rs`: what others see of it: reads that wait until what they have seen is durable.
-//! - `hub.rs`, `mailbox.rs`: one frame a fact, fanned out to every stream it is for.
+//! - `hub.rs`, `mailbox.rs`, `tape.rs`: one frame a fact, fanned out to every stream it is for.
 //! - `snapshot.rs`: saves the world off the writer and trims the log behind it.
 
 mod answer;
@@ -19,6 +19,7 @@ mod mailbox;
 mod shared;
 mod show;
 mod snapshot;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -33,7 +34,9 @@ pub use draft::{Address, Draft, Purpose};
 pub use entry::{Entry, PassedDraft};
 pub(crate) use fault::{causes, fault, internal};
 pub(crate) use frame::{Frame, Frames};
-pub(crate) use hub::{Hub, Recipients, Registered, Sent, about};
+#[cfg(test)]
+pub(crate) use hub::FanOut;
+pub(crate) use hub::{Hub, Recipients, Registered, Seated, Sent, about};
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};

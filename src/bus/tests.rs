@@ -168,7 +168,7 @@ struct Bench {
     clock: Clock,
     hub: Arc<Hub>,
     writer: Option<std::thread::JoinHandle<()>>,
-    _batches: mpsc::Receiver<Vec<Sent>>,
+    fan_out: FanOut,
     folder: std::path::PathBuf,
 }
 
@@ -187,10 +187,9 @@ impl Bench {
         let shared = Arc::new(Shared::new(World::default(), clock.clone()));
         let (tasks, queue) = mpsc::channel(1_000);
         let (durable, seen) = watch::channel(Durable::default());
-        let (batches, batch_queue) = mpsc::channel(1_000);
         let frames = Frames::new(Arc::clone(&features), log.epoch());
         let world = Arc::clone(&shared.world);
-        let hub = Arc::new(Hub::new(frames, world, clock.clone(), 0, 10, 10));
+        let (hub, fan_out) = Hub::new(frames, world, clock.clone(), 0, 10, 10).expect("a hub");
         let writer = Writer::new(WriterOptions {
             log: Box::new(log),
             shared: Arc::clone(&shared),
@@ -198,7 +197,6 @@ impl Bench {
             hub: Arc::clone(&hub),
             tasks: queue,
             durable,
-            batches,
             text_limit: 4000,
         });
         let runtime = tokio::runtime::Handle::current();
@@ -210,7 +208,7 @@ impl Bench {
             clock,
             hub,
             writer: Some(writer),
-            _batches: batch_queue,
+            fan_out,
             folder,
         }
     }
@@ -462,7 +460,7 @@ async fn a_saved_world_and_the_facts_after_it_are_the_world_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_lost_race_streams_read_what_the_winner_wrote_from_the_log() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     assert!(bounded(bench.join("ann")).await.is_ok());
     let registered = bench
         .hub
@@ -471,7 +469,7 @@ async fn after_a_lost_race_streams_read_what_the_winner_wrote_from_the_log() {
     assert!(registered.go_live(1));
     bench.plan([Fault::Lost("other")]);
     assert!(bounded(bench.join("bob")).await.is_ok());
-    bench.hub.close_gap();
+    bench.fan_out.close_gap();
     let mut taken = Vec::new();
     let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
     let state = registered.mailbox().poll_take(cx, &mut taken);

@@ -51,7 +51,6 @@ pub(crate) struct WriterOptions {
     pub(crate) hub: Arc<Hub>,
     pub(crate) tasks: mpsc::Receiver<Task>,
     pub(crate) durable: watch::Sender<Durable>,
-    pub(crate) batches: mpsc::Sender<Vec<Sent>>,
     pub(crate) text_limit: usize,
 }
 

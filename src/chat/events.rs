@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::invalid;
-use crate::bus::{Answer, Event, Frame, Registered, Taken, View, about, internal};
+use crate::bus::{Answer, Event, Frame, Registered, Seated, Taken, View, about, internal};
 use crate::feature::{Boxed, Call, parse_query};
-use crate::http::{Chunk, Payload, Problem, Request, Response, Source};
+use crate::http::{Chunk, Payload, Problem, Request, Response, Source, Wire};
 use crate::log::reader::Told;
 use crate::log::{Audience, Id, Pos, UserId};
 use crate::server::{Core, respond, unauthorized};
@@ -223,11 +223,13 @@ impl Stream {
     fn give(&mut self, frame: &Frame, out: &mut Vec<Chunk>) {
         out.push(frame.chunk());
         self.pos = self.pos.max(frame.pos);
-        if let Some((user, id)) = frame.delivers
-            && user == self.registered.mailbox().user
-        {
-            self.handed.push(id);
-        }
+        self.handed.extend(self.delivers(frame));
+    }
+
+    /// The message that a frame hands over to this stream's user, whose life then begins.
+    fn delivers(&self, frame: &Frame) -> Option<Id> {
+        let (user, id) = frame.delivers?;
+        (user == self.registered.mailbox().user).then_some(id)
     }
 
     fn take_part(&mut self, part: Part, out: &mut Vec<Chunk>) {
@@ -284,6 +286,32 @@ impl Source for Stream {
 
     fn endless(&self) -> bool {
         true
+    }
+
+    fn may_leave(&mut self) -> bool {
+        // What was handed out is written by now.
+        self.core.bus.delivered(self.handed.drain(..));
+        self.waiting.is_empty() && self.reading.is_none() && self.registered.mailbox().is_idle()
+    }
+
+    fn leave(self: Box<Self>, wire: Wire) {
+        let core = Arc::clone(&self.core);
+        core.hub.seat(self, wire);
+    }
+}
+
+impl Seated for Stream {
+    fn registered(&self) -> &Registered {
+        &self.registered
+    }
+
+    fn wrote(&mut self, frame: &Frame) {
+        self.pos = self.pos.max(frame.pos);
+        self.core.bus.delivered(self.delivers(frame));
+    }
+
+    fn go_on_from(&mut self, pos: Pos) {
+        self.pos = self.pos.max(pos);
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Version};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::Reading;
@@ -15,6 +16,7 @@ use super::output::Output;
 use super::problem::{malformed, timeout as timed_out};
 use super::response::{self, Asked, Content};
 use super::server::Shutdown;
+use super::wire::{Away, Return};
 use super::{Limits, Problem, Service};
 
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
@@ -34,26 +36,67 @@ pub(super) struct Connection<'a, S> {
     pub(super) shutdown: Shutdown,
     pub(super) peer: SocketAddr,
     pub(super) output: Output,
+    /// Where streams that leave their tasks are counted, and come back to.
+    pub(super) away: mpsc::UnboundedSender<Away>,
 }
 
-/// Serves a connection until it is closed.
+/// Serves a connection until it is closed, or its stream leaves the task.
 pub(super) async fn run<S: Service>(
     stream: TcpStream,
     peer: SocketAddr,
     service: &S,
     limits: &Limits,
     shutdown: Shutdown,
+    away: mpsc::UnboundedSender<Away>,
 ) {
+    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    serve(connection, input).await;
+}
+
+/// Goes on with a connection whose stream comes back.
+pub(super) async fn resume<S: Service>(
+    back: Return,
+    service: &S,
+    limits: &Limits,
+    shutdown: Shutdown,
+    away: mpsc::UnboundedSender<Away>,
+) {
+    let peer = back.peer;
+    let stream = match TcpStream::from_std(back.socket) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%peer, %error, "a stream can not be taken back"),
+    };
+    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    if let Some((connection, input)) = connection
+        .resume(back.rest, back.source, back.closes, input)
+        .await
+    {
+        serve(connection, input).await;
+    }
+}
+
+fn connect<'a, S>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: &'a S,
+    limits: &'a Limits,
+    shutdown: Shutdown,
+    away: mpsc::UnboundedSender<Away>,
+) -> (Connection<'a, S>, Input) {
     let (read, write) = stream.into_split();
     let output = Output::new(write, limits.write_timeout);
-    let mut connection = Connection {
+    let connection = Connection {
         service,
         limits,
         shutdown,
         peer,
         output,
+        away,
     };
-    let mut input = Input::new(read);
+    (connection, Input::new(read))
+}
+
+async fn serve<S: Service>(mut connection: Connection<'_, S>, mut input: Input) {
     loop {
         match connection.next_head(&mut input).await {
             Ok(Some(head)) => match connection.exchange(head, input).await {
@@ -62,7 +105,7 @@ pub(super) async fn run<S: Service>(
             },
             Ok(None) => return,
             Err(problem) => {
-                tracing::debug!(%peer, code = %problem.code, detail = %problem.detail, "refused");
+                tracing::debug!(peer = %connection.peer, code = %problem.code, detail = %problem.detail, "refused");
                 return refuse(problem, &mut connection.output, input).await;
             }
         }

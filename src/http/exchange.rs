@@ -16,7 +16,8 @@ use super::conn::{Connection, close};
 use super::framing::Framing;
 use super::head::Head;
 use super::input::Input;
-use super::response::{self, Answer, Asked, Coding, Content};
+use super::response::{self, Asked, Coding, Content};
+use super::wire::Wire;
 use super::{Body, Chunk, Peer, Problem, Request, Response, Service, Source};
 
 /// How long an unread body is read away for the sake of keeping the connection.
@@ -45,6 +46,15 @@ impl Reading {
             Self::Here(incoming) => Some(incoming.input),
             Self::Lent(lent) => lent.await.ok().map(|incoming| incoming.input),
             Self::Lost => None,
+        }
+    }
+
+    /// Whether the read side is here and has nothing in it, so that it can be left alone.
+    fn is_bare(&self) -> bool {
+        match self {
+            Self::Bare(input) => input.is_quiet(),
+            Self::Here(incoming) => incoming.is_done() && incoming.input.is_quiet(),
+            Self::Lent(_) | Self::Lost => false,
         }
     }
 
@@ -155,20 +165,54 @@ impl<S: Service> Connection<'_, S> {
         let (parts, payload) = response.into_parts();
         let answer = response::answer(&asked, &parts, payload, close_after);
         drop(parts);
-        let closes = answer.close;
+        self.output.queue.push(answer.head);
+        self.conclude(answer.content, answer.close, reading).await
+    }
+
+    /// Goes on with a stream that has been away.
+    pub(super) async fn resume(
+        mut self,
+        rest: Bytes,
+        source: Box<dyn Source>,
+        closes: bool,
+        input: Input,
+    ) -> Option<(Self, Input)> {
+        self.output.queue.push(rest);
+        let coding = Coding::Chunked;
+        let content = Content::Stream { coding, source };
+        let incoming = Incoming::new(input, Framing::Length(0), None, self.limits);
+        let reading = Reading::Here(Box::new(incoming));
+        self.conclude(content, closes, reading).await
+    }
+
+    /// Writes what is left of an answer, and finds the next request. Nothing comes back when the
+    /// connection was closed, or has left this task.
+    async fn conclude(
+        mut self,
+        content: Content,
+        closes: bool,
+        mut reading: Reading,
+    ) -> Option<(Self, Input)> {
         let ends_with_connection = matches!(
-            answer.content,
+            content,
             Content::Stream {
                 coding: Coding::UntilClose,
                 ..
             }
         );
-        if let Err(error) = self.send(answer, &mut reading).await {
-            tracing::debug!(peer = %self.peer, %error, "an answer was broken off");
-            if ends_with_connection {
-                self.output.break_off();
+        match self.send(content, &mut reading).await {
+            Ok(None) => {}
+            Ok(Some(source)) => {
+                self.leave(source, closes, reading).await;
+                return None;
             }
-            return None;
+            Err(error) => {
+                tracing::debug!(peer = %self.peer, %error, "an answer was broken off");
+                if ends_with_connection {
+                    self.output.break_off();
+                }
+                return None;
+            }
         }
 
         if !closes {
@@ -217,17 +261,33 @@ impl<S: Service> Connection<'_, S> {
         Ok(response)
     }
 
-    /// Writes an answer. An error means that the connection is no longer of use.
-    async fn send(&mut self, answer: Answer, reading: &mut Reading) -> io::Result<()> {
-        self.output.queue.push(answer.head);
-        match answer.content {
-            Content::Nothing => self.output.flush().await,
-            Content::Whole(bytes) => {
-                self.output.queue.push(bytes);
-                self.output.flush().await
-            }
-            Content::Stream { coding, source } => self.stream(coding, source, reading).await,
+    /// Lets a stream's socket go from its task.
+    async fn leave(self, source: Box<dyn Source>, closes: bool, reading: Reading) {
+        let Some(input) = reading.back().await else {
+            return;
+        };
+        match self.output.rejoin(input) {
+            Ok(socket) => source.leave(Wire::new(socket, self.peer, closes, self.away)),
+            Err(error) => tracing::debug!(peer = %self.peer, %error, "a stream can not leave"),
         }
+    }
+
+    /// Writes the rest of an answer. An error means that the connection is no longer of use. What
+    /// comes back is a stream that leaves its task.
+    async fn send(
+        &mut self,
+        content: Content,
+        reading: &mut Reading,
+    ) -> io::Result<Option<Box<dyn Source>>> {
+        match content {
+            Content::Nothing => {}
+            Content::Whole(bytes) => self.output.queue.push(bytes),
+            Content::Stream { coding, source } => {
+                return self.stream(coding, source, reading).await;
+            }
+        }
+        self.output.flush().await?;
+        Ok(None)
     }
 
     /// Writes a stream: asks for all that waits, writes it with one gathered write, and again.
@@ -236,7 +296,7 @@ impl<S: Service> Connection<'_, S> {
         coding: Coding,
         mut source: Box<dyn Source>,
         reading: &mut Reading,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Box<dyn Source>>> {
         let endless = source.endless();
         let mut left = match coding {
             Coding::Length(length) => length,
@@ -295,7 +355,16 @@ impl<S: Service> Connection<'_, S> {
             }
             self.output.flush().await?;
             if !more {
-                return Ok(());
+                return Ok(None);
+            }
+            if endless
+                && coding == Coding::Chunked
+                && !gone
+                && reading.is_bare()
+                && source.may_leave()
+                && !self.shutdown.is_on()
+            {
+                return Ok(Some(source));
             }
             tokio::task::consume_budget().await;
         }

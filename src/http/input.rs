@@ -54,6 +54,15 @@ impl Input {
         }
     }
 
+    /// Whether nothing has come that was not taken, nor the end.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.buf.is_empty() && !self.ended
+    }
+
+    pub(super) fn into_half(self) -> OwnedReadHalf {
+        self.half
+    }
+
     /// Gives the buffer back if nothing is in it.
     pub(super) fn release(&mut self) {
         if self.buf.is_empty() {

@@ -18,6 +18,7 @@
 //! | `upload.rs` | a body that is a file, raw or in a form |
 //! | `range.rs` | conditional and ranged requests (no I/O) |
 //! | `payload.rs` | the response's body as the service gives it |
+//! | `wire.rs` | a stream's socket outside its task |
 //! | `response.rs` | the response's head (no I/O) |
 //! | `router.rs`, `path.rs` | paths to targets; percent-decoding, once |
 //! | `problem.rs` | refusals as `application/problem+json` |
@@ -49,6 +50,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod wire;
 
 pub use body::Body;
 pub use payload::{Chunk, Payload, Source};
@@ -57,6 +59,7 @@ pub use range::{Selected, select};
 pub use router::{Found, Params, RouteError, Router};
 pub use server::serve;
 pub use upload::{Upload, UploadReader};
+pub use wire::Wire;
 
 /// A request; its extensions hold its [`Peer`].
 ///

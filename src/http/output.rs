@@ -8,6 +8,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
 
+use super::input::Input;
+
 /// Pieces in one gathered write. Linux takes 1,024; more than this many waiting pieces are rare,
 /// and the array lives on the stack.
 const GATHER: usize = 128;
@@ -79,6 +81,12 @@ impl Output {
             *slice = IoSlice::new(piece);
         }
         self.half.try_write_vectored(&slices[..count])
+    }
+
+    /// The socket again, out of the runtime's hands.
+    pub(super) fn rejoin(self, input: Input) -> io::Result<std::net::TcpStream> {
+        let stream = input.into_half().reunite(self.half);
+        stream.map_err(io::Error::other)?.into_std()
     }
 
     /// Tells the peer that nothing more comes.

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Wire;
+
 /// A response's body.
 pub enum Payload {
     /// No body.
@@ -58,6 +60,19 @@ pub trait Source: Send {
     fn endless(&self) -> bool {
         false
     }
+
+    /// Whether somebody else may write what comes next: asked of an endless source when all that
+    /// it gave is written and nothing waits. Where it says so, [`Source::leave`] follows.
+    fn may_leave(&mut self) -> bool {
+        false
+    }
+
+    /// Takes the connection's socket out of its task. Whoever holds it then writes to it, and gives
+    /// it back, with a source that goes on from there, when it can be read from, when the source
+    /// has an end, and when the server drains.
+    fn leave(self: Box<Self>, wire: Wire) {
+        drop(wire);
+    }
 }
 
 /// A piece of a body. A clone shares the bytes.
@@ -100,6 +115,11 @@ impl Chunk {
     /// The bare bytes.
     pub fn data(&self) -> &[u8] {
         &self.wire[self.data.clone()]
+    }
+
+    /// The bytes with their frame, where [`Chunk::framed`] made it.
+    pub fn wire(&self) -> &Bytes {
+        &self.wire
     }
 
     /// The bare bytes, to be sent as they are.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::input::Input;
 use super::output::Output;
+use super::wire::{Away, Return};
 use super::{Limits, Problem, Service, conn};
 
 /// Connections beyond the bound that are being told so at once; any further one is closed
@@ -51,19 +52,17 @@ pub async fn serve<S: Service>(
     limits: Limits,
     shutdown: watch::Receiver<bool>,
 ) {
-    let limits = Arc::new(limits);
+    let patience = (limits.write_timeout, limits.drain_timeout);
+    let most = limits.connections;
+    let mut connections = Connections::new(service, limits, Shutdown(shutdown.clone()));
     let mut shutdown = Shutdown(shutdown);
-    let mut connections = JoinSet::new();
     let mut refusals = JoinSet::new();
     let mut pause = PAUSES.0;
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.wait() => break,
-            Some(ended) = connections.join_next() => {
-                report(ended);
-                continue;
-            }
+            () = connections.change() => continue,
             Some(ended) = refusals.join_next() => {
                 report(ended);
                 continue;
@@ -77,14 +76,10 @@ pub async fn serve<S: Service>(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "no TCP_NODELAY");
                 }
-                if connections.len() < limits.connections {
-                    let (service, limits) = (Arc::clone(&service), Arc::clone(&limits));
-                    let shutdown = shutdown.clone();
-                    connections.spawn(async move {
-                        conn::run(stream, peer, &*service, &limits, shutdown).await;
-                    });
+                if connections.count() < most {
+                    connections.open(stream, peer);
                 } else if refusals.len() < REFUSALS {
-                    refusals.spawn(overloaded(stream, peer, limits.write_timeout));
+                    refusals.spawn(overloaded(stream, peer, patience.0));
                 }
             }
             Err(error) if concerns_one_connection(&error) => {
@@ -96,24 +91,90 @@ pub async fn serve<S: Service>(
                 tokio::select! {
                     () = sleep(pause) => {}
                     () = shutdown.wait() => break,
-                    Some(ended) = connections.join_next() => report(ended),
+                    () = connections.change() => {}
                 }
                 pause = (pause * 2).min(PAUSES.1);
             }
         }
     }
     drop(listener);
-    let drained = timeout(limits.drain_timeout, async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
+    let drained = timeout(patience.1, async {
+        while connections.count() > 0 {
+            connections.change().await;
         }
     });
     if drained.await.is_err() {
         tracing::warn!(
-            connections = connections.len(),
+            connections = connections.count(),
             "the drain is over; the rest is aborted"
         );
-        connections.shutdown().await;
+        connections.tasks.shutdown().await;
+    }
+}
+
+/// The open connections: those that have a task, and those whose stream has left it.
+struct Connections<S> {
+    service: Arc<S>,
+    limits: Arc<Limits>,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+    away: usize,
+    /// Each connection says so before its task ends, so that none is missed between the two.
+    tell: mpsc::UnboundedSender<Away>,
+    told: mpsc::UnboundedReceiver<Away>,
+}
+
+impl<S: Service> Connections<S> {
+    fn new(service: Arc<S>, limits: Limits, shutdown: Shutdown) -> Self {
+        let (tell, told) = mpsc::unbounded_channel();
+        Self {
+            service,
+            limits: Arc::new(limits),
+            shutdown,
+            tasks: JoinSet::new(),
+            away: 0,
+            tell,
+            told,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.tasks.len() + self.away
+    }
+
+    /// Waits until a connection ends, leaves its task or comes back; for ever while there is none.
+    /// Dropping the future loses nothing.
+    async fn change(&mut self) {
+        tokio::select! {
+            biased;
+            // It never ends, for its other end is held here.
+            Some(away) = self.told.recv() => match away {
+                Away::Left => self.away += 1,
+                Away::Closed => self.away -= 1,
+                Away::Back(back) => {
+                    self.away -= 1;
+                    self.resume(*back);
+                }
+            },
+            Some(ended) = self.tasks.join_next() => report(ended),
+            else => pending().await,
+        }
+    }
+
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
+        let (shutdown, tell) = (self.shutdown.clone(), self.tell.clone());
+        self.tasks.spawn(async move {
+            conn::run(stream, peer, &*service, &limits, shutdown, tell).await;
+        });
+    }
+
+    fn resume(&mut self, back: Return) {
+        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
+        let (shutdown, tell) = (self.shutdown.clone(), self.tell.clone());
+        self.tasks.spawn(async move {
+            conn::resume(back, &*service, &limits, shutdown, tell).await;
+        });
     }
 }
 

@@ -26,9 +26,6 @@ use crate::objects::{Janitor, StoreError, Stores};
 use crate::openapi;
 use crate::time::Clock;
 
-/// Batches that may wait for the hub.
-const BATCHES: usize = 1024;
-
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
 const DRAIN: Duration = Duration::from_secs(7);
 
@@ -124,16 +121,15 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
 
     let (tasks, task_queue) = mpsc::channel(config.server.queue);
     let (durable, durable_seen) = watch::channel(Durable { generation: 0, pos });
-    let (batches, batch_queue) = mpsc::channel(BATCHES);
     let frames = Frames::new(Arc::clone(&features), log.epoch());
-    let hub = Arc::new(Hub::new(
+    let (hub, fan_out) = Hub::new(
         frames,
         Arc::clone(&shared.world),
         clock,
         pos,
         config.server.streams,
         config.server.stream_queue,
-    ));
+    )?;
     let mut writer = Writer::new(WriterOptions {
         log: Box::new(log),
         shared: Arc::clone(&shared),
@@ -141,7 +137,6 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         hub: Arc::clone(&hub),
         tasks: task_queue,
         durable,
-        batches,
         text_limit: config.chat.text,
     });
     writer.catch_up();
@@ -154,7 +149,13 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
             let _alive = alive;
             writer.run(&runtime);
         })?;
-    let mut fan_out = tokio::spawn(Arc::clone(&hub).run(batch_queue));
+    let (fans, mut hub_gone) = oneshot::channel::<()>();
+    let fan_out = std::thread::Builder::new()
+        .name("hub".into())
+        .spawn(move || {
+            let _fans = fans;
+            fan_out.run()
+        })?;
     let snapshots = tokio::spawn(
         Snapshotter {
             every: config.storage.snapshot_every,
@@ -191,10 +192,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
         _ = &mut gone => tracing::error!("the writer is gone: stopping"),
-        _ = &mut fan_out => tracing::error!("the hub is gone: stopping"),
+        _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
     }
-    // It ends by itself only once the writer has.
-    let hub_broke = fan_out.is_finished();
     drain.send_replace(true);
     hub.stop();
     if let Err(error) = serving.await {
@@ -206,8 +205,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
     stores.delete_trash(&reader).await;
-    fan_out.abort();
-    if hub_broke || !matches!(stopped, Ok(Ok(()))) {
+    hub.end();
+    let fanned = tokio::task::spawn_blocking(move || fan_out.join()).await;
+    if !matches!((stopped, fanned), (Ok(Ok(())), Ok(Ok(Ok(()))))) {
         return Err(ServeError::Broken);
     }
     tracing::info!("stopped");

@@ -198,17 +198,8 @@ impl Writer {
     }
 
     fn publish(&mut self) {
-        if self.sent.is_empty() {
-            return;
-        }
-        if self
-            .o
-            .batches
-            .try_send(std::mem::take(&mut self.sent))
-            .is_err()
-        {
-            // The hub is behind: its streams read the log instead of holding the writer up.
-            self.o.hub.missed();
+        if !self.sent.is_empty() {
+            self.o.hub.hand_over(std::mem::take(&mut self.sent));
         }
     }
 }
