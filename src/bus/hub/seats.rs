@@ -231,7 +231,8 @@ impl Seats {
             Ok(false) => seat.blocked = Some(Instant::now()),
             Err(error) => {
                 tracing::debug!(%error, "a stream was broken off");
-                self.take(key);
+                drop(self.take(key));
+                self.tidy();
             }
         }
     }
@@ -295,6 +296,15 @@ impl Seats {
         stream.registered().stand_up();
         let source: Box<dyn Source> = stream;
         wire.give_back(rest, source);
+        self.tidy();
+    }
+
+    /// Nobody is left to be written to.
+    fn tidy(&mut self) {
+        if self.seats.is_empty() {
+            self.round = None;
+            self.tape.trim(self.tape.end());
+        }
     }
 
     fn take(&mut self, key: usize) -> Option<Seat> {
@@ -311,10 +321,6 @@ impl Seats {
             let fd = fd.as_raw_fd();
             self.registry.deregister(&mut SourceFd(&fd))
         });
-        if self.seats.is_empty() {
-            self.round = None;
-            self.tape.trim(self.tape.end());
-        }
         Some(seat)
     }
 }
