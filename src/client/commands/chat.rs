@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::summary;
 use super::super::worker::{Failure, Worker};
 use super::words::{address, is_address, nothing, split};
-use super::{Done, Parsed, Spec, Takes, Wrong};
+use super::{Done, Parsed, Wrong};
 
 /// How many messages `/history` shows when it is not told.
 const HISTORY: u16 = 20;
@@ -13,89 +13,6 @@ const HISTORY: u16 = 20;
 const HISTORY_MAX: u16 = 200;
 /// The most users that `/who` lists.
 const MAX_USERS: usize = 1_000;
-
-const fn spec(
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    takes: Takes,
-    read: fn(&str) -> Parsed,
-) -> Spec {
-    Spec {
-        name,
-        arguments,
-        about,
-        takes,
-        feature: None,
-        read,
-    }
-}
-
-pub const SPECS: &[Spec] = &[
-    spec("/help", "", "this list", Takes::Text, |rest| {
-        nothing(rest).map(|()| super::Command::Help)
-    }),
-    spec(
-        "/to",
-        "[common | @NAME | TITLE]",
-        "where plain lines go",
-        Takes::Chat,
-        to,
-    ),
-    spec("/msg", "@NAME TEXT", "a private message", Takes::Text, msg),
-    spec(
-        "/me",
-        "",
-        "who you are and where plain lines go",
-        Takes::Text,
-        |rest| plain(rest, Command::Me),
-    ),
-    spec("/who", "", "who is here", Takes::Text, |rest| {
-        plain(rest, Command::Who)
-    }),
-    spec(
-        "/unread",
-        "",
-        "what is not read yet, in every chat",
-        Takes::Text,
-        |rest| plain(rest, Command::Unread),
-    ),
-    spec(
-        "/history",
-        "[N]",
-        "the last N messages of the chat (20)",
-        Takes::Text,
-        history,
-    ),
-    spec(
-        "/read",
-        "",
-        "marks everything as read",
-        Takes::Text,
-        |rest| plain(rest, Command::Read),
-    ),
-    spec(
-        "/status",
-        "",
-        "the server, your clients, your chats",
-        Takes::Text,
-        |rest| plain(rest, Command::Status),
-    ),
-    spec(
-        "/logout",
-        "",
-        "ends this client, forgets its token",
-        Takes::Text,
-        |rest| nothing(rest).map(|()| super::Command::Logout),
-    ),
-    spec(
-        "/quit",
-        "",
-        "leaves, and stays the same client",
-        Takes::Text,
-        |rest| nothing(rest).map(|()| super::Command::Quit),
-    ),
-];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -122,7 +39,39 @@ fn plain(rest: &str, command: Command) -> Parsed {
     Ok(super::Command::Chat(command))
 }
 
-fn to(rest: &str) -> Parsed {
+pub fn help(rest: &str) -> Parsed {
+    nothing(rest).map(|()| super::Command::Help)
+}
+
+pub fn logout(rest: &str) -> Parsed {
+    nothing(rest).map(|()| super::Command::Logout)
+}
+
+pub fn quit(rest: &str) -> Parsed {
+    nothing(rest).map(|()| super::Command::Quit)
+}
+
+pub fn me(rest: &str) -> Parsed {
+    plain(rest, Command::Me)
+}
+
+pub fn who(rest: &str) -> Parsed {
+    plain(rest, Command::Who)
+}
+
+pub fn unread(rest: &str) -> Parsed {
+    plain(rest, Command::Unread)
+}
+
+pub fn read(rest: &str) -> Parsed {
+    plain(rest, Command::Read)
+}
+
+pub fn status(rest: &str) -> Parsed {
+    plain(rest, Command::Status)
+}
+
+pub fn to(rest: &str) -> Parsed {
     let command = match rest {
         "" => Command::Me,
         chat => Command::To(chat.to_owned()),
@@ -130,7 +79,7 @@ fn to(rest: &str) -> Parsed {
     Ok(super::Command::Chat(command))
 }
 
-fn msg(rest: &str) -> Parsed {
+pub fn msg(rest: &str) -> Parsed {
     let (to, text) = split(rest);
     if text.is_empty() {
         return Err(Wrong::Usage);
@@ -139,7 +88,7 @@ fn msg(rest: &str) -> Parsed {
     Ok(super::Command::Chat(Command::Msg { to, text }))
 }
 
-fn history(rest: &str) -> Parsed {
+pub fn history(rest: &str) -> Parsed {
     let limit = match rest {
         "" => HISTORY,
         number => match number.parse() {
@@ -198,7 +147,7 @@ impl Command {
                 session.api.post("/read", &json!({}), None)?;
                 output.notice("everything is marked as read");
             }
-            Command::Who => who(worker)?,
+            Command::Who => list_users(worker)?,
             Command::Status => {
                 // What stands on the screen counts as read.
                 session.mark()?;
@@ -216,7 +165,7 @@ impl Command {
     }
 }
 
-fn who(worker: &Worker) -> Result<(), Failure> {
+fn list_users(worker: &Worker) -> Result<(), Failure> {
     let mut users = Vec::new();
     let mut after = String::new();
     let mut more = true;

@@ -6,17 +6,8 @@ use serde_json::{Value, json};
 use super::super::notice::{Notice, Reader};
 use super::super::text::safe_line;
 use super::super::worker::{Failure, Worker};
+use super::Parsed;
 use super::words::{name, split};
-use super::{Parsed, Spec, Takes};
-
-pub const SPECS: &[Spec] = &[Spec {
-    name: "/complain",
-    arguments: "NAME [REASON]",
-    about: "warns somebody; enough of it is a ban",
-    takes: Takes::Name,
-    feature: Some("complaints"),
-    read: complain,
-}];
 
 /// Complain about somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +16,7 @@ pub struct Command {
     reason: Option<String>,
 }
 
-fn complain(rest: &str) -> Parsed {
+pub fn complain(rest: &str) -> Parsed {
     let (user, reason) = split(rest);
     let user = name(user)?;
     let reason = (!reason.is_empty()).then(|| reason.to_owned());

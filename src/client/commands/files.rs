@@ -7,26 +7,7 @@ use super::super::text::{safe_line, size};
 use super::super::transfer::{TransferError, Wanted, download, upload};
 use super::super::worker::{Failure, Worker};
 use super::words::{path, split};
-use super::{Parsed, Spec, Takes, Wrong};
-
-pub const SPECS: &[Spec] = &[
-    Spec {
-        name: "/file",
-        arguments: "PATH [TEXT]",
-        about: "sends a file to the chat",
-        takes: Takes::Path,
-        feature: Some("files"),
-        read: file,
-    },
-    Spec {
-        name: "/get",
-        arguments: "N | ID [PATH]",
-        about: "saves the file of message N, here or to PATH",
-        takes: Takes::Text,
-        feature: Some("files"),
-        read: get,
-    },
-];
+use super::{Parsed, Wrong};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -36,13 +17,13 @@ pub enum Command {
     Get { which: String, path: Option<String> },
 }
 
-fn file(rest: &str) -> Parsed {
+pub fn file(rest: &str) -> Parsed {
     let (path, text) = path(rest)?;
     let text = text.to_owned();
     Ok(super::Command::Files(Command::Send { path, text }))
 }
 
-fn get(rest: &str) -> Parsed {
+pub fn get(rest: &str) -> Parsed {
     let (which, rest) = split(rest);
     if which.is_empty() {
         return Err(Wrong::Usage);

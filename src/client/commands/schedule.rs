@@ -12,42 +12,13 @@ use super::super::render::Event;
 use super::super::text::{Zone, excerpt, safe_line};
 use super::super::worker::{Failure, Worker};
 use super::words::{nothing, split};
-use super::{Parsed, Spec, Takes, Wrong};
+use super::{Parsed, Wrong};
 use crate::settings::Period;
 
 /// How much of a text is shown where it is only to be recognised.
 const EXCERPT: usize = 60;
 /// How much of an id is shown, and is enough to name it.
 const SHORT: usize = 8;
-
-const fn spec(
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    read: fn(&str) -> Parsed,
-) -> Spec {
-    Spec {
-        name,
-        arguments,
-        about,
-        takes: Takes::Text,
-        feature: Some("schedule"),
-        read,
-    }
-}
-
-pub const SPECS: &[Spec] = &[
-    spec(
-        "/later",
-        "10m | 18:30 | DATE TEXT",
-        "posts a text to the chat later",
-        later,
-    ),
-    spec("/scheduled", "", "what will be posted, and was", |rest| {
-        nothing(rest).map(|()| super::Command::Schedule(Command::List))
-    }),
-    spec("/cancel", "N | ID", "takes back what is scheduled", cancel),
-];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -87,7 +58,7 @@ pub struct Item {
     detail: Option<String>,
 }
 
-fn later(rest: &str) -> Parsed {
+pub fn later(rest: &str) -> Parsed {
     let (word, text) = split(rest);
     if text.is_empty() {
         return Err(Wrong::Usage);
@@ -116,7 +87,12 @@ fn when(word: &str) -> Option<When> {
     at.or_else(|_| word.parse().map(When::Local)).ok()
 }
 
-fn cancel(rest: &str) -> Parsed {
+pub fn scheduled(rest: &str) -> Parsed {
+    nothing(rest)?;
+    Ok(super::Command::Schedule(Command::List))
+}
+
+pub fn cancel(rest: &str) -> Parsed {
     let (which, more) = split(rest);
     nothing(more)?;
     if which.is_empty() {
