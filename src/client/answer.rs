@@ -101,11 +101,17 @@ impl Problem {
             ("", "") => format!("the server answered with status {}", self.status),
             ("", text) | (text, _) => safe_line(text),
         };
-        match (until, self.retry_after) {
+        let seconds = self.retry_after.map(|seconds| {
+            // The server's own sentence may tell it already, in seconds whatever their number.
+            (format!("again in {seconds} s"), duration(seconds))
+        });
+        match (until, seconds) {
             (Some(until), _) => text.push_str(&format!(" (until {until})")),
-            // Most servers' sentences tell it already.
-            (None, Some(seconds)) if !self.detail.contains("again") => {
-                text.push_str(&format!(" (again in {})", duration(seconds)));
+            (None, Some((told, wait))) if text.contains(&told) => {
+                text = text.replace(&told, &format!("again in {wait}"));
+            }
+            (None, Some((_, wait))) if !text.contains("again") => {
+                text.push_str(&format!(" (again in {wait})"));
             }
             _ => {}
         }
@@ -206,8 +212,20 @@ mod tests {
         };
         assert_eq!(
             problem.to_string(),
-            "20 messages per hour (again in 35 min)"
+            "20 messages per hour (again in 34 min 1 s)"
         );
+        for (seconds, told, shown) in [
+            (3_600, "try again in 3600 s", "try again in 1 h"),
+            (125, "ask again in 125 s", "ask again in 2 min 5 s"),
+            (125, "come again soon", "come again soon"),
+        ] {
+            let problem = Problem {
+                detail: told.to_owned(),
+                retry_after: Some(seconds),
+                ..Problem::default()
+            };
+            assert_eq!(problem.to_string(), shown);
+        }
         let bare = Problem {
             status: 502,
             ..Problem::default()
