@@ -231,7 +231,7 @@ fn a_complaint_is_answered_in_a_sentence_and_its_accused_is_told() {
     if !has(&["complaints"]) {
         return;
     }
-    let server = Server::only("complaints", "warnings = 2\nban = \"2s\"");
+    let server = Server::only("complaints", "warnings = 2\nban = \"5s\"");
     let (mut ann, mut bob) = (
         Console::start(&server, "ann"),
         Console::start(&server, "bob"),
@@ -247,10 +247,15 @@ fn a_complaint_is_answered_in_a_sentence_and_its_accused_is_told() {
         "! somebody complained about you: 1 of the 2",
         "counts until ",
     ]);
+    bob.types("/status", &["      1 of the 2 warnings that are a ban"]);
     ann.types("/complain bob", &["! you complained about them already"]);
     let mut eve = Console::start(&server, "eve");
     eve.types("/complain bob", &["bob is banned from posting until "]);
     bob.sees(&["! you are banned from posting until ", "; you can read"]);
+    bob.types(
+        "/status",
+        &["banned from posting until ", "for the 2 warnings"],
+    );
     bob.sees(&["· your ban is over: you can post again"]);
     let (_, seen) = bob.end();
     assert!(!seen.contains("spam") && !seen.contains("eve"), "{seen}");

@@ -1,11 +1,13 @@
 //! The core's commands.
 
+use jiff::Timestamp;
 use serde_json::json;
 
+use super::super::notice::Reader;
 use super::super::summary;
 use super::super::worker::{Failure, Worker};
 use super::words::{address, is_address, nothing, split};
-use super::{Done, Parsed, Wrong};
+use super::{Done, Parsed, Wrong, standing};
 
 /// How many messages `/history` shows when it is not told.
 const HISTORY: u16 = 20;
@@ -152,7 +154,16 @@ impl Command {
                 // What stands on the screen counts as read.
                 session.mark()?;
                 let status = session.api.get("/status", &[])?;
-                output.answer("status", &status, &summary::status(&status));
+                let me = session.me();
+                let title = |chat: &str| session.title(chat);
+                let reader = Reader {
+                    me: &me,
+                    title: &title,
+                    zone: worker.zone(),
+                    now: Timestamp::now(),
+                };
+                let text = summary::status(&status, &standing(&status["user"], &reader));
+                output.answer("status", &status, &text);
             }
             Command::Me => {
                 let me = session.me();

@@ -49,6 +49,22 @@ fn warnings(case: &Value) -> String {
     format!("{warnings} of the {limit} warnings that are a ban")
 }
 
+/// How one stands, by one's own part of `GET /status`; nothing where there is nothing to tell.
+pub fn standing(user: &Value, reader: &Reader<'_>) -> Option<String> {
+    let case = &user["complaints"];
+    if let Some(until) = reader.time(&case["banned_until"]) {
+        let why = match case["limit"].as_u64() {
+            Some(1) => ", as somebody complained about you".to_owned(),
+            Some(limit) => format!(", for the {limit} warnings that are a ban"),
+            None => String::new(),
+        };
+        return Some(format!(
+            "banned from posting until {until}{why}; you can read"
+        ));
+    }
+    (case["warnings"].as_u64()? > 0).then(|| warnings(case))
+}
+
 /// What an event of complaints says; they are all about the reader.
 pub fn notice(kind: &str, data: &Value, reader: &Reader<'_>) -> Option<Notice> {
     match kind {
@@ -124,6 +140,20 @@ mod tests {
             notice("banned", &data, &reader),
             alarm("you are banned from posting until x\\u{1b}; you can read")
         );
+        let standing = |case: Value| standing(&json!({ "complaints": case }), &reader);
+        let until = "2026-11-24T23:40:00.000Z";
+        assert_eq!(
+            standing(json!({"warnings": 0, "limit": 3, "banned_until": until})).as_deref(),
+            Some(
+                "banned from posting until 23:40, for the 3 warnings that are a ban; you can read"
+            )
+        );
+        assert_eq!(
+            standing(json!({"warnings": 2, "limit": 3, "banned_until": null})).as_deref(),
+            Some("2 of the 3 warnings that are a ban")
+        );
+        assert_eq!(standing(json!({"warnings": 0, "limit": 3})), None);
+        assert_eq!(standing(Value::Null), None);
         let over = Notice::Calm("your ban is over: you can post again".to_owned());
         assert_eq!(notice("unbanned", &json!({}), &reader), Some(over));
     }

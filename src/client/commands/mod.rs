@@ -12,6 +12,8 @@ mod rooms;
 mod schedule;
 mod words;
 
+use serde_json::Value;
+
 use super::notice::{Notice, Reader};
 use super::render::Event;
 use super::worker::{Failure, Worker};
@@ -129,6 +131,11 @@ pub fn notice(event: &Event, reader: &Reader<'_>) -> Option<Notice> {
     schedule::notice(kind, data, reader)
         .or_else(|| complaints::notice(kind, data, reader))
         .or_else(|| rooms::notice(kind, data, reader))
+}
+
+/// What the parts of features say of oneself in `GET /status`, a line each.
+pub fn standing(user: &Value, reader: &Reader<'_>) -> Vec<String> {
+    complaints::standing(user, reader).into_iter().collect()
 }
 
 impl Command {
