@@ -173,7 +173,15 @@ fn a_message_for_later_is_listed_sent_and_cancelled() {
     ann.types("/scheduled", &["nothing is scheduled"]);
     ann.types("/later", &["! write /later"]);
     ann.types("/later soon hi", &["! \"soon\" is no time to come"]);
-    ann.types("/later 9999d hi", &["! ", "365d"]);
+    let example = "write it like /later 10m TEXT";
+    ann.types(
+        "/later 9999d hi",
+        &["! that time is too far ahead: 365d", example],
+    );
+    ann.types(
+        "/later 2020-01-01T10:00Z hi",
+        &["! that time is in the past: ", example],
+    );
     ann.types(
         "/later 1h first",
         &["later, ", "to common: \"first\"", "/cancel "],

@@ -58,6 +58,20 @@ impl CallError {
         }
     }
 
+    /// A refusal with the request's fields, which it has in backticks, called by what the user has
+    /// written, and with a hint at how that is written, for the field that is at fault.
+    pub fn in_words(mut self, fields: &[(&str, &str, &str)]) -> CallError {
+        if let CallError::Refused(problem) = &mut self {
+            for (field, word, hint) in fields {
+                problem.detail = problem.detail.replace(&format!("`{field}`"), word);
+                if problem.field == *field {
+                    problem.detail.push_str(hint);
+                }
+            }
+        }
+        self
+    }
+
     /// The error and its causes in one sentence.
     pub fn explain(&self) -> String {
         match self {
@@ -78,6 +92,8 @@ pub struct Problem {
     pub code: String,
     title: String,
     detail: String,
+    /// The field of the request that is at fault.
+    pub field: String,
     until: String,
     /// After how many seconds the server asks to come again.
     #[serde(skip)]
@@ -231,6 +247,30 @@ mod tests {
             ..Problem::default()
         };
         assert_eq!(bare.to_string(), "the server answered with status 502");
+    }
+
+    #[test]
+    fn the_fields_of_a_request_are_called_by_what_the_user_has_written() {
+        let fields = [("at", "that time", ": write 18:30"), ("in", "that", "")];
+        let refusal = |field: &str, detail: &str| {
+            CallError::Refused(Box::new(Problem {
+                field: field.to_owned(),
+                detail: detail.to_owned(),
+                ..Problem::default()
+            }))
+        };
+        for (field, detail, told) in [
+            (
+                "at",
+                "`at` is in the past",
+                "that time is in the past: write 18:30",
+            ),
+            ("in", "`in` is too long", "that is too long"),
+            ("to", "`to` is nobody", "`to` is nobody"),
+        ] {
+            let error = refusal(field, detail).in_words(&fields);
+            assert_eq!(error.explain(), told);
+        }
     }
 
     #[test]

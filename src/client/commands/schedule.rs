@@ -20,6 +20,17 @@ const EXCERPT: usize = 60;
 /// How much of an id is shown, and is enough to name it.
 const SHORT: usize = 8;
 
+/// How a time is written, after what is wrong with the one that was.
+const HINT: &str =
+    "; write it like /later 10m TEXT, /later 18:30 TEXT or /later 2026-12-01T18:30 TEXT";
+/// What the fields of a request are to who writes `/later`.
+const FIELDS: [(&str, &str, &str); 4] = [
+    ("at", "that time", HINT),
+    ("in", "that time", HINT),
+    ("text", "the text", ""),
+    ("to", "the chat", ""),
+];
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Post a text to the current chat, later.
@@ -137,7 +148,9 @@ impl Command {
                     body["at"] = at.to_string().into();
                 }
                 let made = worker.act(&["scheduled"], || {
-                    let made = Event::new("scheduled", worker.post_once("/scheduled", &body)?);
+                    let made = worker.post_once("/scheduled", &body);
+                    let made = made.map_err(|error| error.in_words(&FIELDS))?;
+                    let made = Event::new("scheduled", made);
                     Ok((made.clone(), vec![made]))
                 })?;
                 worker.tell(&made);
