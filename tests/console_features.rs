@@ -471,6 +471,66 @@ fn as_json_a_command_is_answered_by_one_line_that_a_program_reads() {
 }
 
 #[test]
+fn a_room_is_named_whatever_its_title_is() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = server.connect("ann");
+    let mut bob = Console::start(&server, "bob");
+    bob.types("/me", &["you are bob"]);
+    let make = |title: &str| {
+        let made = ann.post("/rooms", &json!({ "title": title })).expect(201);
+        let room = made["room"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/rooms/{}/invites", room.trim_start_matches("room:"));
+        ann.post(&path, &json!({"user": "bob"})).expect(201);
+        room
+    };
+    let attic = make(" Attic \u{200f}");
+    let short = &attic[..13];
+    bob.sees(&[
+        "ann invites you to \" Attic \\u{200f}\": ",
+        &format!("/join {short}"),
+    ]);
+    bob.types("/rooms", &[&format!("{short} ann invites you to")]);
+    bob.types("/join attic", &["you are in [ Attic \\u{200f}] now"]);
+    let cellar = make("Cellar ");
+    bob.types(
+        &format!("/join {}", &cellar[..13]),
+        &["you are in [Cellar ] now"],
+    );
+    bob.types(
+        "/rooms",
+        &[&format!("{short} [ Attic \\u{{200f}}] (ann's): ann, bob")],
+    );
+    // One that is titled like the beginning of another's address.
+    let trap = make(short);
+    bob.sees(&["ann invites you to", &format!("/join {}", &trap[..13])]);
+    bob.types(
+        &format!("/join {short}"),
+        &["! ", "is a title and how an address begins", &attic, &trap],
+    );
+    bob.types(
+        &format!("/join {trap}"),
+        &[&format!("you are in [{short}] now")],
+    );
+    bob.types(
+        &format!("/to {short}"),
+        &["! ", "how an address begins: ", &attic, &trap],
+    );
+    bob.types("lost", &["! not known where to"]);
+    bob.write(&format!("/to {attic}"));
+    bob.write("up here");
+    bob.write("/to cellar");
+    bob.write("down here");
+    bob.write(&format!("/msg {} psst", &attic[..12]));
+    wait_until("what bob says", || {
+        (ann.texts(&attic) == ["up here", "psst"] && ann.texts(&cellar) == ["down here"])
+            .then_some(())
+    });
+}
+
+#[test]
 fn a_title_of_somebody_elses_steers_no_terminal() {
     if !has(&["rooms"]) {
         return;

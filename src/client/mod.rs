@@ -3,7 +3,7 @@
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
 //! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
 //! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `sse`, `store`, `render`, `notice` and `text`
+//! print; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
 //! are what these stand on. Nothing here is used by the server.
 
 mod answer;
@@ -15,6 +15,7 @@ mod fake;
 mod history;
 mod interrupt;
 mod lookup;
+mod naming;
 mod notice;
 mod own;
 mod pipe;

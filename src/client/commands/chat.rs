@@ -121,7 +121,10 @@ impl Command {
     pub fn run(self, worker: &Worker, current: Option<&str>) -> Done {
         let (session, output) = (&worker.session, &worker.output);
         match self {
-            Command::Msg { to, text } => worker.send(&to, &text)?,
+            Command::Msg { to, text } => {
+                let to = session.find_chat(&to).map_err(Failure::Refused)?;
+                worker.send(&to, &text)?;
+            }
             Command::To(chat) => {
                 let chat = session.find_chat(&chat).map_err(Failure::Refused)?;
                 session.api.messages(&chat, None, 1)?;
@@ -206,6 +209,8 @@ mod tests {
         }
     }
 
+    const WHOLE_TO: &str = "/to room:6a7d9c0e-52a4-4f0b-9a59-3e1c7f0c2b11";
+
     fn refused(line: &str) -> String {
         parse(line, |_| false).unwrap_err()
     }
@@ -226,7 +231,8 @@ mod tests {
         for (line, chat, address) in [
             ("/to @bob", "@bob", true),
             ("/to common", "common", true),
-            ("/to room:0b1e", "room:0b1e", true),
+            ("/to room:0b1e", "room:0b1e", false),
+            (WHOLE_TO, &WHOLE_TO["/to ".len()..], true),
             ("/to The Garden ", "The Garden", false),
         ] {
             let command = ok(line);
