@@ -370,17 +370,33 @@ fn a_room_is_made_entered_by_invitation_and_left() {
     ann.types("/invite eve", &["! there is no such user"]);
     bob.types("/kick ann", &["! only the room's owner may do this"]);
     ann.types("/kick bob", &["· bob was removed from \"The Garden\""]);
-    bob.sees(&["· you were removed from \"The Garden\""]);
-    bob.types("am I there?", &["! not sent: ", "am I there?"]);
+    bob.sees(&[
+        "· you were removed from \"The Garden\"; plain lines are refused until /to names a chat",
+    ]);
+    bob.types(
+        "am I there?",
+        &["! not sent: there is no chat", "am I there?"],
+    );
     bob.types("/to The Garden", &["! \"The Garden\" is no chat"]);
-    bob.types("lost", &["! not known where to"]);
+    bob.types("lost", &["! not sent: there is no chat", "\"lost\""]);
     bob.types("/to common", &[]);
     bob.write("back");
     ann.sees(&["bob: back"]);
-    ann.types("/leave", &["· you left \"The Garden\""]);
+    ann.types(
+        "/leave",
+        &["· you left \"The Garden\"; plain lines are refused until /to names a chat"],
+    );
+    ann.types(
+        "for the room",
+        &["! not sent: there is no chat", "\"for the room\""],
+    );
+    ann.types("/history", &["! not done: there is no chat"]);
+    ann.write("/to common");
     ann.write("alone");
     bob.sees(&["ann: alone"]);
-    let (_, seen) = ann.end();
+    assert_eq!(server.connect("eve").texts("common"), ["back", "alone"]);
+    let (ok, seen) = ann.end();
+    assert!(!ok, "refused lines are told by the status");
     for told_once in ["is invited", "was removed", "you left"] {
         assert_eq!(seen.matches(told_once).count(), 1, "{told_once}: {seen}");
     }
@@ -518,7 +534,7 @@ fn a_room_is_named_whatever_its_title_is() {
         &format!("/to {short}"),
         &["! ", "how an address begins: ", &attic, &trap],
     );
-    bob.types("lost", &["! not known where to"]);
+    bob.types("lost", &["! not sent: there is no chat", "\"lost\""]);
     bob.write(&format!("/to {attic}"));
     bob.write("up here");
     bob.write("/to cellar");

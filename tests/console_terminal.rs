@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::pty::{Winsize, openpty};
+use serde_json::json;
 use veche::testing::{Folder, Server, binary, features, wait_until};
 
 /// A client on a pseudo-terminal of 100 columns.
@@ -123,9 +124,47 @@ fn the_prompt_names_the_chat_that_plain_lines_go_to() {
     ann.sees("plain lines go to [The Garden] from now on");
     ann.types("/lea\t\r");
     ann.sees("you left \"The Garden\"");
+    ann.sees("; plain lines go to common from now on");
+    ann.types("back in common\r");
+    ann.sees("✓ sent");
     ann.types("/quit\r");
     let ended = wait_until("the client to end", || ann.child.try_wait().ok().flatten());
     assert!(ended.success());
+}
+
+#[test]
+fn a_removal_changes_the_prompt_at_once_and_a_line_begun_for_the_room_goes_nowhere_else() {
+    if !has("rooms") {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = server.connect("ann");
+    let room = ann
+        .post("/rooms", &json!({"title": "The Garden"}))
+        .expect(201);
+    let room = room["room"].as_str().unwrap_or_default();
+    let path = format!("/rooms/{}", room.trim_start_matches("room:"));
+    let mut bob = Terminal::start(&server, "bob");
+    bob.sees("common> ");
+    ann.post(&format!("{path}/invites"), &json!({"user": "bob"}))
+        .expect(201);
+    bob.types("/join the garden\r");
+    bob.sees("[The Garden]> ");
+    bob.types("half a tho");
+    bob.sees("half a tho");
+    ann.delete(&format!("{path}/members/bob")).expect(204);
+    bob.sees("you were removed from \"The Garden\"");
+    bob.sees("; plain lines go to common from now on");
+    // Over the end of the old prompt, so that the line stays where it is.
+    bob.sees("\u{1b}[8Dcommon> half a tho");
+    bob.types("ught\r");
+    bob.sees("! not sent: you began it for a chat that has ended; Enter sends it to common");
+    bob.sees("\r\u{1b}[Kcommon> half a thought");
+    assert!(ann.texts("common").is_empty());
+    bob.types("\r");
+    wait_until("what bob says after all", || {
+        (ann.texts("common") == ["half a thought"]).then_some(())
+    });
 }
 
 #[test]

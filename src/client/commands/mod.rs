@@ -142,7 +142,7 @@ impl Command {
     /// Does it. `current` is the chat that plain lines went to when it was typed.
     pub fn run(self, worker: &mut Worker, current: Option<&str>) -> Done {
         match self {
-            Command::Say(text) => worker.send(worker.here(current)?, &text).map(|()| None),
+            Command::Say(text) => worker.say(current, &text).map(|()| None),
             Command::Help => {
                 let text = help(|feature| worker.session.has_feature(feature));
                 worker.output.notice(&text);

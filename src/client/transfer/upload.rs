@@ -196,6 +196,7 @@ mod tests {
         struct Stop(Arc<Session>);
         impl Output for Stop {
             fn event(&self, _: &super::super::super::render::Event) {}
+            fn ended(&self, _: &super::super::super::render::Event) {}
             fn sent(&self, _: &Value) {}
             fn answer(&self, _: &str, _: &Value, _: &str) {}
             fn progress(&self, progress: Option<&super::super::Progress<'_>>) {

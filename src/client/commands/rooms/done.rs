@@ -361,8 +361,9 @@ pub fn leave(worker: &Worker, current: Option<&str>) -> Done {
         worker.post_once(&format!("{path}/leave"), &json!({}))?;
         Ok((left.clone(), vec![left]))
     })?;
+    // It tells where lines go then, too.
     worker.tell(&left);
-    Ok(Some("common".to_owned()))
+    Ok(None)
 }
 
 #[cfg(test)]
