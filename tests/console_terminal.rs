@@ -186,16 +186,78 @@ fn an_upload_shows_its_bar_and_ctrl_c_stops_it_and_not_the_client() {
     let seen = ann.sees("film.mkv             [");
     assert!(seen.contains("%  "), "{seen}");
     ann.interrupt();
+    // At once, though the server does nothing.
+    ann.sees("! the upload of film.mkv was cancelled: nothing was sent");
     server.terminate("CONT");
-    ann.sees("! film.mkv is not sent: stopped");
     ann.types("still here\r");
     wait_until("what is said after it", || {
         (bob.texts("common") == ["still here"]).then_some(())
     });
     ann.types("/file film.mkv look\r");
-    ann.sees("100%  64 MiB of 64 MiB");
+    ann.sees("[####################] 64 MiB, waiting for the server");
     wait_until("the film", || {
         let last = bob.messages("common").pop()?;
         (last["file"]["name"] == "film.mkv").then_some(())
+    });
+}
+
+#[test]
+fn ctrl_c_ends_a_file_whose_server_does_not_answer_and_not_the_client() {
+    if !has("files") {
+        return;
+    }
+    let server = Server::only("files", "");
+    let bob = server.connect("bob");
+    let upload = bob.request("POST", "/files?name=cat.png");
+    let file = upload.body("meow", "image/png").send().expect(201);
+    let body = json!({"to": "common", "file": file["id"]});
+    let id = bob.post("/send", &body).expect(201)["id"].to_string();
+    let mut ann = Terminal::start(&server, "ann");
+    ann.types("/me\r");
+    ann.sees("you are ann; plain lines go to common");
+    ann.home.write("small.txt", "all of it fits the kernel");
+    // Each is asked for by its message, by an id that nothing is known of, and again.
+    let by_id = file["id"].as_str().unwrap_or_default().to_owned();
+    for (which, waits) in [
+        (id.as_str(), format!("{id:<20} waiting for the server")),
+        (
+            by_id.as_str(),
+            "cat.png              waiting for the server".to_owned(),
+        ),
+    ] {
+        server.terminate("STOP");
+        ann.types(&format!("/get {which}\r"));
+        ann.sees(&waits);
+        ann.interrupt();
+        ann.sees("! the download was cancelled");
+        server.terminate("CONT");
+        ann.types(&format!("after {which}\r"));
+        wait_until("what is said after it", || {
+            (bob.texts("common").last()? == &format!("after {which}")).then_some(())
+        });
+    }
+    server.terminate("STOP");
+    ann.types("/file small.txt look\r");
+    ann.sees("small.txt            [####################] 25 B, waiting for the server");
+    ann.interrupt();
+    let seen = ann.sees("! the upload of small.txt was cancelled: nothing was sent");
+    assert!(!seen.contains("100%"), "{seen}");
+    server.terminate("CONT");
+    ann.types("still here\r");
+    wait_until("what is said after it", || {
+        (bob.texts("common").last()? == "still here").then_some(())
+    });
+    assert!(
+        bob.messages("common")
+            .iter()
+            .all(|message| message["file"]["name"] != "small.txt")
+    );
+    // What was stopped goes well the next time.
+    ann.types(&format!("/get {id}\r"));
+    ann.sees("saved cat.png (4 B)");
+    ann.types("/file small.txt look\r");
+    wait_until("the file", || {
+        let last = bob.messages("common").pop()?;
+        (last["file"]["name"] == "small.txt").then_some(())
     });
 }

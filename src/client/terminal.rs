@@ -137,6 +137,7 @@ fn read(
             Ok(Some(command)) if command.wait() != Wait::No => {
                 let (wait, goes_to) = (command.wait(), command.goes_to().map(str::to_owned));
                 let (ended, end) = sync_channel(1);
+                let waiting = (wait == Wait::Transfer).then(|| session.transfers.wait());
                 let width = editor
                     .dimensions()
                     .map_or(COLUMNS, |(width, _)| width.into());
@@ -161,6 +162,7 @@ fn read(
                         }
                     },
                 };
+                drop(waiting);
                 if let Ended::At(chat) = end {
                     here.go(Some(chat));
                 }

@@ -69,6 +69,8 @@ pub struct Worker {
     /// What commands remember.
     pub memory: Memory,
     zone: Zone,
+    /// The message to be posted when the command has ended.
+    due: Option<Value>,
     refused: u64,
     warned: bool,
 }
@@ -100,6 +102,7 @@ impl Worker {
             typed,
             memory: Memory::default(),
             zone: Zone::local(),
+            due: None,
             refused: 0,
             warned: false,
         }
@@ -114,7 +117,10 @@ impl Worker {
                 Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             let failure = match job {
-                Ok(Job::Run(command, at)) => command.run(&mut self, at.as_deref()).err(),
+                Ok(Job::Run(command, at)) => {
+                    let done = command.run(&mut self, at.as_deref());
+                    done.and_then(|_| self.post_due()).err()
+                }
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
                 Ok(Job::Await(command, at, ended)) => {
                     let done = command.run(&mut self, at.as_deref());
@@ -124,7 +130,7 @@ impl Worker {
                         Ok(Some(chat)) => Ended::At(chat.clone()),
                         Err(_) => Ended::Failed,
                     });
-                    done.err()
+                    done.and_then(|_| self.post_due()).err()
                 }
                 Ok(Job::LogOut(done)) => {
                     let out = self.log_out();
@@ -277,6 +283,18 @@ impl Worker {
                     text => format!("not sent: {why}: \"{text}\""),
                 }))
             }
+        }
+    }
+
+    /// Posts this message when the end of the command has been told: nobody waits for a post.
+    pub fn post_later(&mut self, body: Value) {
+        self.due = Some(body);
+    }
+
+    fn post_due(&mut self) -> Result<(), Failure> {
+        match self.due.take() {
+            Some(body) => self.post("message", "/send", &body),
+            None => Ok(()),
         }
     }
 

@@ -4,10 +4,12 @@ use serde_json::json;
 
 use super::super::render::Attached;
 use super::super::text::{safe_line, size};
-use super::super::transfer::{TransferError, Wanted, download, upload};
+use super::super::transfer::{Meter, TransferError, Wanted, download, upload};
 use super::super::worker::{Failure, Worker};
 use super::words::{path, split};
 use super::{Parsed, Wrong};
+
+const CANCELLED: &str = "the download was cancelled";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -40,15 +42,19 @@ pub fn get(rest: &str) -> Parsed {
 }
 
 impl Command {
-    pub fn run(self, worker: &Worker, current: Option<&str>) -> Result<(), Failure> {
+    pub fn run(self, worker: &mut Worker, current: Option<&str>) -> Result<(), Failure> {
         match self {
             Command::Send { path, text } => {
-                let to = worker.here(current)?;
+                let to = worker.here(current)?.to_owned();
                 let file = upload(&worker.session, &worker.output, &path);
                 let file = file.map_err(|error| {
                     Failure::Refused(match error {
                         // This one names the path.
                         TransferError::File { .. } => format!("not sent: {error}"),
+                        TransferError::Stopped { .. } => format!(
+                            "the upload of {} was cancelled: nothing was sent",
+                            safe_line(&path)
+                        ),
                         _ => format!("{} is not sent: {error}", safe_line(&path)),
                     })
                 })?;
@@ -56,20 +62,30 @@ impl Command {
                 if !text.is_empty() {
                     body["text"] = text.into();
                 }
-                worker.post("message", "/send", &body)
+                worker.post_later(body);
+                Ok(())
             }
             Command::Get { which, path } => {
-                let wanted = find(worker, &which)?;
+                let wanted = find(worker, &which).map_err(|failure| {
+                    match worker.session.transfers.is_stopped() {
+                        true => Failure::Refused(CANCELLED.to_owned()),
+                        false => failure,
+                    }
+                })?;
                 let id = wanted.id.clone();
                 let saved = download(&worker.session, &worker.output, wanted, path.as_deref());
                 let saved = saved.map_err(|error| {
-                    let again = match error {
-                        TransferError::Stopped | TransferError::Broken(_) => {
-                            format!("; /get {which} goes on from there")
+                    let which = safe_line(&which);
+                    Failure::Refused(match error {
+                        TransferError::Stopped { kept: false } => CANCELLED.to_owned(),
+                        TransferError::Stopped { kept: true } => {
+                            format!("{CANCELLED}; /get {which} goes on from there")
                         }
-                        _ => String::new(),
-                    };
-                    Failure::Refused(format!("not saved: {error}{again}"))
+                        TransferError::Broken(_) => {
+                            format!("not saved: {error}; /get {which} goes on from there")
+                        }
+                        _ => format!("not saved: {error}"),
+                    })
                 })?;
                 let path = saved.path.display().to_string();
                 let text = format!("saved {} ({})", safe_line(&path), size(saved.size));
@@ -84,12 +100,14 @@ impl Command {
 /// What the number of a message, a file's id or the beginning of one means.
 fn find(worker: &Worker, which: &str) -> Result<Wanted, Failure> {
     let session = &worker.session;
+    let _asking = Meter::asking(&session.transfers, &worker.output, which);
+    let api = session.transfers.carrier(&session.api);
     let mut why = format!(
         "no file that was shown here has the id {}",
         safe_line(which)
     );
     if let Ok(id) = which.strip_prefix('#').unwrap_or(which).parse::<u64>() {
-        match session.api.get(&format!("/messages/{id}"), &[]) {
+        match api.get(&format!("/messages/{id}"), &[]) {
             Ok(message) => match Attached::of(&message) {
                 Some(file) => return Ok(file.into()),
                 None => why = format!("#{id} has no file"),
