@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::pty::{Winsize, openpty};
+use serde_json::json;
 use veche::testing::{Folder, Server, binary, features, wait_until};
 
 /// A client on a pseudo-terminal of 100 columns.
@@ -123,9 +124,47 @@ fn the_prompt_names_the_chat_that_plain_lines_go_to() {
     ann.sees("plain lines go to [The Garden] from now on");
     ann.types("/lea\t\r");
     ann.sees("you left \"The Garden\"");
+    ann.sees("; plain lines go to common from now on");
+    ann.types("back in common\r");
+    ann.sees("✓ sent");
     ann.types("/quit\r");
     let ended = wait_until("the client to end", || ann.child.try_wait().ok().flatten());
     assert!(ended.success());
+}
+
+#[test]
+fn a_removal_changes_the_prompt_at_once_and_a_line_begun_for_the_room_goes_nowhere_else() {
+    if !has("rooms") {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = server.connect("ann");
+    let room = ann
+        .post("/rooms", &json!({"title": "The Garden"}))
+        .expect(201);
+    let room = room["room"].as_str().unwrap_or_default();
+    let path = format!("/rooms/{}", room.trim_start_matches("room:"));
+    let mut bob = Terminal::start(&server, "bob");
+    bob.sees("common> ");
+    ann.post(&format!("{path}/invites"), &json!({"user": "bob"}))
+        .expect(201);
+    bob.types("/join the garden\r");
+    bob.sees("[The Garden]> ");
+    bob.types("half a tho");
+    bob.sees("half a tho");
+    ann.delete(&format!("{path}/members/bob")).expect(204);
+    bob.sees("you were removed from \"The Garden\"");
+    bob.sees("; plain lines go to common from now on");
+    // Over the end of the old prompt, so that the line stays where it is.
+    bob.sees("\u{1b}[8Dcommon> half a tho");
+    bob.types("ught\r");
+    bob.sees("! not sent: you began it for a chat that has ended; Enter sends it to common");
+    bob.sees("\r\u{1b}[Kcommon> half a thought");
+    assert!(ann.texts("common").is_empty());
+    bob.types("\r");
+    wait_until("what bob says after all", || {
+        (ann.texts("common") == ["half a thought"]).then_some(())
+    });
 }
 
 #[test]
@@ -147,16 +186,78 @@ fn an_upload_shows_its_bar_and_ctrl_c_stops_it_and_not_the_client() {
     let seen = ann.sees("film.mkv             [");
     assert!(seen.contains("%  "), "{seen}");
     ann.interrupt();
+    // At once, though the server does nothing.
+    ann.sees("! the upload of film.mkv was cancelled: nothing was sent");
     server.terminate("CONT");
-    ann.sees("! film.mkv is not sent: stopped");
     ann.types("still here\r");
     wait_until("what is said after it", || {
         (bob.texts("common") == ["still here"]).then_some(())
     });
     ann.types("/file film.mkv look\r");
-    ann.sees("100%  64 MiB of 64 MiB");
+    ann.sees("[####################] 64 MiB, waiting for the server");
     wait_until("the film", || {
         let last = bob.messages("common").pop()?;
         (last["file"]["name"] == "film.mkv").then_some(())
+    });
+}
+
+#[test]
+fn ctrl_c_ends_a_file_whose_server_does_not_answer_and_not_the_client() {
+    if !has("files") {
+        return;
+    }
+    let server = Server::only("files", "");
+    let bob = server.connect("bob");
+    let upload = bob.request("POST", "/files?name=cat.png");
+    let file = upload.body("meow", "image/png").send().expect(201);
+    let body = json!({"to": "common", "file": file["id"]});
+    let id = bob.post("/send", &body).expect(201)["id"].to_string();
+    let mut ann = Terminal::start(&server, "ann");
+    ann.types("/me\r");
+    ann.sees("you are ann; plain lines go to common");
+    ann.home.write("small.txt", "all of it fits the kernel");
+    // Each is asked for by its message, by an id that nothing is known of, and again.
+    let by_id = file["id"].as_str().unwrap_or_default().to_owned();
+    for (which, waits) in [
+        (id.as_str(), format!("{id:<20} waiting for the server")),
+        (
+            by_id.as_str(),
+            "cat.png              waiting for the server".to_owned(),
+        ),
+    ] {
+        server.terminate("STOP");
+        ann.types(&format!("/get {which}\r"));
+        ann.sees(&waits);
+        ann.interrupt();
+        ann.sees("! the download was cancelled");
+        server.terminate("CONT");
+        ann.types(&format!("after {which}\r"));
+        wait_until("what is said after it", || {
+            (bob.texts("common").last()? == &format!("after {which}")).then_some(())
+        });
+    }
+    server.terminate("STOP");
+    ann.types("/file small.txt look\r");
+    ann.sees("small.txt            [####################] 25 B, waiting for the server");
+    ann.interrupt();
+    let seen = ann.sees("! the upload of small.txt was cancelled: nothing was sent");
+    assert!(!seen.contains("100%"), "{seen}");
+    server.terminate("CONT");
+    ann.types("still here\r");
+    wait_until("what is said after it", || {
+        (bob.texts("common").last()? == "still here").then_some(())
+    });
+    assert!(
+        bob.messages("common")
+            .iter()
+            .all(|message| message["file"]["name"] != "small.txt")
+    );
+    // What was stopped goes well the next time.
+    ann.types(&format!("/get {id}\r"));
+    ann.sees("saved cat.png (4 B)");
+    ann.types("/file small.txt look\r");
+    wait_until("the file", || {
+        let last = bob.messages("common").pop()?;
+        (last["file"]["name"] == "small.txt").then_some(())
     });
 }

@@ -58,6 +58,20 @@ impl CallError {
         }
     }
 
+    /// A refusal with the request's fields, which it has in backticks, called by what the user has
+    /// written, and with a hint at how that is written, for the field that is at fault.
+    pub fn in_words(mut self, fields: &[(&str, &str, &str)]) -> CallError {
+        if let CallError::Refused(problem) = &mut self {
+            for (field, word, hint) in fields {
+                problem.detail = problem.detail.replace(&format!("`{field}`"), word);
+                if problem.field == *field {
+                    problem.detail.push_str(hint);
+                }
+            }
+        }
+        self
+    }
+
     /// The error and its causes in one sentence.
     pub fn explain(&self) -> String {
         match self {
@@ -78,6 +92,8 @@ pub struct Problem {
     pub code: String,
     title: String,
     detail: String,
+    /// The field of the request that is at fault.
+    pub field: String,
     until: String,
     /// After how many seconds the server asks to come again.
     #[serde(skip)]
@@ -101,11 +117,17 @@ impl Problem {
             ("", "") => format!("the server answered with status {}", self.status),
             ("", text) | (text, _) => safe_line(text),
         };
-        match (until, self.retry_after) {
+        let seconds = self.retry_after.map(|seconds| {
+            // The server's own sentence may tell it already, in seconds whatever their number.
+            (format!("again in {seconds} s"), duration(seconds))
+        });
+        match (until, seconds) {
             (Some(until), _) => text.push_str(&format!(" (until {until})")),
-            // Most servers' sentences tell it already.
-            (None, Some(seconds)) if !self.detail.contains("again") => {
-                text.push_str(&format!(" (again in {})", duration(seconds)));
+            (None, Some((told, wait))) if text.contains(&told) => {
+                text = text.replace(&told, &format!("again in {wait}"));
+            }
+            (None, Some((_, wait))) if !text.contains("again") => {
+                text.push_str(&format!(" (again in {wait})"));
             }
             _ => {}
         }
@@ -206,13 +228,49 @@ mod tests {
         };
         assert_eq!(
             problem.to_string(),
-            "20 messages per hour (again in 35 min)"
+            "20 messages per hour (again in 34 min 1 s)"
         );
+        for (seconds, told, shown) in [
+            (3_600, "try again in 3600 s", "try again in 1 h"),
+            (125, "ask again in 125 s", "ask again in 2 min 5 s"),
+            (125, "come again soon", "come again soon"),
+        ] {
+            let problem = Problem {
+                detail: told.to_owned(),
+                retry_after: Some(seconds),
+                ..Problem::default()
+            };
+            assert_eq!(problem.to_string(), shown);
+        }
         let bare = Problem {
             status: 502,
             ..Problem::default()
         };
         assert_eq!(bare.to_string(), "the server answered with status 502");
+    }
+
+    #[test]
+    fn the_fields_of_a_request_are_called_by_what_the_user_has_written() {
+        let fields = [("at", "that time", ": write 18:30"), ("in", "that", "")];
+        let refusal = |field: &str, detail: &str| {
+            CallError::Refused(Box::new(Problem {
+                field: field.to_owned(),
+                detail: detail.to_owned(),
+                ..Problem::default()
+            }))
+        };
+        for (field, detail, told) in [
+            (
+                "at",
+                "`at` is in the past",
+                "that time is in the past: write 18:30",
+            ),
+            ("in", "`in` is too long", "that is too long"),
+            ("to", "`to` is nobody", "`to` is nobody"),
+        ] {
+            let error = refusal(field, detail).in_words(&fields);
+            assert_eq!(error.explain(), told);
+        }
     }
 
     #[test]

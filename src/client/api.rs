@@ -34,22 +34,25 @@ pub struct Api {
 impl Api {
     /// The API at a base URL that [`base_url`] has accepted.
     pub fn new(base: &str) -> Api {
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("veche-chat/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(CALL));
-        // A proxy set for the wide net has nothing to do with this machine.
-        if is_local(base) {
-            config = config.proxy(None);
-        }
         Api {
-            agent: config.build().new_agent(),
+            agent: agent(base),
             base: base.to_owned(),
             token: RwLock::new(None),
         }
+    }
+
+    /// The same API with the same token, over connections of its own that can be cut.
+    pub fn fork(&self) -> Api {
+        Api {
+            agent: agent(&self.base),
+            base: self.base.clone(),
+            token: RwLock::new(self.token()),
+        }
+    }
+
+    /// Closes every connection: what is under way fails at once, and so does what comes later.
+    pub fn cut(&self) {
+        self.agent.clone().shutdown();
     }
 
     /// The server's base URL.
@@ -231,6 +234,21 @@ impl Api {
             ))),
         }
     }
+}
+
+fn agent(base: &str) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("veche-chat/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(CONNECT))
+        .timeout_global(Some(CALL));
+    // A proxy set for the wide net has nothing to do with this machine.
+    if is_local(base) {
+        config = config.proxy(None);
+    }
+    config.build().new_agent()
 }
 
 fn answer(result: Result<Response<Body>, ureq::Error>) -> Result<(u16, Value), CallError> {

@@ -34,6 +34,12 @@ impl Highlighter for Completion {}
 
 impl Hinter for Completion {
     type Hint = String;
+
+    /// Hints at nothing, but is told of each change of the line.
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.session.here.typing(!line.is_empty());
+        None
+    }
 }
 
 impl Completer for Completion {

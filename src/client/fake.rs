@@ -180,6 +180,9 @@ impl Output for Record {
     fn event(&self, event: &Event) {
         self.add(format!("{} {}", event.kind, event.data["id"]));
     }
+    fn ended(&self, event: &Event) {
+        self.add(format!("ended {}", event.data["room"]));
+    }
     fn sent(&self, posted: &Value) {
         self.add(format!("sent {}", posted["id"]));
     }

@@ -1,6 +1,7 @@
 //! What a session knows by its name or its beginning: chats, users, files.
 
 use super::answer::CallError;
+use super::naming;
 use super::notice::label;
 use super::render::Attached;
 use super::session::Session;
@@ -26,40 +27,29 @@ impl Session {
             return Ok(named.to_owned());
         }
         let state = self.state();
-        let folded = named.to_lowercase();
-        let titled = |fits: &dyn Fn(&str, &str) -> bool| -> Vec<String> {
-            let rooms = state.titles.iter();
-            let rooms = rooms.filter(|(room, title)| fits(room, title));
-            rooms.map(|(room, _)| room.clone()).collect()
-        };
-        // The beginning of an address will do, too.
-        let mut found = titled(&|room, _| named.starts_with("room:") && room.starts_with(named));
-        if found.is_empty() {
-            found = titled(&|_, title| title == named);
-        }
-        if found.is_empty() {
-            found = titled(&|_, title| title.to_lowercase() == folded);
-        }
-        let shown = safe_line(named);
-        match found.as_slice() {
-            [room] => Ok(room.clone()),
-            [] if one_word && named.starts_with("room:") => Ok(named.to_owned()),
-            [] => Err(format!(
-                "\"{shown}\" is no chat: write common, @NAME or a room's title"
-            )),
-            more => Err(format!(
-                "more than one room is \"{shown}\": /to {}",
-                more.join(" or /to ")
+        let rooms = state.titles.iter();
+        let rooms = rooms.map(|(room, title)| (room.as_str(), title.as_str()));
+        match naming::find(named, rooms, "/to")? {
+            Some(room) => Ok(room),
+            // The server knows whether it is there.
+            None if naming::is_whole(named) => Ok(named.to_owned()),
+            None => Err(format!(
+                "\"{}\" is no chat: write common, @NAME, a room's title or how its address begins; \
+                 /rooms lists yours",
+                safe_line(named)
             )),
         }
     }
 
-    /// The titles that begin so, whatever their case, for completion.
+    /// What can be typed for the rooms whose titles begin so, whatever their case, for completion.
     pub fn titles(&self, beginning: &str) -> Vec<String> {
         let beginning = beginning.to_lowercase();
         let state = self.state();
-        let fits = |title: &&String| title.to_lowercase().starts_with(&beginning);
-        let mut titles: Vec<String> = state.titles.values().filter(fits).cloned().collect();
+        let rooms = state.titles.iter();
+        let fits = |title: &str| title.trim_start().to_lowercase().starts_with(&beginning);
+        let rooms = rooms.filter(|(_, title)| fits(title));
+        let typed = rooms.map(|(room, title)| naming::typed(title, room));
+        let mut titles: Vec<String> = typed.collect();
         titles.sort_unstable();
         titles.dedup();
         titles
@@ -114,6 +104,8 @@ mod tests {
     use super::super::render::Event;
     use serde_json::json;
 
+    const WHOLE: &str = "room:6a7d9c0e-52a4-4f0b-9a59-3e1c7f0c2b11";
+
     #[test]
     fn a_chat_is_found_by_its_address_or_the_title_of_a_room() {
         let answer = json!({"server": {}, "user": {"name": "ann"}});
@@ -122,6 +114,7 @@ mod tests {
             ("room:7a", "Garden"),
             ("room:7b", "Attic"),
             ("room:8", "attic"),
+            ("room:c0ffee00-1", "Roof "),
         ] {
             let data = json!({"room": room, "title": title, "user": "ann"});
             session.take(Event::new("joined", data));
@@ -129,7 +122,8 @@ mod tests {
         for (named, chat) in [
             ("common", "common"),
             ("@bob", "@bob"),
-            ("room:9", "room:9"),
+            (WHOLE, WHOLE),
+            ("Roof", "room:c0ffee00-1"),
             ("room:8", "room:8"),
             ("room:7a", "room:7a"),
             ("garden", "room:7a"),
@@ -138,8 +132,9 @@ mod tests {
             assert_eq!(session.find_chat(named).as_deref(), Ok(chat), "{named}");
         }
         for (named, why) in [
-            ("room:7", "more than one room"),
-            ("ATTIC", "more than one room"),
+            ("room:7", "how more than one room's address begins"),
+            ("ATTIC", "the title of more than one room"),
+            ("room:9", "\"room:9\" is no chat"),
             ("bob", "\"bob\" is no chat"),
             ("@bob hi", "is no chat"),
         ] {
@@ -148,5 +143,6 @@ mod tests {
         }
         assert_eq!(session.label("room:7a"), "[Garden]");
         assert_eq!(session.titles("g"), ["Garden"]);
+        assert_eq!(session.titles("r"), ["room:c0ffee00"]);
     }
 }

@@ -3,7 +3,7 @@
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
 //! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
 //! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `sse`, `store`, `render`, `notice` and `text`
+//! print; `here` is where lines go; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
 //! are what these stand on. Nothing here is used by the server.
 
 mod answer;
@@ -12,9 +12,11 @@ mod commands;
 mod complete;
 #[cfg(test)]
 mod fake;
+mod here;
 mod history;
 mod interrupt;
 mod lookup;
+mod naming;
 mod notice;
 mod own;
 mod pipe;
@@ -42,6 +44,7 @@ use std::thread;
 
 use serde_json::Value;
 
+use self::here::Here;
 use self::render::Event;
 use self::session::Session;
 use self::stream::Stream;
@@ -141,6 +144,8 @@ impl Error {
 trait Output: Send + Sync {
     /// An event of the stream, or a message of the history.
     fn event(&self, event: &Event);
+    /// One that has ended the chat that plain lines went to.
+    fn ended(&self, event: &Event);
     /// The server's answer to what the user has just posted.
     fn sent(&self, posted: &Value);
     /// The answer to a command: its data and the same as text.
@@ -166,8 +171,9 @@ pub fn run(options: Options) -> Result<(), Error> {
     let password = password.transpose()?;
     let store = store::Store::open()?;
     let history = store.history();
-    let session = Session::new(api::Api::new(&base), store, options.name, password);
+    let mut session = Session::new(api::Api::new(&base), store, options.name, password);
     if io::stdin().is_terminal() && !options.json {
+        session.here = Here::typed();
         terminal::run(Arc::new(session), &history)
     } else {
         pipe::run(Arc::new(session), options.json)

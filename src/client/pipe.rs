@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::commands::{Command, Wait, parse};
+use super::here::Here;
 use super::render::{Event, Style};
 use super::session::Session;
 use super::text::{Zone, safe_json};
@@ -30,7 +31,7 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
         .name("lines".to_owned())
         .spawn(move || {
             let has = |feature: &str| own.has_feature(feature);
-            read(&mut io::stdin().lock(), &jobs, has);
+            read(&mut io::stdin().lock(), &jobs, &own.here, has);
         })
         .map_err(Error::Thread)?;
     let result = Worker::new(session.clone(), output, false).run(&queue);
@@ -39,8 +40,7 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
 }
 
 /// Makes jobs of the lines; ends early where nobody takes them any more.
-fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, has: impl Fn(&str) -> bool) {
-    let mut current = Some("common".to_owned());
+fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, here: &Here, has: impl Fn(&str) -> bool) {
     loop {
         let job = match next_line(input) {
             Ok(None) => Job::End,
@@ -57,22 +57,19 @@ fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, has: impl Fn(&str) -> 
                 Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
                 Ok(Some(command)) if command.wait() == Wait::Move => {
                     let (ended, end) = sync_channel(1);
-                    if jobs
-                        .send(Job::Await(command, current.clone(), ended))
-                        .is_err()
-                    {
+                    if jobs.send(Job::Await(command, here.get(), ended)).is_err() {
                         return;
                     }
                     match end.recv() {
                         Ok(Ended::Here) => {}
-                        Ok(Ended::At(chat)) => current = Some(chat),
+                        Ok(Ended::At(chat)) => here.go(Some(chat)),
                         // Lines meant for a chat that turns out not to be there go nowhere else.
-                        Ok(Ended::Failed) => current = None,
+                        Ok(Ended::Failed) => here.go(None),
                         Err(_) => return,
                     }
                     continue;
                 }
-                Ok(Some(command)) => Job::Run(command, current.clone()),
+                Ok(Some(command)) => Job::Run(command, here.get()),
                 Err(why) => Job::Wrong(why),
             },
         };
@@ -192,6 +189,18 @@ impl Output for Lines {
         }
     }
 
+    fn ended(&self, event: &Event) {
+        if self.json {
+            return self.event(event);
+        }
+        let room = |chat: &str| self.session.title(chat);
+        let then = self.session.here.told();
+        let style = plain(&self.style);
+        if let Some(line) = style.ended(event, room, Timestamp::now(), &then) {
+            self.tell(&line);
+        }
+    }
+
     fn sent(&self, _: &Value) {}
 
     fn answer(&self, kind: &str, data: &Value, text: &str) {
@@ -246,7 +255,7 @@ mod tests {
             other => format!("{other:?}"),
         };
         thread::scope(|scope| {
-            scope.spawn(move || read(&mut &*input, &jobs, |_| false));
+            scope.spawn(move || read(&mut &*input, &jobs, &Here::piped(), |_| false));
             queue.iter().map(name).collect()
         })
     }
@@ -309,7 +318,8 @@ mod tests {
             }
         }
         let (jobs, queue) = sync_channel(QUEUE);
-        read(&mut io::BufReader::new(Broken), &jobs, |_| false);
+        let input = &mut io::BufReader::new(Broken);
+        read(input, &jobs, &Here::piped(), |_| false);
         drop(jobs);
         let jobs: Vec<Job> = queue.iter().collect();
         assert!(matches!(&jobs[0], Job::Wrong(why) if why.ends_with("it is a folder")));

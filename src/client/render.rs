@@ -160,6 +160,19 @@ impl Style {
         }
     }
 
+    /// The line for an event that has ended the chat that plain lines went to, and what has become
+    /// of those.
+    pub fn ended(
+        &self,
+        event: &Event,
+        room: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+        then: &str,
+    ) -> Option<String> {
+        let line = self.event(event, room, now)?;
+        Some(format!("{line}{}", self.dim(&format!("; {then}"))))
+    }
+
     fn message(
         &self,
         message: &Message,

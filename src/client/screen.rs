@@ -112,6 +112,14 @@ impl Output for Screen {
         }
     }
 
+    fn ended(&self, event: &Event) {
+        let room = |chat: &str| self.session.title(chat);
+        let then = self.session.here.told();
+        if let Some(line) = self.style.ended(event, room, Timestamp::now(), &then) {
+            self.print(&line);
+        }
+    }
+
     fn sent(&self, posted: &Value) {
         let room = |chat: &str| self.session.title(chat);
         if let Some(text) = self.style.sent(posted, room, Timestamp::now()) {

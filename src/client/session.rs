@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Error;
 use super::answer::CallError;
 use super::api::Api;
+use super::here::Here;
 use super::render::Event;
 use super::retry::Gate;
 use super::state::{MAX_AWAITED, State};
 use super::store::Store;
 use super::transfer::Transfers;
+use super::{Error, Output};
 
 /// Asks the user for a password; told whether an earlier one was wrong.
 pub type Ask<'a> = &'a mut dyn FnMut(bool) -> Option<String>;
@@ -26,6 +27,8 @@ pub struct Session {
     pub gate: Gate,
     /// Whether a file is on its way.
     pub transfers: Transfers,
+    /// Where plain lines go.
+    pub here: Here,
     store: Store,
     name: String,
     password: Mutex<Option<String>>,
@@ -51,6 +54,7 @@ impl Session {
             api,
             gate: Gate::default(),
             transfers: Transfers::default(),
+            here: Here::default(),
             store,
             name,
             password: Mutex::new(password),
@@ -185,7 +189,6 @@ impl Session {
     /// Notes that what [`Session::take`] gave stands on the screen.
     pub fn shown(&self, event: &Event) {
         let mut state = self.state();
-        state.forget_room(event);
         state.showing = state.showing.saturating_sub(1);
         if let Some(id) = event.data["id"].as_u64() {
             state.awaited.remove(&id);
@@ -236,8 +239,14 @@ impl Session {
         self.state().own.forget();
     }
 
-    /// Notes that an answer of one's own was told.
-    pub fn told(&self, event: &Event) {
+    /// Shows an event; where it has ended the chat that plain lines went to, so that this is seen.
+    pub fn show(&self, output: &dyn Output, event: &Event) {
+        let is_mine = event.kind == "left" && event.data["user"] == self.me();
+        let room = event.data["room"].as_str().filter(|_| is_mine);
+        match room.is_some_and(|room| self.here.end(room)) {
+            true => output.ended(event),
+            false => output.event(event),
+        }
         self.state().forget_room(event);
     }
 

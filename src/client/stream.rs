@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::CallError;
 use super::render::Event;
@@ -204,21 +204,35 @@ impl Stream {
 
     /// Fetches what the stream itself does not bring.
     fn fetch(&mut self) -> Result<(), CallError> {
-        let mut show = |event: Event| {
-            self.output.event(&event);
-            self.session.shown(&event);
-        };
+        let mut show = |event: Event| self.show(&event);
         match self.due {
             Due::Beginning => self.session.begin(&mut show)?,
-            Due::Missed => self.session.catch_up(&mut show)?,
+            Due::Missed => {
+                let here = self.session.here.get();
+                let title = here.as_deref().and_then(|room| self.session.title(room));
+                self.session.catch_up(&mut show)?;
+                self.miss_removal(here, title);
+            }
             Due::Nothing => {}
         }
         self.due = Due::Nothing;
         Ok(())
     }
 
+    /// Tells that one is no longer in the room that plain lines go to: no event has told it.
+    fn miss_removal(&self, here: Option<String>, title: Option<String>) {
+        if let (Some(room), Some(title)) = (here, title)
+            && self.session.title(&room).is_none()
+        {
+            let me = self.session.me();
+            let data = json!({ "room": room, "title": title, "user": me, "removed": true });
+            let left = Event::new("left", data);
+            self.session.show(self.output.as_ref(), &left);
+        }
+    }
+
     fn show(&self, event: &Event) {
-        self.output.event(event);
+        self.session.show(self.output.as_ref(), event);
         self.session.shown(event);
     }
 
@@ -238,7 +252,6 @@ impl Stream {
 mod tests {
     use super::super::fake::{Record, Reply, serve, session};
     use super::*;
-    use serde_json::json;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, sync_channel};
     use std::thread::JoinHandle;

@@ -24,8 +24,8 @@ pub fn users(users: &[Value], more: bool) -> String {
     text
 }
 
-/// The server, the user's clients and chats.
-pub fn status(status: &Value) -> String {
+/// The server, the user with what `standing` says of them, their clients and chats.
+pub fn status(status: &Value, standing: &[String]) -> String {
     let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let count = |value: &Value| value.as_u64().unwrap_or(0);
     let server = &status["server"];
@@ -39,6 +39,9 @@ pub fn status(status: &Value) -> String {
         listed(&features)
     );
     text.push_str(&format!("\nyou are {}", word(&status["user"]["name"])));
+    for line in standing {
+        text.push_str(&format!("\n  {line}"));
+    }
     for client in status["user"]["clients"].as_array().into_iter().flatten() {
         let current = client["current"] == true;
         text.push_str(&format!(
@@ -105,14 +108,14 @@ mod tests {
                 {"chat": "room:7", "kind": "room", "title": "Garden", "members": 3, "online": 1}],
         });
         let expected = "veche 0.1.0, up for 30 s; features: polls\nyou are ann\n  \
-            client c1 (this one): veche-chat/0.1.0, since T\n  client c2: of no name, since T\n  \
+            on probation\n  client c1 (this one): veche-chat/0.1.0, since T\n  client c2: of no name, since T\n  \
             common: 2 of 9 online, 1 unread\n  room:7 \"Garden\": 1 of 3 online, 0 unread";
-        assert_eq!(status(&answer), expected);
+        assert_eq!(status(&answer, &["on probation".to_owned()]), expected);
     }
 
     #[test]
     fn an_answer_with_fields_missing_is_shown_as_far_as_it_goes() {
-        assert!(status(&json!({})).contains("you are ?"));
-        assert!(status(&json!({"chats": [1], "user": {"clients": [2]}})).contains("?"));
+        assert!(status(&json!({}), &[]).contains("you are ?"));
+        assert!(status(&json!({"chats": [1], "user": {"clients": [2]}}), &[]).contains("?"));
     }
 }

@@ -15,10 +15,11 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, CompletionType, Config, Editor, Helper};
+use rustyline::{ColorMode, CompletionType, Config, Editor, Helper, Prompt};
 
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
+use super::here::{COMMON, Here};
 use super::screen::Screen;
 use super::session::{Session, SignedIn};
 use super::worker::{Ended, Job, QUEUE, Worker};
@@ -94,21 +95,35 @@ fn read(
     jobs: &SyncSender<Job>,
     columns: &AtomicUsize,
 ) -> Result<(), Error> {
-    let mut current = Some("common".to_owned());
+    let here = &session.here;
+    let mut kept = String::new();
     loop {
-        let label = current.as_ref().map(|chat| session.label(chat));
-        let label = label.as_deref().unwrap_or("nowhere");
-        let line = match editor.readline(&format!("{label}> ")) {
+        let prompt = Place::new(session);
+        let initial = std::mem::take(&mut kept);
+        let line = match editor.readline_with_initial(&prompt, (&initial, "")) {
             Ok(line) => line,
-            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => continue,
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => {
+                here.typed_line();
+                continue;
+            }
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(Error::Terminal(error)),
         };
+        let doubtful = here.typed_line();
         // Line by line, as a terminal that is closed leaves no time for it; a history that cannot
         // be kept is no reason not to chat.
         let _ = editor.append_history(history);
         let job = match parse(&line, |feature| session.has_feature(feature)) {
             Ok(None) => continue,
+            // It was not meant for those who would read it now.
+            Ok(Some(Command::Say(_))) if doubtful => {
+                let now = here.get().unwrap_or_default();
+                eprintln!(
+                    "! not sent: you began it for a chat that has ended; Enter sends it to {now}"
+                );
+                kept = line;
+                continue;
+            }
             Ok(Some(Command::Quit)) => return Ok(()),
             Ok(Some(Command::Logout)) => {
                 let (done, answer) = sync_channel(1);
@@ -122,12 +137,13 @@ fn read(
             Ok(Some(command)) if command.wait() != Wait::No => {
                 let (wait, goes_to) = (command.wait(), command.goes_to().map(str::to_owned));
                 let (ended, end) = sync_channel(1);
+                let waiting = (wait == Wait::Transfer).then(|| session.transfers.wait());
                 let width = editor
                     .dimensions()
                     .map_or(COLUMNS, |(width, _)| width.into());
                 columns.store(width, Ordering::Relaxed);
                 if jobs
-                    .try_send(Job::Await(command, current.clone(), ended))
+                    .try_send(Job::Await(command, here.get(), ended))
                     .is_err()
                 {
                     too_many();
@@ -141,17 +157,18 @@ fn read(
                     _ => match end.recv_timeout(MOVE) {
                         Ok(end) => end,
                         Err(_) => {
-                            current = goes_to;
+                            here.go(goes_to);
                             continue;
                         }
                     },
                 };
+                drop(waiting);
                 if let Ended::At(chat) = end {
-                    current = Some(chat);
+                    here.go(Some(chat));
                 }
                 continue;
             }
-            Ok(Some(command)) => Job::Run(command, current.clone()),
+            Ok(Some(command)) => Job::Run(command, here.get()),
             Err(why) => Job::Wrong(why),
         };
         match jobs.try_send(job) {
@@ -185,6 +202,54 @@ fn leave(
         Err(_) => {
             eprintln!("! the server does not answer: what was typed last may not have been sent");
             Ok(())
+        }
+    }
+}
+
+/// The prompt: the chat that the line will go to. That may end while the line is being typed, and
+/// the editor, which measures the prompt once, then draws the other one when it draws it next, over
+/// the end of the first, so that the line stays where it is.
+struct Place<'a> {
+    here: &'a Here,
+    chat: Option<String>,
+    first: String,
+    then: String,
+}
+
+impl<'a> Place<'a> {
+    fn new(session: &'a Session) -> Place<'a> {
+        let chat = session.here.get();
+        let label = chat.as_ref().map(|chat| session.label(chat));
+        let then = format!("{COMMON}> ");
+        let width = then.len();
+        // No narrower, as the other one must have room.
+        let first = format!(
+            "{:>width$}",
+            format!("{}> ", label.as_deref().unwrap_or("nowhere"))
+        );
+        let then = format!("{first}\u{1b}[1K\u{1b}[{width}D{then}");
+        Place {
+            here: &session.here,
+            chat,
+            first,
+            then,
+        }
+    }
+}
+
+impl Prompt for Place<'_> {
+    fn raw(&self) -> &str {
+        match super::colours() {
+            true => &self.first,
+            false => self.styled(),
+        }
+    }
+
+    /// What is drawn; without colours it is what is measured, too.
+    fn styled(&self) -> &str {
+        match self.here.get() == self.chat {
+            true => &self.first,
+            false => &self.then,
         }
     }
 }

@@ -130,13 +130,27 @@ fn from_file(path: &Path) -> Option<TimeZone> {
     TimeZone::tzif("local", &data).ok()
 }
 
-/// A number of seconds as people say it.
+/// A number of seconds as people say it, in its two largest units; what is smaller is rounded up.
 pub fn duration(seconds: u64) -> String {
-    match seconds {
-        0..=99 => format!("{seconds} s"),
-        100..=5_999 => format!("{} min", seconds.div_ceil(60)),
-        6_000..=172_799 => format!("{} h", seconds.div_ceil(3_600)),
-        _ => format!("{} days", seconds.div_ceil(86_400)),
+    const UNITS: [(u64, &str); 3] = [(86_400, "day"), (3_600, "h"), (60, "min")];
+    let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit);
+    let Some(at) = largest else {
+        return format!("{seconds} s");
+    };
+    let (smaller, name) = UNITS.get(at + 1).copied().unwrap_or((1, "s"));
+    let (unit, _) = UNITS[at];
+    let rounded = seconds.div_ceil(smaller).saturating_mul(smaller);
+    if at > 0 && rounded == UNITS[at - 1].0 {
+        return duration(rounded);
+    }
+    let count = |count: u64, name: &str| match (count, name) {
+        (count @ 2.., "day") => format!("{count} days"),
+        (count, name) => format!("{count} {name}"),
+    };
+    let whole = count(rounded / unit, UNITS[at].1);
+    match rounded % unit / smaller {
+        0 => whole,
+        rest => format!("{whole} {}", count(rest, name)),
     }
 }
 
@@ -248,10 +262,23 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_are_rounded_up() {
-        assert_eq!(duration(99), "99 s");
-        assert_eq!(duration(2_041), "35 min");
-        assert_eq!(duration(14_400), "4 h");
-        assert_eq!(duration(2_592_000), "30 days");
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (125, "2 min 5 s"),
+            (3_599, "59 min 59 s"),
+            (3_600, "1 h"),
+            (5_401, "1 h 31 min"),
+            (86_399, "1 day"),
+            (86_400, "1 day"),
+            (100_000, "1 day 4 h"),
+            (172_799, "2 days"),
+            (2_592_000, "30 days"),
+        ] {
+            assert_eq!(duration(seconds), text, "{seconds}");
+        }
+        assert_eq!(duration(u64::MAX), "213503982334601 days 7 h");
         assert_eq!(size(1_025), "2 KiB");
         assert_eq!(size(5 << 20), "5 MiB");
         assert_eq!(size((5 << 20) + 1), "5.1 MiB");

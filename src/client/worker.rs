@@ -22,6 +22,12 @@ const MARKS: Duration = Duration::from_secs(2);
 /// The stream brings back an own post within this time, or not at all.
 const ECHO: Duration = Duration::from_secs(10);
 
+/// How much of a text that was not sent is shown.
+const EXCERPT: usize = 40;
+/// Why what needs a chat is refused.
+const NOWHERE: &str = "there is no chat to do it in, as the one that lines went to has ended, or \
+                       the one named last was not found; /to names one";
+
 /// Something to do.
 #[derive(Debug)]
 pub enum Job {
@@ -63,6 +69,8 @@ pub struct Worker {
     /// What commands remember.
     pub memory: Memory,
     zone: Zone,
+    /// The message to be posted when the command has ended.
+    due: Option<Value>,
     refused: u64,
     warned: bool,
 }
@@ -94,6 +102,7 @@ impl Worker {
             typed,
             memory: Memory::default(),
             zone: Zone::local(),
+            due: None,
             refused: 0,
             warned: false,
         }
@@ -108,7 +117,10 @@ impl Worker {
                 Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             let failure = match job {
-                Ok(Job::Run(command, at)) => command.run(&mut self, at.as_deref()).err(),
+                Ok(Job::Run(command, at)) => {
+                    let done = command.run(&mut self, at.as_deref());
+                    done.and_then(|_| self.post_due()).err()
+                }
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
                 Ok(Job::Await(command, at, ended)) => {
                     let done = command.run(&mut self, at.as_deref());
@@ -118,7 +130,7 @@ impl Worker {
                         Ok(Some(chat)) => Ended::At(chat.clone()),
                         Err(_) => Ended::Failed,
                     });
-                    done.err()
+                    done.and_then(|_| self.post_due()).err()
                 }
                 Ok(Job::LogOut(done)) => {
                     let out = self.log_out();
@@ -186,11 +198,18 @@ impl Worker {
 
     /// The chat that plain lines go to.
     pub fn here<'a>(&self, current: Option<&'a str>) -> Result<&'a str, Failure> {
-        current.ok_or_else(|| {
-            let why =
-                "not known where to: the chat that was named last is not there; /to names one";
-            Failure::Refused(why.to_owned())
-        })
+        current.ok_or_else(|| Failure::Refused(format!("not done: {NOWHERE}")))
+    }
+
+    /// Posts a text to the chat that plain lines go to.
+    pub fn say(&self, current: Option<&str>, text: &str) -> Result<(), Failure> {
+        match current {
+            Some(to) => self.send(to, text),
+            None => Err(Failure::Refused(format!(
+                "not sent: {NOWHERE}: \"{}\"",
+                excerpt(text, EXCERPT)
+            ))),
+        }
     }
 
     /// The zone of the user's clock.
@@ -224,15 +243,14 @@ impl Worker {
         let acted = act();
         let did = acted.as_ref().map(|(_, did)| did.as_slice());
         for event in self.session.acted(did.unwrap_or_default()) {
-            self.output.event(&event);
+            self.session.show(self.output.as_ref(), &event);
         }
         Ok(acted?.0)
     }
 
     /// Tells what was done, in the words of its event.
     pub fn tell(&self, event: &Event) {
-        self.output.event(event);
-        self.session.told(event);
+        self.session.show(self.output.as_ref(), event);
     }
 
     /// Posts a message or a comment, and sees to it that it stands on the screen once.
@@ -260,11 +278,23 @@ impl Worker {
             Err(error) => {
                 let why = error.explain();
                 let text = body["text"].as_str().unwrap_or_default();
-                Err(Failure::Refused(match excerpt(text, 40) {
+                Err(Failure::Refused(match excerpt(text, EXCERPT) {
                     text if text.is_empty() => format!("not sent: {why}"),
                     text => format!("not sent: {why}: \"{text}\""),
                 }))
             }
+        }
+    }
+
+    /// Posts this message when the end of the command has been told: nobody waits for a post.
+    pub fn post_later(&mut self, body: Value) {
+        self.due = Some(body);
+    }
+
+    fn post_due(&mut self) -> Result<(), Failure> {
+        match self.due.take() {
+            Some(body) => self.post("message", "/send", &body),
+            None => Ok(()),
         }
     }
 
@@ -435,7 +465,8 @@ mod tests {
         let nowhere = Job::Run(Command::Say("hi".to_owned()), None);
         let (_, lines) = run(session_with_posts(), true, vec![nowhere, Job::End]);
         assert!(
-            lines[0].starts_with("trouble: not known where to"),
+            lines[0].starts_with("trouble: not sent: there is no chat")
+                && lines[0].ends_with("\"hi\""),
             "{lines:?}"
         );
     }

@@ -1,11 +1,13 @@
 //! The core's commands.
 
+use jiff::Timestamp;
 use serde_json::json;
 
+use super::super::notice::Reader;
 use super::super::summary;
 use super::super::worker::{Failure, Worker};
 use super::words::{address, is_address, nothing, split};
-use super::{Done, Parsed, Spec, Takes, Wrong};
+use super::{Done, Parsed, Wrong, standing};
 
 /// How many messages `/history` shows when it is not told.
 const HISTORY: u16 = 20;
@@ -13,89 +15,6 @@ const HISTORY: u16 = 20;
 const HISTORY_MAX: u16 = 200;
 /// The most users that `/who` lists.
 const MAX_USERS: usize = 1_000;
-
-const fn spec(
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    takes: Takes,
-    read: fn(&str) -> Parsed,
-) -> Spec {
-    Spec {
-        name,
-        arguments,
-        about,
-        takes,
-        feature: None,
-        read,
-    }
-}
-
-pub const SPECS: &[Spec] = &[
-    spec("/help", "", "this list", Takes::Text, |rest| {
-        nothing(rest).map(|()| super::Command::Help)
-    }),
-    spec(
-        "/to",
-        "[common | @NAME | TITLE]",
-        "where plain lines go",
-        Takes::Chat,
-        to,
-    ),
-    spec("/msg", "@NAME TEXT", "a private message", Takes::Text, msg),
-    spec(
-        "/me",
-        "",
-        "who you are and where plain lines go",
-        Takes::Text,
-        |rest| plain(rest, Command::Me),
-    ),
-    spec("/who", "", "who is here", Takes::Text, |rest| {
-        plain(rest, Command::Who)
-    }),
-    spec(
-        "/unread",
-        "",
-        "what is not read yet, in every chat",
-        Takes::Text,
-        |rest| plain(rest, Command::Unread),
-    ),
-    spec(
-        "/history",
-        "[N]",
-        "the last N messages of the chat (20)",
-        Takes::Text,
-        history,
-    ),
-    spec(
-        "/read",
-        "",
-        "marks everything as read",
-        Takes::Text,
-        |rest| plain(rest, Command::Read),
-    ),
-    spec(
-        "/status",
-        "",
-        "the server, your clients, your chats",
-        Takes::Text,
-        |rest| plain(rest, Command::Status),
-    ),
-    spec(
-        "/logout",
-        "",
-        "ends this client, forgets its token",
-        Takes::Text,
-        |rest| nothing(rest).map(|()| super::Command::Logout),
-    ),
-    spec(
-        "/quit",
-        "",
-        "leaves, and stays the same client",
-        Takes::Text,
-        |rest| nothing(rest).map(|()| super::Command::Quit),
-    ),
-];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -122,7 +41,39 @@ fn plain(rest: &str, command: Command) -> Parsed {
     Ok(super::Command::Chat(command))
 }
 
-fn to(rest: &str) -> Parsed {
+pub fn help(rest: &str) -> Parsed {
+    nothing(rest).map(|()| super::Command::Help)
+}
+
+pub fn logout(rest: &str) -> Parsed {
+    nothing(rest).map(|()| super::Command::Logout)
+}
+
+pub fn quit(rest: &str) -> Parsed {
+    nothing(rest).map(|()| super::Command::Quit)
+}
+
+pub fn me(rest: &str) -> Parsed {
+    plain(rest, Command::Me)
+}
+
+pub fn who(rest: &str) -> Parsed {
+    plain(rest, Command::Who)
+}
+
+pub fn unread(rest: &str) -> Parsed {
+    plain(rest, Command::Unread)
+}
+
+pub fn read(rest: &str) -> Parsed {
+    plain(rest, Command::Read)
+}
+
+pub fn status(rest: &str) -> Parsed {
+    plain(rest, Command::Status)
+}
+
+pub fn to(rest: &str) -> Parsed {
     let command = match rest {
         "" => Command::Me,
         chat => Command::To(chat.to_owned()),
@@ -130,7 +81,7 @@ fn to(rest: &str) -> Parsed {
     Ok(super::Command::Chat(command))
 }
 
-fn msg(rest: &str) -> Parsed {
+pub fn msg(rest: &str) -> Parsed {
     let (to, text) = split(rest);
     if text.is_empty() {
         return Err(Wrong::Usage);
@@ -139,7 +90,7 @@ fn msg(rest: &str) -> Parsed {
     Ok(super::Command::Chat(Command::Msg { to, text }))
 }
 
-fn history(rest: &str) -> Parsed {
+pub fn history(rest: &str) -> Parsed {
     let limit = match rest {
         "" => HISTORY,
         number => match number.parse() {
@@ -170,7 +121,10 @@ impl Command {
     pub fn run(self, worker: &Worker, current: Option<&str>) -> Done {
         let (session, output) = (&worker.session, &worker.output);
         match self {
-            Command::Msg { to, text } => worker.send(&to, &text)?,
+            Command::Msg { to, text } => {
+                let to = session.find_chat(&to).map_err(Failure::Refused)?;
+                worker.send(&to, &text)?;
+            }
             Command::To(chat) => {
                 let chat = session.find_chat(&chat).map_err(Failure::Refused)?;
                 session.api.messages(&chat, None, 1)?;
@@ -198,12 +152,21 @@ impl Command {
                 session.api.post("/read", &json!({}), None)?;
                 output.notice("everything is marked as read");
             }
-            Command::Who => who(worker)?,
+            Command::Who => list_users(worker)?,
             Command::Status => {
                 // What stands on the screen counts as read.
                 session.mark()?;
                 let status = session.api.get("/status", &[])?;
-                output.answer("status", &status, &summary::status(&status));
+                let me = session.me();
+                let title = |chat: &str| session.title(chat);
+                let reader = Reader {
+                    me: &me,
+                    title: &title,
+                    zone: worker.zone(),
+                    now: Timestamp::now(),
+                };
+                let text = summary::status(&status, &standing(&status["user"], &reader));
+                output.answer("status", &status, &text);
             }
             Command::Me => {
                 let me = session.me();
@@ -216,7 +179,7 @@ impl Command {
     }
 }
 
-fn who(worker: &Worker) -> Result<(), Failure> {
+fn list_users(worker: &Worker) -> Result<(), Failure> {
     let mut users = Vec::new();
     let mut after = String::new();
     let mut more = true;
@@ -246,6 +209,8 @@ mod tests {
         }
     }
 
+    const WHOLE_TO: &str = "/to room:6a7d9c0e-52a4-4f0b-9a59-3e1c7f0c2b11";
+
     fn refused(line: &str) -> String {
         parse(line, |_| false).unwrap_err()
     }
@@ -266,7 +231,8 @@ mod tests {
         for (line, chat, address) in [
             ("/to @bob", "@bob", true),
             ("/to common", "common", true),
-            ("/to room:0b1e", "room:0b1e", true),
+            ("/to room:0b1e", "room:0b1e", false),
+            (WHOLE_TO, &WHOLE_TO["/to ".len()..], true),
             ("/to The Garden ", "The Garden", false),
         ] {
             let command = ok(line);

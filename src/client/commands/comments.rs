@@ -5,26 +5,7 @@ use serde_json::json;
 use super::super::render::Event;
 use super::super::worker::{Failure, Worker};
 use super::words::{message_id, nothing, split};
-use super::{Parsed, Spec, Takes, Wrong};
-
-pub const SPECS: &[Spec] = &[
-    Spec {
-        name: "/comment",
-        arguments: "ID TEXT",
-        about: "a comment on a message",
-        takes: Takes::Text,
-        feature: Some("comments"),
-        read: comment,
-    },
-    Spec {
-        name: "/comments",
-        arguments: "ID",
-        about: "the comments on a message",
-        takes: Takes::Text,
-        feature: Some("comments"),
-        read: comments,
-    },
-];
+use super::{Parsed, Wrong};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -34,7 +15,7 @@ pub enum Command {
     List(u64),
 }
 
-fn comment(rest: &str) -> Parsed {
+pub fn comment(rest: &str) -> Parsed {
     let (id, text) = split(rest);
     if text.is_empty() {
         return Err(Wrong::Usage);
@@ -43,7 +24,7 @@ fn comment(rest: &str) -> Parsed {
     Ok(super::Command::Comments(Command::Comment { id, text }))
 }
 
-fn comments(rest: &str) -> Parsed {
+pub fn comments(rest: &str) -> Parsed {
     let (id, more) = split(rest);
     nothing(more)?;
     Ok(super::Command::Comments(Command::List(message_id(id)?)))

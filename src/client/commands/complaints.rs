@@ -6,17 +6,8 @@ use serde_json::{Value, json};
 use super::super::notice::{Notice, Reader};
 use super::super::text::safe_line;
 use super::super::worker::{Failure, Worker};
+use super::Parsed;
 use super::words::{name, split};
-use super::{Parsed, Spec, Takes};
-
-pub const SPECS: &[Spec] = &[Spec {
-    name: "/complain",
-    arguments: "NAME [REASON]",
-    about: "warns somebody; enough of it is a ban",
-    takes: Takes::Name,
-    feature: Some("complaints"),
-    read: complain,
-}];
 
 /// Complain about somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +16,7 @@ pub struct Command {
     reason: Option<String>,
 }
 
-fn complain(rest: &str) -> Parsed {
+pub fn complain(rest: &str) -> Parsed {
     let (user, reason) = split(rest);
     let user = name(user)?;
     let reason = (!reason.is_empty()).then(|| reason.to_owned());
@@ -56,6 +47,22 @@ fn warnings(case: &Value) -> String {
     let count = |field: &str| case[field].as_u64().unwrap_or(0);
     let (warnings, limit) = (count("warnings"), count("limit"));
     format!("{warnings} of the {limit} warnings that are a ban")
+}
+
+/// How one stands, by one's own part of `GET /status`; nothing where there is nothing to tell.
+pub fn standing(user: &Value, reader: &Reader<'_>) -> Option<String> {
+    let case = &user["complaints"];
+    if let Some(until) = reader.time(&case["banned_until"]) {
+        let why = match case["limit"].as_u64() {
+            Some(1) => ", as somebody complained about you".to_owned(),
+            Some(limit) => format!(", for the {limit} warnings that are a ban"),
+            None => String::new(),
+        };
+        return Some(format!(
+            "banned from posting until {until}{why}; you can read"
+        ));
+    }
+    (case["warnings"].as_u64()? > 0).then(|| warnings(case))
 }
 
 /// What an event of complaints says; they are all about the reader.
@@ -133,6 +140,20 @@ mod tests {
             notice("banned", &data, &reader),
             alarm("you are banned from posting until x\\u{1b}; you can read")
         );
+        let standing = |case: Value| standing(&json!({ "complaints": case }), &reader);
+        let until = "2026-11-24T23:40:00.000Z";
+        assert_eq!(
+            standing(json!({"warnings": 0, "limit": 3, "banned_until": until})).as_deref(),
+            Some(
+                "banned from posting until 23:40, for the 3 warnings that are a ban; you can read"
+            )
+        );
+        assert_eq!(
+            standing(json!({"warnings": 2, "limit": 3, "banned_until": null})).as_deref(),
+            Some("2 of the 3 warnings that are a ban")
+        );
+        assert_eq!(standing(json!({"warnings": 0, "limit": 3})), None);
+        assert_eq!(standing(Value::Null), None);
         let over = Notice::Calm("your ban is over: you can post again".to_owned());
         assert_eq!(notice("unbanned", &json!({}), &reader), Some(over));
     }

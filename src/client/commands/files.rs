@@ -4,29 +4,12 @@ use serde_json::json;
 
 use super::super::render::Attached;
 use super::super::text::{safe_line, size};
-use super::super::transfer::{TransferError, Wanted, download, upload};
+use super::super::transfer::{Meter, TransferError, Wanted, download, upload};
 use super::super::worker::{Failure, Worker};
 use super::words::{path, split};
-use super::{Parsed, Spec, Takes, Wrong};
+use super::{Parsed, Wrong};
 
-pub const SPECS: &[Spec] = &[
-    Spec {
-        name: "/file",
-        arguments: "PATH [TEXT]",
-        about: "sends a file to the chat",
-        takes: Takes::Path,
-        feature: Some("files"),
-        read: file,
-    },
-    Spec {
-        name: "/get",
-        arguments: "N | ID [PATH]",
-        about: "saves the file of message N, here or to PATH",
-        takes: Takes::Text,
-        feature: Some("files"),
-        read: get,
-    },
-];
+const CANCELLED: &str = "the download was cancelled";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -36,13 +19,13 @@ pub enum Command {
     Get { which: String, path: Option<String> },
 }
 
-fn file(rest: &str) -> Parsed {
+pub fn file(rest: &str) -> Parsed {
     let (path, text) = path(rest)?;
     let text = text.to_owned();
     Ok(super::Command::Files(Command::Send { path, text }))
 }
 
-fn get(rest: &str) -> Parsed {
+pub fn get(rest: &str) -> Parsed {
     let (which, rest) = split(rest);
     if which.is_empty() {
         return Err(Wrong::Usage);
@@ -59,15 +42,19 @@ fn get(rest: &str) -> Parsed {
 }
 
 impl Command {
-    pub fn run(self, worker: &Worker, current: Option<&str>) -> Result<(), Failure> {
+    pub fn run(self, worker: &mut Worker, current: Option<&str>) -> Result<(), Failure> {
         match self {
             Command::Send { path, text } => {
-                let to = worker.here(current)?;
+                let to = worker.here(current)?.to_owned();
                 let file = upload(&worker.session, &worker.output, &path);
                 let file = file.map_err(|error| {
                     Failure::Refused(match error {
                         // This one names the path.
                         TransferError::File { .. } => format!("not sent: {error}"),
+                        TransferError::Stopped { .. } => format!(
+                            "the upload of {} was cancelled: nothing was sent",
+                            safe_line(&path)
+                        ),
                         _ => format!("{} is not sent: {error}", safe_line(&path)),
                     })
                 })?;
@@ -75,20 +62,30 @@ impl Command {
                 if !text.is_empty() {
                     body["text"] = text.into();
                 }
-                worker.post("message", "/send", &body)
+                worker.post_later(body);
+                Ok(())
             }
             Command::Get { which, path } => {
-                let wanted = find(worker, &which)?;
+                let wanted = find(worker, &which).map_err(|failure| {
+                    match worker.session.transfers.is_stopped() {
+                        true => Failure::Refused(CANCELLED.to_owned()),
+                        false => failure,
+                    }
+                })?;
                 let id = wanted.id.clone();
                 let saved = download(&worker.session, &worker.output, wanted, path.as_deref());
                 let saved = saved.map_err(|error| {
-                    let again = match error {
-                        TransferError::Stopped | TransferError::Broken(_) => {
-                            format!("; /get {which} goes on from there")
+                    let which = safe_line(&which);
+                    Failure::Refused(match error {
+                        TransferError::Stopped { kept: false } => CANCELLED.to_owned(),
+                        TransferError::Stopped { kept: true } => {
+                            format!("{CANCELLED}; /get {which} goes on from there")
                         }
-                        _ => String::new(),
-                    };
-                    Failure::Refused(format!("not saved: {error}{again}"))
+                        TransferError::Broken(_) => {
+                            format!("not saved: {error}; /get {which} goes on from there")
+                        }
+                        _ => format!("not saved: {error}"),
+                    })
                 })?;
                 let path = saved.path.display().to_string();
                 let text = format!("saved {} ({})", safe_line(&path), size(saved.size));
@@ -103,12 +100,14 @@ impl Command {
 /// What the number of a message, a file's id or the beginning of one means.
 fn find(worker: &Worker, which: &str) -> Result<Wanted, Failure> {
     let session = &worker.session;
+    let _asking = Meter::asking(&session.transfers, &worker.output, which);
+    let api = session.transfers.carrier(&session.api);
     let mut why = format!(
         "no file that was shown here has the id {}",
         safe_line(which)
     );
     if let Ok(id) = which.strip_prefix('#').unwrap_or(which).parse::<u64>() {
-        match session.api.get(&format!("/messages/{id}"), &[]) {
+        match api.get(&format!("/messages/{id}"), &[]) {
             Ok(message) => match Attached::of(&message) {
                 Some(file) => return Ok(file.into()),
                 None => why = format!("#{id} has no file"),

@@ -1,48 +1,25 @@
 //! What a typed line asks for: the commands of the core and of each feature.
 //!
-//! Each file here has a table of its commands, how their arguments are read, and what they do. Those
-//! of a feature also have how its events are told.
+//! `list` names them all. Each other file has how its own are read, and what they do; those of a
+//! feature also have how its events are told.
 
 mod chat;
 mod comments;
 mod complaints;
 mod files;
+mod list;
 mod rooms;
 mod schedule;
 mod words;
+
+use serde_json::Value;
 
 use super::notice::{Notice, Reader};
 use super::render::Event;
 use super::worker::{Failure, Worker};
 
-/// One command, as the parser, `/help` and the completion know it.
-#[derive(Debug)]
-pub struct Spec {
-    /// What it begins with, slash included.
-    pub name: &'static str,
-    /// What follows, for people.
-    pub arguments: &'static str,
-    /// What it does.
-    pub about: &'static str,
-    /// What the first argument is, for the completion.
-    pub takes: Takes,
-    /// The feature that the server must have.
-    pub feature: Option<&'static str>,
-    read: fn(&str) -> Parsed,
-}
-
-/// What a first argument is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
-    /// Nothing that could be completed.
-    Text,
-    /// A user's name, with or without `@`.
-    Name,
-    /// A chat: `common`, `@NAME` or a room's title.
-    Chat,
-    /// A file of this machine.
-    Path,
-}
+use list::COMMANDS;
+pub use list::{Spec, Takes};
 
 /// Why a line is no command.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,19 +79,10 @@ pub enum Wait {
     Transfer,
 }
 
-const TABLES: [&[Spec]; 6] = [
-    chat::SPECS,
-    comments::SPECS,
-    files::SPECS,
-    schedule::SPECS,
-    rooms::SPECS,
-    complaints::SPECS,
-];
-
 /// The commands that a server with these features has.
 pub fn specs(has: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Spec> {
     let offered = move |spec: &&Spec| spec.feature.is_none_or(&has);
-    TABLES.into_iter().flatten().filter(offered)
+    COMMANDS.iter().filter(offered)
 }
 
 /// Reads a line; `None` for one with nothing in it. `has` tells which features the server has.
@@ -128,8 +96,7 @@ pub fn parse(line: &str, has: impl Fn(&str) -> bool) -> Result<Option<Command>, 
         return Ok(Some(Command::Say(rest.to_owned())));
     }
     let (word, rest) = words::split(rest);
-    let mut all = TABLES.into_iter().flatten();
-    let Some(spec) = all.find(|spec| spec.name[1..] == *word) else {
+    let Some(spec) = COMMANDS.iter().find(|spec| spec.name[1..] == *word) else {
         return Err(format!(
             "/{word} is no command: /help lists them, //{word} sends it as a text"
         ));
@@ -166,11 +133,16 @@ pub fn notice(event: &Event, reader: &Reader<'_>) -> Option<Notice> {
         .or_else(|| rooms::notice(kind, data, reader))
 }
 
+/// What the parts of features say of oneself in `GET /status`, a line each.
+pub fn standing(user: &Value, reader: &Reader<'_>) -> Vec<String> {
+    complaints::standing(user, reader).into_iter().collect()
+}
+
 impl Command {
     /// Does it. `current` is the chat that plain lines went to when it was typed.
     pub fn run(self, worker: &mut Worker, current: Option<&str>) -> Done {
         match self {
-            Command::Say(text) => worker.send(worker.here(current)?, &text).map(|()| None),
+            Command::Say(text) => worker.say(current, &text).map(|()| None),
             Command::Help => {
                 let text = help(|feature| worker.session.has_feature(feature));
                 worker.output.notice(&text);

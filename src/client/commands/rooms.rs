@@ -4,126 +4,11 @@ mod done;
 mod told;
 
 use super::words::{name, nothing, split};
-use super::{Done, Parsed, Spec, Takes, Wrong};
+use super::{Done, Parsed, Wrong};
 use crate::client::worker::Worker;
 use crate::settings::Period;
 
 pub use told::notice;
-
-const fn spec(
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    takes: Takes,
-    read: fn(&str) -> Parsed,
-) -> Spec {
-    Spec {
-        name,
-        arguments,
-        about,
-        takes,
-        feature: Some("rooms"),
-        read,
-    }
-}
-
-pub const SPECS: &[Spec] = &[
-    spec(
-        "/room",
-        "[--all] TITLE",
-        "makes a room; --all: with its whole history",
-        Takes::Text,
-        make,
-    ),
-    spec(
-        "/rooms",
-        "",
-        "your rooms, invitations and requests",
-        Takes::Text,
-        |rest| {
-            nothing(rest)?;
-            command(Command::List)
-        },
-    ),
-    spec(
-        "/invite",
-        "NAME",
-        "lets somebody into the room",
-        Takes::Name,
-        |rest| command(Command::Invite(name(rest)?)),
-    ),
-    spec(
-        "/uninvite",
-        "NAME",
-        "takes the invitation back",
-        Takes::Name,
-        |rest| command(Command::Uninvite(name(rest)?)),
-    ),
-    spec(
-        "/link",
-        "[EXPIRES] [USES]",
-        "a link to ask by, like /link 7d 3",
-        Takes::Text,
-        link,
-    ),
-    spec(
-        "/unlink",
-        "[CODE]",
-        "ends that link, or all of the room's",
-        Takes::Text,
-        |rest| {
-            let (code, more) = split(rest);
-            nothing(more)?;
-            let code = (!code.is_empty()).then(|| code.to_owned());
-            command(Command::Unlink(code))
-        },
-    ),
-    spec(
-        "/join",
-        "TITLE | LINK",
-        "comes in, invited, or asks to, by a link",
-        Takes::Text,
-        |rest| match rest {
-            "" => Err(Wrong::Usage),
-            which => command(Command::Join(which.to_owned())),
-        },
-    ),
-    spec(
-        "/requests",
-        "",
-        "who asks to come into your rooms",
-        Takes::Text,
-        |rest| {
-            nothing(rest)?;
-            command(Command::Requests)
-        },
-    ),
-    spec(
-        "/approve",
-        "NAME",
-        "lets in who has asked",
-        Takes::Name,
-        |rest| decide(rest, true),
-    ),
-    spec(
-        "/refuse",
-        "NAME",
-        "does not let in who has asked",
-        Takes::Name,
-        |rest| decide(rest, false),
-    ),
-    spec(
-        "/kick",
-        "NAME",
-        "removes a member from the room",
-        Takes::Name,
-        |rest| command(Command::Kick(name(rest)?)),
-    ),
-    spec("/leave", "", "leaves the room", Takes::Text, |rest| {
-        nothing(rest)?;
-        command(Command::Leave)
-    }),
-];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -158,7 +43,7 @@ fn command(command: Command) -> Parsed {
     Ok(super::Command::Rooms(command))
 }
 
-fn make(rest: &str) -> Parsed {
+pub fn room(rest: &str) -> Parsed {
     let (first, title) = split(rest);
     let all = first == "--all";
     let title = if all { title } else { rest };
@@ -169,7 +54,56 @@ fn make(rest: &str) -> Parsed {
     command(Command::Make { title, all })
 }
 
-fn link(rest: &str) -> Parsed {
+pub fn rooms(rest: &str) -> Parsed {
+    nothing(rest)?;
+    command(Command::List)
+}
+
+pub fn invite(rest: &str) -> Parsed {
+    command(Command::Invite(name(rest)?))
+}
+
+pub fn uninvite(rest: &str) -> Parsed {
+    command(Command::Uninvite(name(rest)?))
+}
+
+pub fn unlink(rest: &str) -> Parsed {
+    let (code, more) = split(rest);
+    nothing(more)?;
+    let code = (!code.is_empty()).then(|| code.to_owned());
+    command(Command::Unlink(code))
+}
+
+pub fn join(rest: &str) -> Parsed {
+    match rest {
+        "" => Err(Wrong::Usage),
+        which => command(Command::Join(which.to_owned())),
+    }
+}
+
+pub fn requests(rest: &str) -> Parsed {
+    nothing(rest)?;
+    command(Command::Requests)
+}
+
+pub fn approve(rest: &str) -> Parsed {
+    decide(rest, true)
+}
+
+pub fn refuse(rest: &str) -> Parsed {
+    decide(rest, false)
+}
+
+pub fn kick(rest: &str) -> Parsed {
+    command(Command::Kick(name(rest)?))
+}
+
+pub fn leave(rest: &str) -> Parsed {
+    nothing(rest)?;
+    command(Command::Leave)
+}
+
+pub fn link(rest: &str) -> Parsed {
     let (mut expires, mut uses) = (None, None);
     for word in rest.split_whitespace() {
         match (word.parse::<u64>(), word.parse::<Period>()) {

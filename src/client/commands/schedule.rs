@@ -12,7 +12,7 @@ use super::super::render::Event;
 use super::super::text::{Zone, excerpt, safe_line};
 use super::super::worker::{Failure, Worker};
 use super::words::{nothing, split};
-use super::{Parsed, Spec, Takes, Wrong};
+use super::{Parsed, Wrong};
 use crate::settings::Period;
 
 /// How much of a text is shown where it is only to be recognised.
@@ -20,33 +20,15 @@ const EXCERPT: usize = 60;
 /// How much of an id is shown, and is enough to name it.
 const SHORT: usize = 8;
 
-const fn spec(
-    name: &'static str,
-    arguments: &'static str,
-    about: &'static str,
-    read: fn(&str) -> Parsed,
-) -> Spec {
-    Spec {
-        name,
-        arguments,
-        about,
-        takes: Takes::Text,
-        feature: Some("schedule"),
-        read,
-    }
-}
-
-pub const SPECS: &[Spec] = &[
-    spec(
-        "/later",
-        "10m | 18:30 | DATE TEXT",
-        "posts a text to the chat later",
-        later,
-    ),
-    spec("/scheduled", "", "what will be posted, and was", |rest| {
-        nothing(rest).map(|()| super::Command::Schedule(Command::List))
-    }),
-    spec("/cancel", "N | ID", "takes back what is scheduled", cancel),
+/// How a time is written, after what is wrong with the one that was.
+const HINT: &str =
+    "; write it like /later 10m TEXT, /later 18:30 TEXT or /later 2026-12-01T18:30 TEXT";
+/// What the fields of a request are to who writes `/later`.
+const FIELDS: [(&str, &str, &str); 4] = [
+    ("at", "that time", HINT),
+    ("in", "that time", HINT),
+    ("text", "the text", ""),
+    ("to", "the chat", ""),
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +69,7 @@ pub struct Item {
     detail: Option<String>,
 }
 
-fn later(rest: &str) -> Parsed {
+pub fn later(rest: &str) -> Parsed {
     let (word, text) = split(rest);
     if text.is_empty() {
         return Err(Wrong::Usage);
@@ -116,7 +98,12 @@ fn when(word: &str) -> Option<When> {
     at.or_else(|_| word.parse().map(When::Local)).ok()
 }
 
-fn cancel(rest: &str) -> Parsed {
+pub fn scheduled(rest: &str) -> Parsed {
+    nothing(rest)?;
+    Ok(super::Command::Schedule(Command::List))
+}
+
+pub fn cancel(rest: &str) -> Parsed {
     let (which, more) = split(rest);
     nothing(more)?;
     if which.is_empty() {
@@ -161,7 +148,9 @@ impl Command {
                     body["at"] = at.to_string().into();
                 }
                 let made = worker.act(&["scheduled"], || {
-                    let made = Event::new("scheduled", worker.post_once("/scheduled", &body)?);
+                    let made = worker.post_once("/scheduled", &body);
+                    let made = made.map_err(|error| error.in_words(&FIELDS))?;
+                    let made = Event::new("scheduled", made);
                     Ok((made.clone(), vec![made]))
                 })?;
                 worker.tell(&made);

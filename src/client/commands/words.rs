@@ -1,6 +1,7 @@
 //! How arguments are read.
 
 use super::Wrong;
+use crate::client::naming;
 
 /// The first word and what follows it, without the white space between.
 pub fn split(text: &str) -> (&str, &str) {
@@ -11,9 +12,10 @@ pub fn split(text: &str) -> (&str, &str) {
     }
 }
 
-/// The address of a chat.
+/// The address of a chat, or the beginning of a room's.
 pub fn address(word: &str) -> Result<String, Wrong> {
-    if is_address(word) {
+    let may_begin = word.strip_prefix("room:").is_some_and(|id| !id.is_empty());
+    if may_begin || is_address(word) {
         Ok(word.to_owned())
     } else {
         Err(Wrong::Because(format!(
@@ -22,11 +24,11 @@ pub fn address(word: &str) -> Result<String, Wrong> {
     }
 }
 
-/// Whether that is written as an address is.
+/// Whether that is written as a whole address is.
 pub fn is_address(word: &str) -> bool {
     let known = word == "common"
         || word.strip_prefix('@').is_some_and(|name| !name.is_empty())
-        || word.strip_prefix("room:").is_some_and(|id| !id.is_empty());
+        || naming::is_whole(word);
     known && !word.contains(char::is_whitespace)
 }
 

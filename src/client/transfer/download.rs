@@ -43,8 +43,15 @@ pub fn download(
     mut wanted: Wanted,
     written: Option<&str>,
 ) -> Result<Saved, TransferError> {
+    let stopped = || session.transfers.is_stopped();
     if wanted.name.is_none() {
-        let head = session.api.file_head(&wanted.id)?;
+        let _asking = Meter::asking(&session.transfers, output, &wanted.id);
+        let api = session.transfers.carrier(&session.api);
+        let head = api.file_head(&wanted.id);
+        let head = head.map_err(|error| match stopped() {
+            true => TransferError::Stopped { kept: false },
+            false => error.into(),
+        })?;
         wanted.name = head.name;
         wanted.size = wanted.size.or(head.size);
     }
@@ -60,7 +67,7 @@ pub fn download(
         size: 0,
         sum: Sha256::new(),
     };
-    let mut meter = Meter::new(&session.transfers, output, &name, wanted.size);
+    let mut meter = Meter::asking(&session.transfers, output, &name);
     let done = partial
         .look(wanted.size, &meter)
         .map_err(|error| stop_or(error, fail))
@@ -74,7 +81,11 @@ pub fn download(
             let size = partial.size;
             Ok(Saved { path, size })
         }
-        Err(error) => {
+        Err(mut error) => {
+            if stopped() {
+                let kept = partial.size > 0;
+                error = TransferError::Stopped { kept };
+            }
             // What is not the file, or nothing of it, is of no use to the next download.
             if partial.size == 0 || matches!(error, TransferError::Different(_)) {
                 let _ = fs::remove_file(&part);
@@ -86,7 +97,8 @@ pub fn download(
 
 fn stop_or(error: io::Error, fail: impl Fn(io::Error) -> TransferError) -> TransferError {
     match was_stopped(&error) {
-        true => TransferError::Stopped,
+        // What is kept of it the caller knows.
+        true => TransferError::Stopped { kept: false },
         false => fail(error),
     }
 }
@@ -139,13 +151,14 @@ impl Partial {
         if self.size > 0 && wanted.size == Some(self.size) {
             return Ok(());
         }
+        let api = session.transfers.carrier(&session.api);
         let mut tag = None;
         if self.size > 0 {
-            tag = session.api.file_head(&wanted.id)?.tag;
+            tag = api.file_head(&wanted.id)?.tag;
         }
         let range = tag.as_deref().map(|tag| (self.size, tag));
-        let content = match session.api.file(&wanted.id, range) {
-            Err(error) if error.is_status(416) => session.api.file(&wanted.id, None)?,
+        let content = match api.file(&wanted.id, range) {
+            Err(error) if error.is_status(416) => api.file(&wanted.id, None)?,
             other => other?,
         };
         if content.begins != self.size {
@@ -160,8 +173,10 @@ impl Partial {
         let mut body = content.body;
         let mut piece = vec![0; PIECE];
         loop {
+            let length = body.read(&mut piece);
+            // A connection that was cut may end like a whole one.
             meter.go_on().map_err(|error| stop_or(error, &fail))?;
-            let length = match body.read(&mut piece) {
+            let length = match length {
                 Ok(0) => return Ok(()),
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -8,11 +8,11 @@ mod upload;
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Output;
+use super::api::Api;
 use super::text::{safe_line, size};
 
 pub use download::{Wanted, download};
@@ -27,17 +27,70 @@ const NAME: usize = 20;
 /// How many characters the bar has.
 const BAR: u64 = 20;
 
-/// Whether a file is on its way, and whether its user has stopped it.
-#[derive(Debug, Default)]
-pub struct Transfers {
-    runs: AtomicBool,
-    stopped: AtomicBool,
+/// Whether the user waits for a file, and has stopped it.
+#[derive(Default)]
+pub struct Transfers(Mutex<Waited>);
+
+#[derive(Default)]
+struct Waited {
+    waits: bool,
+    stopped: bool,
+    /// By what connections it is on its way.
+    carrier: Option<Arc<Api>>,
 }
 
 impl Transfers {
-    /// Stops the one that is on its way; false where there is none, or it was stopped before.
+    fn waited(&self) -> MutexGuard<'_, Waited> {
+        // It is whole between any two statements.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user waits for a file from now on, until what this gives is dropped.
+    pub fn wait(&self) -> Waiting<'_> {
+        *self.waited() = Waited {
+            waits: true,
+            ..Waited::default()
+        };
+        Waiting(self)
+    }
+
+    /// Stops the file that is waited for, whatever its server does; false where there is none, or
+    /// it was stopped before.
     pub fn stop(&self) -> bool {
-        self.runs.load(Ordering::SeqCst) && !self.stopped.swap(true, Ordering::SeqCst)
+        let mut waited = self.waited();
+        if !waited.waits || waited.stopped {
+            return false;
+        }
+        waited.stopped = true;
+        if let Some(carrier) = waited.carrier.take() {
+            carrier.cut();
+        }
+        true
+    }
+
+    /// The API for the calls that a stop is to end.
+    pub fn carrier(&self, api: &Api) -> Arc<Api> {
+        let carrier = Arc::new(api.fork());
+        let mut waited = self.waited();
+        match waited.stopped {
+            true => carrier.cut(),
+            false => waited.carrier = Some(carrier.clone()),
+        }
+        carrier
+    }
+
+    /// Whether the user has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.waited().stopped
+    }
+}
+
+/// The user waits for a file.
+pub struct Waiting<'a>(&'a Transfers);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.0.waited() = Waited::default();
     }
 }
 
@@ -68,8 +121,11 @@ pub enum TransferError {
         source: io::Error,
     },
     /// The user has stopped it.
-    #[error("stopped")]
-    Stopped,
+    #[error("it was cancelled")]
+    Stopped {
+        /// Whether something of it is there for the next time.
+        kept: bool,
+    },
     /// What came is not what was meant. A whole sentence.
     #[error("{0}")]
     Different(String),
@@ -95,6 +151,8 @@ pub struct Progress<'a> {
     pub total: Option<u64>,
     /// How many came in a second.
     pub rate: u64,
+    /// Whether nothing more can be done for it before the server has answered.
+    pub waits: bool,
 }
 
 impl Progress<'_> {
@@ -109,6 +167,17 @@ impl Progress<'_> {
         let mut line = format!("{name:<NAME$} ");
         let done = size(self.done);
         match self.total {
+            // What was handed over has not arrived yet.
+            Some(total) if self.waits => {
+                let bar = "#".repeat(usize::try_from(BAR).unwrap_or_default());
+                let total = size(total);
+                let _ = write!(line, "[{bar}] {total}, waiting for the server");
+                return line;
+            }
+            None if self.waits => {
+                line.push_str("waiting for the server");
+                return line;
+            }
             Some(total) => {
                 // Of nothing all is there at once.
                 let part = |of: u64| {
@@ -130,7 +199,7 @@ impl Progress<'_> {
 }
 
 /// Counts what has come, and shows it.
-struct Meter<'a> {
+pub struct Meter<'a> {
     transfers: &'a Transfers,
     output: &'a Arc<dyn Output>,
     name: &'a str,
@@ -140,6 +209,8 @@ struct Meter<'a> {
     done: u64,
     total: Option<u64>,
     drawn: Option<Instant>,
+    /// Whether the other end has to confirm the whole.
+    to_confirm: bool,
 }
 
 impl<'a> Meter<'a> {
@@ -149,8 +220,6 @@ impl<'a> Meter<'a> {
         name: &'a str,
         total: Option<u64>,
     ) -> Meter<'a> {
-        transfers.stopped.store(false, Ordering::SeqCst);
-        transfers.runs.store(true, Ordering::SeqCst);
         Meter {
             transfers,
             output,
@@ -160,7 +229,19 @@ impl<'a> Meter<'a> {
             done: 0,
             total,
             drawn: None,
+            to_confirm: false,
         }
+    }
+
+    /// One of what is asked for, until the answer has come.
+    pub fn asking(
+        transfers: &'a Transfers,
+        output: &'a Arc<dyn Output>,
+        name: &'a str,
+    ) -> Meter<'a> {
+        let meter = Meter::new(transfers, output, name, None);
+        meter.draw(true);
+        meter
     }
 
     /// Begins with so much of it.
@@ -171,7 +252,7 @@ impl<'a> Meter<'a> {
 
     /// Fails where the user has stopped it.
     fn go_on(&self) -> io::Result<()> {
-        match self.transfers.stopped.load(Ordering::SeqCst) {
+        match self.transfers.is_stopped() {
             true => Err(io::Error::other(Stopped)),
             false => Ok(()),
         }
@@ -184,6 +265,10 @@ impl<'a> Meter<'a> {
             return;
         }
         self.drawn = Some(Instant::now());
+        self.draw(is_whole && self.to_confirm);
+    }
+
+    fn draw(&self, waits: bool) {
         let millis = self.begun.elapsed().as_millis().max(1);
         let rate = u128::from(self.done - self.before) * 1000 / millis;
         self.output.progress(Some(&Progress {
@@ -191,13 +276,13 @@ impl<'a> Meter<'a> {
             done: self.done,
             total: self.total,
             rate: u64::try_from(rate).unwrap_or(u64::MAX),
+            waits,
         }));
     }
 }
 
 impl Drop for Meter<'_> {
     fn drop(&mut self) {
-        self.transfers.runs.store(false, Ordering::SeqCst);
         self.output.progress(None);
     }
 }
@@ -222,6 +307,7 @@ fn user_path(written: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::CallError;
     use super::*;
 
     #[test]
@@ -231,6 +317,7 @@ mod tests {
             done: 1 << 20,
             total: Some(4 << 20),
             rate: 700 << 10,
+            waits: false,
         };
         assert_eq!(
             progress.line(),
@@ -244,6 +331,13 @@ mod tests {
             "{}",
             progress.line()
         );
+        progress.waits = true;
+        assert!(progress.line().ends_with("… waiting for the server"));
+        (progress.done, progress.total) = (4 << 20, Some(4 << 20));
+        let line = progress.line();
+        assert!(line.ends_with("[####################] 4 MiB, waiting for the server"));
+        assert!(!line.contains('%'), "{line}");
+        progress.waits = false;
         (progress.done, progress.total) = (0, Some(0));
         assert!(progress.line().contains("[####################] 100%"));
     }
@@ -253,14 +347,47 @@ mod tests {
         let transfers = Transfers::default();
         assert!(!transfers.stop());
         let output: Arc<dyn Output> = Arc::new(super::super::fake::Record::default());
+        let waiting = transfers.wait();
         let meter = Meter::new(&transfers, &output, "x", None);
         assert!(meter.go_on().is_ok());
         assert!(transfers.stop());
         assert!(!transfers.stop());
         assert!(was_stopped(&meter.go_on().unwrap_err()));
-        drop(meter);
-        assert!(Meter::new(&transfers, &output, "y", None).go_on().is_ok());
+        drop(waiting);
         assert!(!transfers.stop());
+        assert!(meter.go_on().is_ok());
+    }
+
+    /// It failed, and not since somebody had waited for long enough.
+    fn was_cut(answer: Result<serde_json::Value, CallError>) {
+        match answer {
+            Err(CallError::Lost(error)) => {
+                assert!(!matches!(*error, ureq::Error::Timeout(_)), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stop_ends_a_call_that_waits_for_its_answer_and_those_that_come_later() {
+        // It accepts, by its queue, and never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", silent.local_addr().unwrap());
+        let transfers = Transfers::default();
+        let waiting = transfers.wait();
+        let api = Api::new(&base);
+        let carrier = transfers.carrier(&api);
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| carrier.get("/messages/1", &[]));
+            // Once the request is there, the call waits.
+            let (mut asked, _) = silent.accept().unwrap();
+            io::Read::read_exact(&mut asked, &mut [0; 4]).unwrap();
+            assert!(transfers.stop());
+            was_cut(call.join().unwrap());
+        });
+        was_cut(transfers.carrier(&api).get("/status", &[]));
+        drop(waiting);
+        assert!(!transfers.is_stopped());
     }
 
     #[test]

@@ -9,10 +9,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::Output;
-use super::super::answer::CallError;
 use super::super::session::Session;
 use super::kinds::kind;
-use super::{Meter, TransferError, hex, user_path, was_stopped};
+use super::{Meter, TransferError, hex, user_path};
 
 /// Uploads a file; gives what the server says of it. What breaks off leaves nothing there.
 pub fn upload(
@@ -32,19 +31,14 @@ pub fn upload(
         failed: None,
         meter: Meter::new(&session.transfers, output, &name, Some(size)),
     };
-    let send = |sending: &mut Sending<'_>| session.api.upload(&name, kind(&name), size, sending);
-    let mut answer = send(&mut sending);
-    // Most often the server had closed a connection that was kept open too long: it has asked for
-    // nothing of the file then.
-    if matches!(answer, Err(CallError::Lost(_))) && sending.left == size && !sending.has_failed() {
-        answer = send(&mut sending);
-    }
+    sending.meter.to_confirm = true;
+    let api = session.transfers.carrier(&session.api);
+    let answer = api.upload(&name, kind(&name), size, &mut sending);
     match (sending.failed, answer) {
-        (Some(error), _) if was_stopped(&error) => Err(TransferError::Stopped),
+        // Who stopped it does not want it sent, though all of it may have gone out by then.
+        _ if session.transfers.is_stopped() => Err(TransferError::Stopped { kept: false }),
         (Some(error), _) => Err(fail(error)),
         (None, Err(error)) => Err(error.into()),
-        // Who stopped it does not want it sent, though all of it had gone out by then.
-        (None, Ok(_)) if sending.meter.go_on().is_err() => Err(TransferError::Stopped),
         (None, Ok(answer)) => {
             let sum = hex(&sending.sum.finalize());
             match answer["sha256"].as_str() {
@@ -81,10 +75,6 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    fn has_failed(&self) -> bool {
-        self.failed.is_some()
-    }
-
     fn piece(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         self.meter.go_on()?;
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
@@ -196,6 +186,7 @@ mod tests {
         struct Stop(Arc<Session>);
         impl Output for Stop {
             fn event(&self, _: &super::super::super::render::Event) {}
+            fn ended(&self, _: &super::super::super::render::Event) {}
             fn sent(&self, _: &Value) {}
             fn answer(&self, _: &str, _: &Value, _: &str) {}
             fn progress(&self, progress: Option<&super::super::Progress<'_>>) {
@@ -212,9 +203,11 @@ mod tests {
         let path = folder.path().join("x");
         std::fs::write(&path, vec![0; 1 << 20]).unwrap();
         let output: Arc<dyn Output> = Arc::new(Stop(session.clone()));
+        let waiting = session.transfers.wait();
         let stopped = upload(&session, &output, path.to_str().unwrap());
+        drop(waiting);
         assert!(
-            matches!(stopped, Err(TransferError::Stopped)),
+            matches!(stopped, Err(TransferError::Stopped { kept: false })),
             "{stopped:?}"
         );
         assert!(uploads.lock().unwrap().is_empty());

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::told;
 use crate::client::api::segment;
 use crate::client::commands::Done;
+use crate::client::naming;
 use crate::client::render::Event;
 use crate::client::text::safe_line;
 use crate::client::worker::{Failure, Worker};
@@ -191,14 +192,13 @@ fn code_of(url: &str) -> Option<&str> {
     (!code.is_empty()).then_some(code)
 }
 
-/// The address that is meant by an address or a UUID alone.
+/// The address that is meant by a whole address or a UUID alone.
 fn room_of(which: &str) -> Option<String> {
-    if which.starts_with("room:") {
-        return Some(which.to_owned());
-    }
-    let id = which.parse::<uuid::Uuid>().ok()?;
+    let which = which.to_lowercase();
     // Codes may have the same digits, but never the hyphens.
-    which.contains('-').then(|| format!("room:{id}"))
+    [format!("room:{which}"), which]
+        .into_iter()
+        .find(|address| naming::is_whole(address))
 }
 
 pub fn join(worker: &Worker, which: &str) -> Done {
@@ -209,27 +209,30 @@ pub fn join(worker: &Worker, which: &str) -> Done {
         return ask(worker, code);
     }
     let (_, rooms) = fetch(worker)?;
-    let wanted = which.to_lowercase();
-    let is_meant = |title: &str| title.to_lowercase() == wanted;
-    let invites = rooms.invites.iter();
-    let invites: Vec<&Invite> = invites.filter(|invite| is_meant(&invite.title)).collect();
-    match invites[..] {
-        [invite] => enter(worker, &invite.room),
-        [] => match rooms.rooms.iter().find(|room| is_meant(&room.title)) {
-            Some(room) => enter(worker, &room.room),
-            None if which.contains(char::is_whitespace) => Err(Failure::Refused(format!(
+    match rooms.find(which).map_err(Failure::Refused)? {
+        Some(room) => enter(worker, &room),
+        None if which.contains(char::is_whitespace) || which.starts_with("room:") => {
+            Err(Failure::Refused(format!(
                 "nobody has invited you to \"{}\": /rooms lists who has to what",
                 safe_line(which)
-            ))),
-            None => ask(worker, which),
-        },
-        _ => {
-            let rooms: Vec<String> = invites.iter().map(|one| safe_line(&one.room)).collect();
-            Err(Failure::Refused(format!(
-                "you are invited to more than one room of that title: /join {}",
-                rooms.join(" or /join ")
             )))
         }
+        None => ask(worker, which),
+    }
+}
+
+impl Rooms {
+    /// The room that one is invited to, or in already, and means.
+    fn find(&self, which: &str) -> Result<Option<String>, String> {
+        let invites = self.invites.iter();
+        let invites: Vec<(&str, &str)> = invites
+            .map(|invite| (invite.room.as_str(), invite.title.as_str()))
+            .collect();
+        // Who is in one of that title wants to come into the other.
+        let invited = |room: &&Room| invites.iter().any(|(_, title)| *title == room.title);
+        let own = self.rooms.iter().filter(|room| !invited(room));
+        let own = own.map(|room| (room.room.as_str(), room.title.as_str()));
+        naming::find(which, invites.iter().copied().chain(own), "/join")
     }
 }
 
@@ -358,8 +361,9 @@ pub fn leave(worker: &Worker, current: Option<&str>) -> Done {
         worker.post_once(&format!("{path}/leave"), &json!({}))?;
         Ok((left.clone(), vec![left]))
     })?;
+    // It tells where lines go then, too.
     worker.tell(&left);
-    Ok(Some("common".to_owned()))
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -377,6 +381,34 @@ mod tests {
         assert_eq!(room_of(id), address);
         assert_eq!(room_of(&format!("room:{id}")), address);
         assert_eq!(room_of("6a7d9c0e52a44f0b9a593e1c7f0c2b11"), None);
+        assert_eq!(room_of("room:6a7d9c0e"), None);
         assert_eq!(room_of("Garden"), None);
+    }
+
+    #[test]
+    fn an_invitation_goes_before_the_room_of_that_title_that_one_is_in() {
+        let rooms = Rooms::deserialize(json!({
+            "rooms": [
+                {"room": "room:7", "title": "Garden"},
+                {"room": "room:8", "title": "Attic"},
+            ],
+            "invites": [
+                {"room": "room:1a", "title": "Garden"},
+                {"room": "room:1b", "title": " Cellar\u{200f}"},
+                {"room": "room:9", "title": "room:1"},
+            ],
+        }));
+        let rooms = rooms.unwrap();
+        for (which, room) in [
+            ("garden", "room:1a"),
+            ("attic", "room:8"),
+            ("Cellar", "room:1b"),
+            ("room:1b", "room:1b"),
+        ] {
+            assert_eq!(rooms.find(which), Ok(Some(room.to_owned())), "{which}");
+        }
+        let told = rooms.find("room:1").unwrap_err();
+        let expected = "/join room:1a or /join room:1b or /join room:9";
+        assert!(told.ends_with(expected), "{told}");
     }
 }

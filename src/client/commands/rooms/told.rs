@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::done::{Room, Rooms, Waiting};
+use crate::client::naming;
 use crate::client::notice::{Notice, Reader};
 use crate::client::text::safe_line;
 
@@ -11,9 +12,26 @@ const NAMED: usize = 20;
 
 /// One's rooms, invitations and requests.
 pub fn list(rooms: &Rooms, me: &str) -> String {
-    let mut lines: Vec<String> = rooms.rooms.iter().map(|room| one(room, me)).collect();
+    let own = rooms.rooms.iter().map(|room| room.room.as_str());
+    let all: Vec<&str> = own
+        .chain(rooms.invites.iter().map(|invite| invite.room.as_str()))
+        .collect();
+    let address = |address: &str| {
+        let short = naming::short(address);
+        let same = all.iter().filter(|other| other.starts_with(&short));
+        match same.count() {
+            1 => short,
+            _ => safe_line(address),
+        }
+    };
+    let own = rooms.rooms.iter();
+    let mut lines: Vec<String> = own
+        .map(|room| format!("{} {}", address(&room.room), one(room, me)))
+        .collect();
     for invite in &rooms.invites {
-        lines.push(invites(&invite.from, &invite.title));
+        let address = address(&invite.room);
+        let text = invites(&invite.from, &invite.title, &invite.room);
+        lines.push(format!("{address} {text}"));
     }
     for asked in &rooms.requests {
         let title = safe_line(&asked.title);
@@ -70,9 +88,10 @@ fn links(count: usize) -> String {
     }
 }
 
-fn invites(from: &str, title: &str) -> String {
+fn invites(from: &str, title: &str, address: &str) -> String {
+    let typed = naming::typed(title, address);
     let (from, title) = (safe_line(from), safe_line(title));
-    format!("{from} invites you to \"{title}\": /join {title}")
+    format!("{from} invites you to \"{title}\": /join {typed}")
 }
 
 /// That somebody asks to come in, and what the owner can do.
@@ -98,8 +117,8 @@ pub fn notice(kind: &str, data: &Value, reader: &Reader<'_>) -> Option<Notice> {
         "joined" => {
             let (room, user) = (reader.room(data)?, data["user"].as_str()?);
             if user == reader.me {
-                let title = room.trim_matches('"');
-                Some(format!("you are in {room} now: /to {title}"))
+                let typed = typed(data, reader)?;
+                Some(format!("you are in {room} now: /to {typed}"))
             } else {
                 Some(format!("{} is in {room} now", safe_line(user)))
             }
@@ -112,10 +131,19 @@ pub fn notice(kind: &str, data: &Value, reader: &Reader<'_>) -> Option<Notice> {
     text.map(Notice::Calm)
 }
 
+/// What to write for the room of an event.
+fn typed(data: &Value, reader: &Reader<'_>) -> Option<String> {
+    let address = data["room"].as_str()?;
+    let known = || (reader.title)(address);
+    let title = data["title"].as_str().map(str::to_owned).or_else(known);
+    Some(naming::typed(title.as_deref().unwrap_or(address), address))
+}
+
 fn invited(data: &Value, reader: &Reader<'_>) -> Option<String> {
     let (user, title) = (data["user"].as_str()?, data["title"].as_str()?);
     if user == reader.me {
-        return Some(invites(data["from"].as_str()?, title));
+        let (from, address) = (data["from"].as_str()?, data["room"].as_str()?);
+        return Some(invites(from, title, address));
     }
     let (user, title) = (safe_line(user), safe_line(title));
     Some(format!(
@@ -156,9 +184,9 @@ fn room(data: &Value, reader: &Reader<'_>) -> Option<String> {
     if let Some(members) = data["members"].as_array() {
         // Whoever comes in later, or becomes the owner, is told so by another event.
         let is_new = members.len() == 1 && data["owner"] == *reader.me;
-        let title = room.trim_matches('"');
+        let typed = typed(data, reader)?;
         return is_new.then(|| {
-            format!("{room} is there: /to {title} goes to it, /invite NAME and /link bring others")
+            format!("{room} is there: /to {typed} goes to it, /invite NAME and /link bring others")
         });
     }
     match data["links"].as_array()?.len() {
@@ -284,12 +312,18 @@ mod tests {
         }));
         let text = list(&rooms.unwrap(), "ann");
         let lines: Vec<&str> = text.lines().skip(1).collect();
-        let garden = "[Garden] (yours, with its whole history): ann, bob; invited: eve; \
+        let garden = "room:7 [Garden] (yours, with its whole history): ann, bob; invited: eve; \
                       asking: carl; 1 link";
         assert_eq!(lines[0], garden);
-        assert!(lines[1].starts_with("[Attic] (bob's): u0, u1"), "{text}");
+        assert!(
+            lines[1].starts_with("room:8 [Attic] (bob's): u0, u1"),
+            "{text}"
+        );
         assert!(lines[1].ends_with("u19, 5 more"), "{text}");
-        assert_eq!(lines[2], "eve invites you to \"Cellar\": /join Cellar");
+        assert_eq!(
+            lines[2],
+            "room:9 eve invites you to \"Cellar\": /join Cellar"
+        );
         assert_eq!(lines[3], "you asked to come into \"Roof\"");
         assert!(list(&Rooms::default(), "ann").starts_with("you are in no room"));
     }

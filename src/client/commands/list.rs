@@ -1,0 +1,254 @@
+//! Every command that there is, each with the feature that the server must have for it: what the
+//! parser, `/help` and the completion know. How a command is read and done stands in the file of
+//! its feature.
+
+use super::{Parsed, chat, comments, complaints, files, rooms, schedule};
+
+/// One command.
+#[derive(Debug)]
+pub struct Spec {
+    /// The feature that the server must have; none for those that each server has.
+    pub feature: Option<&'static str>,
+    /// What it begins with, slash included.
+    pub name: &'static str,
+    /// What follows, for people; what may be left away stands in brackets.
+    pub arguments: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// What the first argument is, for the completion.
+    pub takes: Takes,
+    /// Reads what follows.
+    pub(super) read: fn(&str) -> Parsed,
+}
+
+/// What a first argument is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing that could be completed.
+    Text,
+    /// A user's name, with or without `@`.
+    Name,
+    /// A chat: `common`, `@NAME` or a room's title.
+    Chat,
+    /// A file of this machine.
+    Path,
+}
+
+/// The commands, in the order of `/help`.
+pub const COMMANDS: &[Spec] = &[
+    core("/help", "", "this list", chat::help),
+    core(
+        "/to",
+        "[common | @NAME | TITLE]",
+        "where plain lines go",
+        chat::to,
+    )
+    .takes(Takes::Chat),
+    core("/msg", "@NAME TEXT", "a private message", chat::msg),
+    core("/me", "", "who you are and where plain lines go", chat::me),
+    core("/who", "", "who is here", chat::who),
+    core(
+        "/unread",
+        "",
+        "what is not read yet, in every chat",
+        chat::unread,
+    ),
+    core(
+        "/history",
+        "[N]",
+        "the last N messages of the chat (20)",
+        chat::history,
+    ),
+    core("/read", "", "marks everything as read", chat::read),
+    core(
+        "/status",
+        "",
+        "the server, your clients, your chats",
+        chat::status,
+    ),
+    core(
+        "/logout",
+        "",
+        "ends this client, forgets its token",
+        chat::logout,
+    ),
+    core("/quit", "", "leaves, and stays the same client", chat::quit),
+    of(
+        "comments",
+        "/comment",
+        "ID TEXT",
+        "a comment on a message",
+        comments::comment,
+    ),
+    of(
+        "comments",
+        "/comments",
+        "ID",
+        "the comments on a message",
+        comments::comments,
+    ),
+    of(
+        "files",
+        "/file",
+        "PATH [TEXT]",
+        "sends a file to the chat",
+        files::file,
+    )
+    .takes(Takes::Path),
+    of(
+        "files",
+        "/get",
+        "N | ID [PATH]",
+        "saves the file of message N, here or to PATH",
+        files::get,
+    ),
+    of(
+        "schedule",
+        "/later",
+        "10m | 18:30 | DATE TEXT",
+        "posts a text to the chat later",
+        schedule::later,
+    ),
+    of(
+        "schedule",
+        "/scheduled",
+        "",
+        "what will be posted, and was",
+        schedule::scheduled,
+    ),
+    of(
+        "schedule",
+        "/cancel",
+        "N | ID",
+        "takes back what is scheduled",
+        schedule::cancel,
+    ),
+    of(
+        "rooms",
+        "/room",
+        "[--all] TITLE",
+        "makes a room; --all: with its whole history",
+        rooms::room,
+    ),
+    of(
+        "rooms",
+        "/rooms",
+        "",
+        "your rooms, invitations and requests",
+        rooms::rooms,
+    ),
+    of(
+        "rooms",
+        "/invite",
+        "NAME",
+        "lets somebody into the room",
+        rooms::invite,
+    )
+    .takes(Takes::Name),
+    of(
+        "rooms",
+        "/uninvite",
+        "NAME",
+        "takes the invitation back",
+        rooms::uninvite,
+    )
+    .takes(Takes::Name),
+    of(
+        "rooms",
+        "/link",
+        "[EXPIRES] [USES]",
+        "a link to ask by, like /link 7d 3",
+        rooms::link,
+    ),
+    of(
+        "rooms",
+        "/unlink",
+        "[CODE]",
+        "ends that link, or all of the room's",
+        rooms::unlink,
+    ),
+    of(
+        "rooms",
+        "/join",
+        "TITLE | LINK",
+        "comes in, invited, or asks to, by a link",
+        rooms::join,
+    ),
+    of(
+        "rooms",
+        "/requests",
+        "",
+        "who asks to come into your rooms",
+        rooms::requests,
+    ),
+    of(
+        "rooms",
+        "/approve",
+        "NAME",
+        "lets in who has asked",
+        rooms::approve,
+    )
+    .takes(Takes::Name),
+    of(
+        "rooms",
+        "/refuse",
+        "NAME",
+        "does not let in who has asked",
+        rooms::refuse,
+    )
+    .takes(Takes::Name),
+    of(
+        "rooms",
+        "/kick",
+        "NAME",
+        "removes a member from the room",
+        rooms::kick,
+    )
+    .takes(Takes::Name),
+    of("rooms", "/leave", "", "leaves the room", rooms::leave),
+    of(
+        "complaints",
+        "/complain",
+        "NAME [REASON]",
+        "warns somebody; enough of it is a ban",
+        complaints::complain,
+    )
+    .takes(Takes::Name),
+];
+
+/// A command that each server has.
+const fn core(
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    read: fn(&str) -> Parsed,
+) -> Spec {
+    Spec {
+        feature: None,
+        name,
+        arguments,
+        about,
+        takes: Takes::Text,
+        read,
+    }
+}
+
+/// A command of a feature.
+const fn of(
+    feature: &'static str,
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    read: fn(&str) -> Parsed,
+) -> Spec {
+    Spec {
+        feature: Some(feature),
+        ..core(name, arguments, about, read)
+    }
+}
+
+impl Spec {
+    const fn takes(self, takes: Takes) -> Spec {
+        Spec { takes, ..self }
+    }
+}
