@@ -1,5 +1,7 @@
 //! The comments feature: comments on a message, for those who see it.
 
+#![cfg(has_feature = "comments")]
+
 use serde_json::{Value, json};
 use veche::testing::{Client, Reply, Server};
 

@@ -1,5 +1,7 @@
 //! The complaints feature: warnings by one's fellows, and the ban that follows.
 
+#![cfg(has_feature = "complaints")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};

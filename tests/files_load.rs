@@ -1,5 +1,7 @@
 //! Files go through the server as streams: many at once need little memory.
 
+#![cfg(has_feature = "files")]
+
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

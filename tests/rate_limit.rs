@@ -1,5 +1,7 @@
 //! The rate_limit feature: so many posts to the common chat in a period, over all clients.
 
+#![cfg(has_feature = "rate_limit")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::json;

@@ -1,5 +1,7 @@
 //! Ten thousand messages that wait for their time cost nothing until it comes.
 
+#![cfg(has_feature = "schedule")]
+
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Many streams, slow ones, and their sockets: what holds however the bytes come to be written.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;

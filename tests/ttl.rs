@@ -1,5 +1,7 @@
 //! The ttl feature: messages live for a time, and are then gone from everywhere.
 
+#![cfg(has_feature = "ttl")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};

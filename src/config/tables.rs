@@ -50,8 +50,9 @@ crate::settings! {
         pub write_timeout: Period = Period::secs(60) => TIMEOUT,
         /// How many requests may wait for the writer, 1 to 1000000. One more is answered 503.
         pub queue: usize = 1024 => 1..=1_000_000,
-        /// How many frames may wait for an event stream whose client does not read, 1 to 65536.
-        /// Beyond them the stream goes on from the log, once the client reads again.
+        /// How many frames may wait for an event stream whose client does not read, 1 to 65536;
+        /// of what is for everybody 4 MiB are kept for all such streams together. Beyond them the
+        /// stream goes on from the log, once the client reads again.
         pub stream_queue: usize = 256 => 1..=65_536,
         /// The proxies whose X-Forwarded-For is believed, as IP addresses or networks such as
         /// "10.0.0.0/8".

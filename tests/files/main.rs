@@ -1,5 +1,7 @@
 //! The files feature: uploaded, sent, seen by whom it concerns, and gone with the last message.
 
+#![cfg(has_feature = "files")]
+
 mod downloads;
 mod later;
 mod life;

@@ -1,5 +1,7 @@
 //! The rooms feature: who comes in, what members see and when, and that others see nothing.
 
+#![cfg(has_feature = "rooms")]
+
 mod coming;
 mod going;
 mod keeping;
@@ -12,6 +14,12 @@ use veche::testing::{Client, Reply, Server};
 
 fn server() -> Server {
     Server::only("rooms", "")
+}
+
+/// Whether other features are there: their files may be taken out.
+fn has(names: &[&str]) -> bool {
+    let all = veche::testing::features(&veche::testing::binary());
+    names.iter().all(|name| all.iter().any(|one| one == name))
 }
 
 /// Several features with their defaults, the rest off.

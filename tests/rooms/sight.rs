@@ -117,6 +117,9 @@ fn to_others_a_room_does_not_exist() {
 
 #[test]
 fn comments_reach_those_who_see_the_message_and_no_later_member() {
+    if !has(&["comments"]) {
+        return;
+    }
     let server = Server::with(with(&["rooms", "comments"], ""));
     let (ann, bob) = (server.connect("ann"), server.connect("bob"));
     let cat = server.connect("cat");
@@ -148,6 +151,9 @@ fn comments_reach_those_who_see_the_message_and_no_later_member() {
 
 #[test]
 fn room_messages_live_as_long_as_any_and_are_no_posts_to_the_common_chat() {
+    if !has(&["ttl", "rate_limit"]) {
+        return;
+    }
     let settings = "[features.ttl]\nafter = \"1s\"\n[features.rate_limit]\nmessages = 1\n";
     let server = Server::with(with(&["rooms", "ttl", "rate_limit"], settings));
     let (ann, bob) = (server.connect("ann"), server.connect("bob"));

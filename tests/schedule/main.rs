@@ -1,5 +1,7 @@
 //! The schedule feature: messages that are sent later, each exactly once.
 
+#![cfg(has_feature = "schedule")]
+
 mod keeping;
 mod making;
 mod sending;
