@@ -138,6 +138,41 @@ fn three_hundred_streams_get_everything_once_and_in_order() {
 }
 
 #[test]
+fn a_coming_is_told_once_to_streams_that_open_meanwhile() {
+    let server = Server::core();
+    let marker = server.connect("marker");
+    // Asking for a cursor is a coming and a going, too.
+    let cursor = marker.cursor();
+    let mut there = open(&server, &marker, &cursor);
+    until(&mut there, "event: hello");
+    for round in 0..100 {
+        let name = format!("ann{round}");
+        let coming = format!("{{\"name\":\"{name}\",\"online\":true}}");
+        let (ann, bob) = (
+            server.connect(&name),
+            server.connect(&format!("bob{round}")),
+        );
+        let mut goes = open(&server, &bob, &cursor);
+        until(&mut goes, "event: hello");
+        // None waits for another, so that one is told of while others are taking their places, and
+        // one leaves its.
+        let mut wires = [&bob, &bob, &ann].map(|client| open(&server, client, &cursor));
+        goes.write("GET /healthz HTTP/1.1\r\n");
+        wires.iter_mut().for_each(|wire| drop(wire.some(1)));
+        marker.say(&format!("all {round} are here"));
+        let last = format!("\"all {round} are here\"");
+        for wire in &mut wires {
+            let seen = until(wire, &last);
+            assert!(seen.matches(&coming).count() <= 1, "{seen}");
+        }
+        for wire in [&mut there, &mut goes] {
+            let seen = until(wire, &last);
+            assert_eq!(seen.matches(&coming).count(), 1, "{seen}");
+        }
+    }
+}
+
+#[test]
 fn what_a_client_sends_into_its_stream_changes_nothing() {
     let server = Server::core();
     let ann = server.connect("ann");

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use self::inbox::Inbox;
-use super::mailbox::Left;
 use super::{Event, Frame, Frames, Mailbox, World};
 use crate::chat::Fact;
 use crate::http::{Source, Wire};
@@ -275,20 +274,15 @@ impl Registered {
         live
     }
 
-    /// Moves a stream from its mailbox to a seat.
-    fn sit(&self) -> Left {
-        let mut streams = self.hub.lock();
-        let left = self.mailbox.leave(streams.published);
-        if let Left::With(_) = left {
-            streams.unfollow(&self.mailbox);
-        }
-        left
-    }
-
     /// Has a stream that sat follow by its mailbox again, beginning with the log.
     fn stand_up(&self) {
+        let mut streams = self.hub.lock();
         self.mailbox.fall_behind();
-        self.hub.lock().follow(&self.mailbox);
+        // Those who sit are still to be told of these.
+        self.hub
+            .inbox
+            .each_presence(|frame| self.mailbox.push(frame));
+        streams.follow(&self.mailbox);
     }
 }
 

@@ -96,12 +96,7 @@ impl FanOut {
     fn take_in(&mut self) -> bool {
         self.standing.extend(self.hub.inbox.take_streams());
         self.seat();
-        let presence = self.hub.inbox.take_presence();
-        if !presence.is_empty() && !self.seats.is_empty() {
-            presence.iter().for_each(|frame| self.seats.push_all(frame));
-            self.presence
-                .get_or_insert_with(|| Instant::now() + PRESENCE);
-        }
+        self.take_presence();
         if self.hub.lock().stopped {
             self.end_all();
         }
@@ -121,10 +116,29 @@ impl FanOut {
         true
     }
 
+    fn take_presence(&mut self) {
+        let presence = self.hub.inbox.take_presence();
+        if !presence.is_empty() && !self.seats.is_empty() {
+            presence.iter().for_each(|frame| self.seats.push_all(frame));
+            self.presence
+                .get_or_insert_with(|| Instant::now() + PRESENCE);
+        }
+    }
+
     /// Seats those who stand and can sit.
     fn seat(&mut self) {
+        let hub = Arc::clone(&self.hub);
         for (stream, wire) in std::mem::take(&mut self.standing) {
-            match stream.registered().sit() {
+            let mut streams = hub.lock();
+            // Their mailboxes have been told already, and nobody comes or goes under this lock.
+            self.take_presence();
+            let mailbox = &stream.registered().mailbox;
+            let left = mailbox.leave(streams.published);
+            if let Left::With(_) = left {
+                streams.unfollow(mailbox);
+            }
+            drop(streams);
+            match left {
                 Left::With(waiting) => self.seats.sit(stream, wire, waiting),
                 Left::NotYet => self.standing.push((stream, wire)),
                 Left::Never => wire.give_back(Bytes::new(), stream),

@@ -103,6 +103,11 @@ impl Inbox {
         std::mem::take(&mut arrived.streams)
     }
 
+    /// Looks at what [`Inbox::take_presence`] will take.
+    pub(super) fn each_presence(&self, look: impl FnMut(&Arc<Frame>)) {
+        self.lock().presence.iter().for_each(look);
+    }
+
     pub(super) fn take_presence(&self) -> Vec<Arc<Frame>> {
         std::mem::take(&mut self.lock().presence)
     }

@@ -279,8 +279,19 @@ impl Seats {
         }
     }
 
+    /// Whether a stream's socket takes something, as far as is known.
+    fn is_free(&self, key: usize) -> bool {
+        let seat = self.seats.get(key);
+        seat.is_some_and(|seat| seat.blocked.is_none())
+    }
+
     /// Gives a stream back to a task, which reads the log from where the stream is.
     fn give_back(&mut self, key: usize) {
+        if self.is_free(key) {
+            // What only those see who are there is not in the log, and one that ends reads it no
+            // more.
+            self.flush(key);
+        }
         let Some(seat) = self.take(key) else {
             return;
         };
