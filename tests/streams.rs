@@ -234,9 +234,10 @@ fn streams_that_only_wait_count_as_connections_until_they_are_gone() {
         .config("[server]\nconnections = 3\n")
         .start();
     let ann = server.connect("ann");
+    let cursor = ann.cursor();
     let mut wires: Vec<_> = Vec::new();
     loop {
-        let mut wire = open(&server, &ann, &ann.cursor());
+        let mut wire = open(&server, &ann, &cursor);
         let head = until(&mut wire, "\r\n");
         if head.starts_with("HTTP/1.1 503") {
             break;
