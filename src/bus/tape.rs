@@ -78,14 +78,12 @@ impl Tape {
 
     /// Drops the frames that end by this offset.
     pub(super) fn trim(&mut self, upto: u64) {
-        while let Some((end, pos)) = self.ends.front().copied()
-            && end <= upto
-        {
-            self.ends.pop_front();
-            self.before = pos;
+        let gone = self.ends.partition_point(|(end, _)| *end <= upto);
+        if let Some((end, pos)) = self.ends.drain(..gone).next_back() {
             let gone = usize::try_from(end - self.start).unwrap_or(usize::MAX);
             self.bytes.drain(..gone.min(self.bytes.len()));
             self.start = end;
+            self.before = pos;
         }
         if self.bytes.is_empty() {
             self.bytes.shrink_to(KEEP);

@@ -69,7 +69,8 @@ pub trait Source: Send {
 
     /// Takes the connection's socket out of its task. Whoever holds it then writes to it, and gives
     /// it back, with a source that goes on from there, when it can be read from, when the source
-    /// has an end, and when the server drains.
+    /// has an end, and when the server drains. A source that never says that it may leave is never
+    /// asked.
     fn leave(self: Box<Self>, wire: Wire) {
         drop(wire);
     }

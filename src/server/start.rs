@@ -154,7 +154,11 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         .name("hub".into())
         .spawn(move || {
             let _fans = fans;
-            fan_out.run()
+            let ended = fan_out.run();
+            if let Err(error) = &ended {
+                tracing::error!(%error, "the hub can't wait for sockets");
+            }
+            ended
         })?;
     let snapshots = tokio::spawn(
         Snapshotter {

@@ -27,6 +27,9 @@ const PRESENCE: Duration = Duration::from_millis(50);
 /// end the writer.
 const BACKLOG: usize = 1024 * 1024;
 
+/// Batches taken in before sockets and clocks get a turn.
+const TURN: usize = 64;
+
 /// News of sockets taken at a time.
 const EVENTS: usize = 256;
 
@@ -100,7 +103,10 @@ impl FanOut {
         if self.hub.lock().stopped {
             self.end_all();
         }
-        while self.seats.backlog() < BACKLOG {
+        for _ in 0..TURN {
+            if self.seats.backlog() >= BACKLOG {
+                break;
+            }
             match self.hub.inbox.take_batch() {
                 Some(batch) => {
                     self.publish(&batch);
@@ -211,6 +217,7 @@ impl FanOut {
                 Recipients::These { users, count } => self.seats.push(&users[..*count], frame),
             }
         }
+        self.seats.write_own();
         self.seats.begin();
         ended
             .into_iter()

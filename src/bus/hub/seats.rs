@@ -69,6 +69,8 @@ struct Round {
 pub(super) struct Seats {
     seats: Slab<Seat>,
     by_user: HashMap<UserId, Vec<usize>>,
+    /// Those with frames of their own that were not tried to be written yet.
+    touched: Vec<usize>,
     tape: Tape,
     round: Option<Round>,
     registry: Registry,
@@ -83,6 +85,7 @@ impl Seats {
         Self {
             seats: Slab::new(),
             by_user: HashMap::new(),
+            touched: Vec::new(),
             tape: Tape::default(),
             round: None,
             registry,
@@ -154,32 +157,33 @@ impl Seats {
         }
     }
 
-    /// Writes what is for some to their streams, at once.
+    /// Puts what is for some to their streams; written by [`Seats::write_own`].
     pub(super) fn push(&mut self, users: &[UserId], frame: &Arc<Frame>) {
-        for user in users {
-            let Some(keys) = self.by_user.get(user) else {
-                continue;
-            };
-            for key in keys.clone() {
-                self.push_own(key, frame);
+        let at = self.tape.end();
+        for key in users
+            .iter()
+            .filter_map(|user| self.by_user.get(user))
+            .flatten()
+        {
+            if let Some(seat) = self.seats.get_mut(*key) {
+                let frame = Arc::clone(frame);
+                let own = seat.own.get_or_insert_default();
+                own.frames.push_back(Anchored { at, frame });
+                self.touched.push(*key);
             }
         }
     }
 
-    fn push_own(&mut self, key: usize, frame: &Arc<Frame>) {
-        let at = self.tape.end();
-        let Some(seat) = self.seats.get_mut(key) else {
-            return;
-        };
-        let own = seat.own.get_or_insert_default();
-        own.frames.push_back(Anchored {
-            at,
-            frame: Arc::clone(frame),
-        });
-        if own.frames.len() > self.queue {
-            self.give_back(key);
-        } else if seat.blocked.is_none() {
-            self.flush(key);
+    /// Writes what was put to some streams, with one write each.
+    pub(super) fn write_own(&mut self) {
+        for key in std::mem::take(&mut self.touched) {
+            if self.is_free(key) {
+                self.flush(key);
+            }
+            let own = self.seats.get(key).and_then(|seat| seat.own.as_ref());
+            if own.is_some_and(|own| own.frames.len() > self.queue) {
+                self.give_back(key);
+            }
         }
     }
 
@@ -255,8 +259,8 @@ impl Seats {
     pub(super) fn relieve(&mut self) {
         let now = Instant::now();
         let stuck = |seat: &Seat| seat.blocked.is_some_and(|since| now - since >= BLOCKED);
-        let keys: Vec<_> = self.seats.iter().filter(|(_, seat)| stuck(seat)).collect();
-        let keys: Vec<_> = keys.into_iter().map(|(key, _)| key).collect();
+        let found = self.seats.iter().filter(|(_, seat)| stuck(seat));
+        let keys: Vec<_> = found.map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.give_back(key));
     }
 
@@ -341,15 +345,15 @@ impl Seat {
     fn write(&mut self, tape: &Tape) -> io::Result<bool> {
         loop {
             let (written, offered) = if self.own.is_none() {
-                let [front, back] = tape.pieces(self.at, tape.end());
-                let offered = front.len() + back.len();
-                let written = match (front.is_empty(), back.is_empty()) {
+                let both = tape.pieces(self.at, tape.end());
+                let offered = both[0].len() + both[1].len();
+                let pieces = match (both[0].is_empty(), both[1].is_empty()) {
                     (true, true) => return Ok(true),
-                    (false, true) => self.wire.write(&[front]),
-                    (true, false) => self.wire.write(&[back]),
-                    (false, false) => self.wire.write(&[front, back]),
+                    (false, true) => &both[..1],
+                    (true, false) => &both[1..],
+                    (false, false) => &both[..],
                 };
-                (written, offered)
+                (self.wire.write(pieces), offered)
             } else {
                 let pieces = self.pieces(tape);
                 let offered = pieces.iter().map(|piece| piece.len()).sum();
