@@ -127,6 +127,17 @@ impl Reading {
     }
 }
 
+/// What follows in a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// What was given, and perhaps more.
+    More,
+    /// What was given, and the end.
+    End,
+    /// Nothing now: it can leave its task.
+    Leave,
+}
+
 impl<S: Service> Connection<'_, S> {
     /// Has a request answered. Nothing comes back when the connection was closed.
     pub(super) async fn exchange(mut self, head: Head, mut input: Input) -> Option<(Self, Input)> {
@@ -317,18 +328,29 @@ impl<S: Service> Connection<'_, S> {
                 // What waits is still written: it may be all that the client wants.
                 let ends = endless && (gone || drain.as_mut().poll(cx).is_ready());
                 match source.poll_chunks(cx, &mut chunks) {
-                    Poll::Ready(more) => Poll::Ready(more.map(|more| more && !ends)),
-                    Poll::Pending if ends => Poll::Ready(Ok(false)),
-                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(true)) if !ends => Poll::Ready(Ok(Next::More)),
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Pending if !ends => {
+                        let may_leave = endless
+                            && coding == Coding::Chunked
+                            && reading.is_bare()
+                            && source.may_leave();
+                        if may_leave {
+                            Poll::Ready(Ok(Next::Leave))
+                        } else {
+                            Poll::Pending
+                        }
+                    }
+                    Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(Next::End)),
                 }
             });
             // The head, if it still waits, goes with what the source has, or else alone.
-            let more = if self.output.queue.is_empty() {
+            let next = if self.output.queue.is_empty() {
                 next.await?
             } else {
                 let mut next = pin!(next);
                 match poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
-                    Poll::Ready(more) => more?,
+                    Poll::Ready(next) => next?,
                     Poll::Pending => {
                         self.output.flush().await?;
                         next.await?
@@ -346,7 +368,7 @@ impl<S: Service> Connection<'_, S> {
                 }
             }
             chunks.shrink_to(KEEP);
-            if !more {
+            if next == Next::End {
                 match coding {
                     Coding::Chunked => self.output.queue.push(Bytes::from_static(b"0\r\n\r\n")),
                     Coding::Length(_) if left > 0 => return Err(wrong_length("shorter")),
@@ -354,19 +376,11 @@ impl<S: Service> Connection<'_, S> {
                 }
             }
             self.output.flush().await?;
-            if !more {
-                return Ok(None);
+            match next {
+                Next::More => tokio::task::consume_budget().await,
+                Next::Leave => return Ok(Some(source)),
+                Next::End => return Ok(None),
             }
-            if endless
-                && coding == Coding::Chunked
-                && !gone
-                && reading.is_bare()
-                && source.may_leave()
-                && !self.shutdown.is_on()
-            {
-                return Ok(Some(source));
-            }
-            tokio::task::consume_budget().await;
         }
     }
 }
