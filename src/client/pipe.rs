@@ -61,10 +61,9 @@ fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, here: &Here, has: impl
                         return;
                     }
                     match end.recv() {
-                        Ok(Ended::Here) => {}
                         Ok(Ended::At(chat)) => here.go(Some(chat)),
-                        // Lines meant for a chat that turns out not to be there go nowhere else.
-                        Ok(Ended::Failed) => here.go(None),
+                        // Lines meant for a chat that is not there, or not yet, go nowhere else.
+                        Ok(Ended::Here | Ended::Failed) => here.go(None),
                         Err(_) => return,
                     }
                     continue;

@@ -68,6 +68,32 @@ fn a_room_is_made_entered_by_invitation_and_left() {
 }
 
 #[test]
+fn lines_for_a_room_that_is_only_asked_for_go_to_nobody() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = server.connect("ann");
+    let room = ann.post("/rooms", &json!({"title": "Zoo"})).expect(201);
+    let id = room["room"].as_str().unwrap_or_default();
+    let id = id.trim_start_matches("room:");
+    let link = ann
+        .post(&format!("/rooms/{id}/links"), &json!({}))
+        .expect(201);
+    let url = link["url"].as_str().unwrap_or_default().to_owned();
+    let mut bob = Console::start(&server, "bob");
+    bob.types(
+        &format!("/join {url}"),
+        &["you asked to come into \"Zoo\": its owner decides"],
+    );
+    bob.types(
+        "for the Zoo only",
+        &["! not sent: there is no chat", "\"for the Zoo only\""],
+    );
+    assert!(ann.texts("common").is_empty());
+}
+
+#[test]
 fn a_link_lets_people_ask_and_the_owner_decide() {
     if !has(&["rooms"]) {
         return;
