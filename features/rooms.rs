@@ -62,13 +62,12 @@ struct NewRoom {
     title: String,
     /// What members see of what was posted before they came: nothing, or all.
     #[serde(default)]
-    history: History,
+    history: Option<History>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum History {
-    #[default]
     Joined,
     All,
 }
@@ -191,7 +190,7 @@ impl Rooms {
         let mut draft = Draft::message(call.user, Address::User(call.user), &new.title);
         draft.purpose = Purpose::Upload;
         let mut passed = tx.check(&draft)?;
-        let all = new.history == History::All;
+        let all = new.history == Some(History::All);
         let (chat, uuid) = tx.found::<Self>(&new.title, all)?;
         tx.enter::<Self>(chat, call.user)?;
         let made = Fact::Made {

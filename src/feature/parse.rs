@@ -60,15 +60,11 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
         },
         Err(error) => {
-            let said = error.inner();
-            if said.is_syntax() || said.is_eof() {
-                return Err(malformed(format!("the body is not JSON: {said}")));
+            // A wrong type may come before what is no JSON at all, and is at times told as that.
+            match serde_json::from_slice::<serde_json::Value>(bytes) {
+                Ok(_) => Err(wrong_type(&error)),
+                Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
             }
-            // A wrong type may come before what is no JSON at all.
-            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-                return Err(malformed(format!("the body is not JSON: {error}")));
-            }
-            Err(wrong_type(&error))
         }
     }
 }
@@ -92,6 +88,12 @@ fn wrong_type<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Pr
     let said = error.inner().to_string();
     // The place in the text helps nobody: the field is named. Nor do the names of Rust's types.
     let said = said.split(" at line ").next().unwrap_or_default();
+    // As a value that is none of a list's names is told, if it is no text.
+    let said = if said == "expected value" {
+        "this is no value that it can have"
+    } else {
+        said
+    };
     let said = ["u64", "u32", "u16", "u8", "usize", "i64"]
         .iter()
         .find_map(|number| said.strip_suffix(&format!("expected {number}")))
@@ -114,9 +116,17 @@ mod tests {
     use crate::feature::Paging;
 
     #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        One,
+    }
+
+    #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "only its reading is tested")]
     struct Send {
         to: String,
+        #[serde(default)]
+        kind: Option<Kind>,
         #[serde(default)]
         count: Option<u8>,
     }
@@ -149,6 +159,10 @@ mod tests {
             refusal(br#"{"to": "a", "count": 300}"#),
             (422, "count".into())
         );
+        for kind in ["5", "true", "1.5", "[]", "{}", "\"two\""] {
+            let body = format!(r#"{{"to": "a", "kind": {kind}}}"#);
+            assert_eq!(refusal(body.as_bytes()), (422, "kind".into()), "{kind}");
+        }
         assert_eq!(refusal(b"{}"), (422, "to".into()));
         for no_object in [&b"[]"[..], b"[\"common\", 1]", b"5", b"null", b" \"x\""] {
             assert_eq!(refusal(no_object), (422, "body".into()), "{no_object:?}");
