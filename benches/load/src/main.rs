@@ -1,0 +1,70 @@
+//! Puts a load on a server, veche or one that people would pick instead, and tells in one line of
+//! JSON what the load took: CPU time of the server, times, memory, and what was lost or doubled.
+//!
+//! The server runs already; `--pid` is its process. Each load is bounded in count and time.
+
+mod loads;
+mod mark;
+mod process;
+mod protocol;
+mod publisher;
+mod streams;
+mod times;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What went wrong, in words.
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// The command line.
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Puts a load on a server and tells what it took, in one line of JSON"
+)]
+struct Arguments {
+    /// The kind of server
+    #[arg(long, value_enum)]
+    server: protocol::Kind,
+    /// Where it listens
+    #[arg(long)]
+    addr: SocketAddr,
+    /// Its process, whose children count as well
+    #[arg(long)]
+    pid: u32,
+    /// The load
+    #[command(subcommand)]
+    load: loads::Load,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("load: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<String, Problem> {
+    process::raise_open_files(arguments.load.connections() + 100)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(loads::run(
+        &arguments.load,
+        loads::Target {
+            kind: arguments.server,
+            addr: arguments.addr,
+            pid: arguments.pid,
+        },
+    ))?;
+    Ok(serde_json::to_string(&report)?)
+}
