@@ -437,11 +437,11 @@ async fn open_loop(
         }
     });
     let due = Arc::new(Mutex::new(due));
-    let mut tasks = JoinSet::new();
+    let (mut tasks, all) = (JoinSet::new(), publishers.len());
     for (place, mut publisher) in publishers.into_iter().enumerate() {
         let (numbers, due) = (numbers.clone(), due.clone());
         let to = if aside {
-            To::Aside(place)
+            To::Aside((place + 1) % all)
         } else {
             To::Everybody
         };

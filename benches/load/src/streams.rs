@@ -61,8 +61,6 @@ type Collect = oneshot::Sender<Tally>;
 
 /// Open streams.
 pub struct Streams {
-    /// How many there are.
-    pub count: usize,
     delivered: Arc<AtomicU64>,
     collect: mpsc::UnboundedSender<Collect>,
     thread: JoinHandle<Result<(), Problem>>,
@@ -74,7 +72,6 @@ impl Streams {
     /// # Errors
     /// Where one does not open.
     pub async fn open(kind: Kind, addr: SocketAddr, tokens: Vec<String>) -> Result<Self, Problem> {
-        let count = tokens.len();
         let delivered = Arc::new(AtomicU64::new(0));
         let (collect, asked) = mpsc::unbounded_channel();
         let (opened, all_open) = oneshot::channel();
@@ -87,7 +84,6 @@ impl Streams {
             runtime.block_on(local.run_until(listen(kind, addr, tokens, total, opened, asked)))
         });
         let streams = Self {
-            count,
             delivered,
             collect,
             thread,
