@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(asked, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nall\r\n$5\r\nhello\r\n");
         let asked = Kind::Veche.publish(To::Aside(3), "abc", "hello");
         assert!(asked.ends_with(
-            "\r\nContent-Length: 37\r\n\r\n{\"to\":\"@publisher16-3\",\"text\":\"hello\"}"
+            "\r\nContent-Length: 38\r\n\r\n{\"to\":\"@publisher16-3\",\"text\":\"hello\"}"
         ));
         assert!(asked.contains("\r\nAuthorization: Bearer abc\r\n"));
         assert!(Kind::Jetstream.subscribe("").is_err());
