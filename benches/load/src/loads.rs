@@ -353,7 +353,7 @@ async fn open_publishers(target: Target, count: usize) -> Result<Vec<Publisher>,
     for number in 0..count {
         let user = format!("publisher{count}-{number}");
         let mut publisher = Publisher::open(target.kind, target.addr, &user).await?;
-        if let Some(setup) = target.kind.setup().filter(|_| number == 0) {
+        if let Some(setup) = target.kind.setup(&user).filter(|_| number == 0) {
             publisher.ask(&setup).await?;
         }
         publishers.push(publisher);

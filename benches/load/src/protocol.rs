@@ -50,27 +50,30 @@ impl Kind {
     }
 
     /// What a publisher says first; there is no answer to wait for where it is empty.
-    pub fn greeting(self) -> &'static str {
+    /// `name` is the publisher's own, by which JetStream answers it and no other.
+    pub fn greeting(self, name: &str) -> String {
         match self {
-            Self::Nats => "CONNECT {\"verbose\":true}\r\n",
+            Self::Nats => "CONNECT {\"verbose\":true}\r\n".to_owned(),
             // Without an answer to each line, for the stream's own comes.
-            Self::Jetstream => "CONNECT {\"verbose\":false}\r\nSUB answer 1\r\nPING\r\n",
-            _ => "",
+            Self::Jetstream => {
+                format!("CONNECT {{\"verbose\":false}}\r\nSUB {name} 1\r\nPING\r\n")
+            }
+            _ => String::new(),
         }
     }
 
     /// What makes the place that keeps the texts, where the server needs to be told.
-    pub fn setup(self) -> Option<String> {
+    pub fn setup(self, name: &str) -> Option<String> {
         let stream = r#"{"name":"posts","subjects":["all","aside.*"],"storage":"file"}"#;
         (self == Self::Jetstream).then(|| {
             format!(
-                "PUB $JS.API.STREAM.CREATE.posts answer {}\r\n{stream}\r\n",
+                "PUB $JS.API.STREAM.CREATE.posts {name} {}\r\n{stream}\r\n",
                 stream.len()
             )
         })
     }
 
-    /// The request that publishes a text; `token` is the publisher's, where the server has users.
+    /// The request that publishes a text; `token` is the publisher's.
     pub fn publish(self, to: To, token: &str, text: &str) -> String {
         let length = text.len();
         match (self, to) {
@@ -104,7 +107,7 @@ impl Kind {
                 )
             }
             (Self::Nats, to) => format!("PUB {} {length}\r\n{text}\r\n", name(to)),
-            (Self::Jetstream, to) => format!("PUB {} answer {length}\r\n{text}\r\n", name(to)),
+            (Self::Jetstream, to) => format!("PUB {} {token} {length}\r\n{text}\r\n", name(to)),
         }
     }
 

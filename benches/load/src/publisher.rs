@@ -19,7 +19,7 @@ pub struct Publisher {
     stream: TcpStream,
     /// What has arrived and is not part of an answer yet.
     buffer: Vec<u8>,
-    /// Whom the server takes it for, where the server has users.
+    /// Its token, where the server has users; else its name.
     token: String,
 }
 
@@ -32,8 +32,10 @@ impl Publisher {
         let mut publisher = Self::bare(kind, addr).await?;
         if kind == Kind::Veche {
             publisher.token = publisher.make_user(user).await?;
+        } else {
+            user.clone_into(&mut publisher.token);
         }
-        let greeting = kind.greeting();
+        let greeting = kind.greeting(user);
         if !greeting.is_empty() {
             publisher.ask(greeting).await?;
         }
