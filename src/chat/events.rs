@@ -124,11 +124,22 @@ fn wants_json(headers: &HeaderMap) -> bool {
             .iter()
             .filter_map(|field| field.to_str().ok());
         fields.flat_map(|field| field.split(',')).any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            range.eq_ignore_ascii_case(kind)
+            let mut parts = range.split(';').map(str::trim);
+            let is_kind = parts
+                .next()
+                .is_some_and(|range| range.eq_ignore_ascii_case(kind));
+            is_kind && !parts.any(is_refusal)
         })
     };
     accepts("application/json") && !accepts("text/event-stream")
+}
+
+/// Whether a parameter of a media range is a weight of zero: "not acceptable" (RFC 9110, section
+/// 12.4.2).
+fn is_refusal(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("q") && weight.trim().parse() == Ok(0.0)
+    })
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<String> {
@@ -380,4 +391,26 @@ fn event_json(core: &Core, frame: &Frame) -> serde_json::Result<Value> {
     let data: Value = serde_json::from_slice(frame.data())?;
     let id = core.hub.frames().cursor(frame.pos);
     Ok(json!({"id": id, "event": frame.kind(), "data": data}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_is_what_accepts_json_and_no_stream() {
+        let cases = [
+            ("application/json", true),
+            ("text/html, Application/JSON;q=0.5", true),
+            ("application/json, text/event-stream;q=0", true),
+            ("application/json, text/event-stream", false),
+            ("application/json;q=0", false),
+            ("application/json; Q=0.000, */*", false),
+            ("*/*", false),
+        ];
+        for (accept, polls) in cases {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_json(&headers), polls, "{accept}");
+        }
+    }
 }
