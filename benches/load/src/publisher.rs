@@ -37,7 +37,7 @@ impl Publisher {
         }
         let greeting = kind.greeting(user);
         if !greeting.is_empty() {
-            publisher.ask(greeting).await?;
+            publisher.ask(&greeting).await?;
         }
         Ok(publisher)
     }
