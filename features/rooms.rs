@@ -74,7 +74,7 @@ enum History {
 
 #[derive(Deserialize, JsonSchema)]
 struct NewInvite {
-    /// Who may come in.
+    /// Who may come in: a name, in any case, with or without `@`.
     user: String,
 }
 
@@ -124,6 +124,7 @@ impl Feature for Rooms {
             )
             .returns_nothing(204, "It is void")
             .post("/rooms/{id}/links", "Makes a link", Self::link)
+            .body_optional()
             .returns::<MadeLink>(201, "The link, whose code is shown only here")
             .delete("/rooms/{id}/links/{code}", "Revokes a link", Self::unlink)
             .returns_nothing(204, "It is dead")

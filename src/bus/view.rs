@@ -66,9 +66,9 @@ impl<'a> View<'a> {
         self.world.chat.user(user).map(|user| user.since)
     }
 
-    /// A user by name, in any case.
+    /// A user by name, in any case, with or without `@`.
     pub fn find_user(&self, name: &str) -> Option<UserId> {
-        self.world.chat.find(name)
+        self.world.chat.find(name.strip_prefix('@').unwrap_or(name))
     }
 
     /// A chat.

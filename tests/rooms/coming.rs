@@ -77,6 +77,29 @@ fn the_invited_join_and_see_what_is_said_from_then_on() {
 }
 
 #[test]
+fn a_name_may_have_its_at_sign() {
+    let server = server();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let room = make(&ann);
+    assert_eq!(room.invite(&ann, "@Bob")["user"], "bob");
+    room.join(&bob).expect(200);
+    room.remove(&ann, "@bob");
+    room.join(&bob).problem(404, "not_found");
+}
+
+#[test]
+fn a_link_needs_no_body() {
+    let server = server();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let room = make(&ann);
+    let made = ann.request("POST", &room.at("links")).send().expect(201);
+    assert_eq!(made["expires"], Value::Null);
+    let url = made["url"].as_str().unwrap_or_default();
+    let asked = bob.request("POST", url).send().expect(202);
+    assert_eq!(asked["state"], "pending");
+}
+
+#[test]
 fn a_link_lets_one_ask_and_the_owner_decides() {
     let server = Server::only("rooms", "cooldown = \"1s\"");
     let ann = server.connect("ann");
