@@ -198,10 +198,11 @@ impl Rooms {
             chat,
             owner: call.user,
         };
-        tx.record(told(made, vec![call.user]).passed(&mut passed))?;
+        let row = tx.record(told(made, vec![call.user]).kept().passed(&mut passed))?;
         let owner = tx.name(call.user).unwrap_or_default();
         let room = shown::new_room(format!("room:{uuid}"), &new.title, owner, all);
         Ok(Answer::created(json!(room))
+            .made(row)
             .location(&format!("/rooms/{uuid}"))
             .headers(passed.headers()))
     }
@@ -258,15 +259,15 @@ impl Rooms {
             return Err(already_member());
         }
         let known = room.invites.get(&user);
-        if known.is_none() {
-            full(
-                room.invites.len(),
-                self.settings.invites,
-                "open invitations",
-            )?;
-            let fact = Fact::Invited { chat, user };
-            tx.record(told(fact, vec![call.user, user]))?;
-        }
+        let row = match known {
+            Some(invite) => invite.row,
+            None => {
+                let open = room.invites.len();
+                full(open, self.settings.invites, "open invitations")?;
+                let fact = Fact::Invited { chat, user };
+                tx.record(told(fact, vec![call.user, user]).kept())?
+            }
+        };
         let invite = InviteView {
             room: tx.spell(chat, None),
             title: tx.title(chat).unwrap_or_default(),
@@ -276,17 +277,18 @@ impl Rooms {
                 .unwrap_or_default(),
             at: known.map_or(tx.now(), |invite| invite.at).to_string(),
         };
-        Ok(Answer::created(json!(invite)))
+        Ok(Answer::created(json!(invite)).made(row))
     }
 
     fn uninvite(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
         let (chat, room) = owned(tx, call)?;
-        let user = tx.find_user(call.param("name"));
-        let user = user
-            .filter(|user| room.invites.contains_key(user))
-            .ok_or_else(|| not_found("there is no such invitation"))?;
+        let found = tx
+            .find_user(call.param("name"))
+            .and_then(|user| Some((user, room.invites.get(&user)?)));
+        let (user, invite) = found.ok_or_else(|| not_found("there is no such invitation"))?;
         let fact = Fact::Uninvited { chat, user };
         tx.record(told(fact, vec![call.user, user]))?;
+        erase(tx, vec![invite.row])?;
         Ok(Answer::no_content())
     }
 
@@ -311,6 +313,7 @@ impl Rooms {
         tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
         tx.leave::<Self>(chat, user)?;
         self.void(tx, chat, void, Vec::new())?;
+        erase(tx, room.rows_by(user))?;
         if loses {
             // The room's invitations and links are fewer now.
             let to = call.user;
@@ -359,6 +362,7 @@ impl Rooms {
                 let asked = room.requests.iter();
                 let asked = asked.map(|(user, request)| (*user, request.at)).collect();
                 self.void(tx, chat, invited, asked)?;
+                erase(tx, room.rows())?;
             }
             None => {}
         }
@@ -384,8 +388,13 @@ impl Rooms {
         tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
         let whole = Fact::Told(Told::Room { chat, to: user });
         tx.record(told(whole, vec![user]))?;
-        let room = tx.state::<Self>().room(chat);
-        if let Some(request) = room.and_then(|room| room.requests.get(&user)) {
+        let Some(room) = tx.state::<Self>().room(chat) else {
+            return Ok(());
+        };
+        if let Some(invite) = room.invites.get(&user) {
+            erase(tx, vec![invite.row])?;
+        }
+        if let Some(request) = room.requests.get(&user) {
             let title = tx.title(chat).unwrap_or_default().to_owned();
             let asked = request.at;
             let approved = Fact::Told(Told::Approved { title, asked });
@@ -419,6 +428,21 @@ impl Rooms {
 
 fn told(fact: Fact, to: Vec<UserId>) -> Entry<Rooms> {
     Entry::new(fact).tell(to)
+}
+
+/// Ends what was made: its row goes, and with it the answer that is kept for a repeat.
+fn erase(tx: &mut Tx<'_>, rows: Vec<Id>) -> Result<(), Problem> {
+    let mut there = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A link's goes with its last use, before the link itself is taken away.
+        if tx.row::<Rooms>(row)?.is_some() {
+            there.push(row);
+        }
+    }
+    if there.is_empty() {
+        return Ok(());
+    }
+    tx.erase::<Rooms>(there)
 }
 
 /// The room of a path, for its members; to others it does not exist.

@@ -57,6 +57,13 @@ impl Rooms {
         }
         let alive = room.links.values().filter(|link| link.is_alive(tx.now()));
         full(alive.count(), self.settings.links, "links")?;
+        let dead = room.dead_links(tx.now());
+        if !dead.is_empty() {
+            let rows = room.rows_of(&dead);
+            let codes = dead;
+            tx.record(Entry::<Self>::new(Fact::Unlinked { chat, codes }))?;
+            erase(tx, rows)?;
+        }
         let code = new_code()?;
         let expires = new.expires.map(|life| tx.now().plus(life));
         let fact = Fact::Linked {
@@ -65,12 +72,13 @@ impl Rooms {
             expires,
             uses: new.uses,
         };
-        tx.record(told(fact, vec![call.user]))?;
-        Ok(Answer::created(json!(MadeLink {
+        let row = tx.record(told(fact, vec![call.user]).kept())?;
+        let made = MadeLink {
             url: format!("/join/{code}"),
             link: code,
             expires: expires.map(|expires| expires.to_string()),
-        })))
+        };
+        Ok(Answer::created(json!(made)).made(row))
     }
 
     pub(super) fn unlink(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
@@ -79,17 +87,28 @@ impl Rooms {
         if !room.links.contains_key(&code) {
             return Err(no_link());
         }
-        let codes = vec![code];
-        tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
-        Ok(Answer::no_content())
+        Self::revoke(tx, call, chat, room, vec![code])
     }
 
     pub(super) fn unlink_all(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
         let (chat, room) = owned(tx, call)?;
         let codes: Vec<String> = room.links.keys().cloned().collect();
-        if !codes.is_empty() {
-            tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
+        if codes.is_empty() {
+            return Ok(Answer::no_content());
         }
+        Self::revoke(tx, call, chat, room, codes)
+    }
+
+    fn revoke(
+        tx: &mut Tx<'_>,
+        call: &Call,
+        chat: ChatId,
+        room: &Room,
+        codes: Vec<String>,
+    ) -> Result<Answer, Problem> {
+        let rows = room.rows_of(&codes);
+        tx.record(told(Fact::Unlinked { chat, codes }, vec![call.user]))?;
+        erase(tx, rows)?;
         Ok(Answer::no_content())
     }
 
@@ -128,7 +147,10 @@ impl Rooms {
             return Err(Problem::new(StatusCode::CONFLICT, "link_spent", detail));
         }
         self.let_in(tx, chat, user, link.map(|_| request.code.clone()))?;
-        if link.is_some() {
+        if let Some(link) = link {
+            if link.uses == Some(1) {
+                erase(tx, vec![link.row])?;
+            }
             let to = call.user;
             tx.record(told(Fact::Told(Told::Links { chat, to }), vec![to]))?;
         }

@@ -41,6 +41,8 @@ pub struct Waiting<'a> {
 /// A link, without its code.
 #[derive(Serialize, JsonSchema)]
 pub struct LinkView {
+    /// When it was made.
+    at: String,
     /// Until when it can be used.
     expires: Option<String>,
     /// How many it can still let in.
@@ -115,7 +117,10 @@ pub fn requests<'a>(view: &View<'a>, room: &Room) -> Vec<Waiting<'a>> {
 /// A room's links that can be used.
 fn links(view: &View<'_>, room: &Room) -> Vec<LinkView> {
     let alive = room.links.values().filter(|link| link.is_alive(view.now()));
-    let shown = alive.map(|link| LinkView {
+    let mut alive: Vec<_> = alive.collect();
+    alive.sort_by_key(|link| link.row);
+    let shown = alive.into_iter().map(|link| LinkView {
+        at: link.at.to_string(),
         expires: link.expires.map(|expires| expires.to_string()),
         uses: link.uses,
     });

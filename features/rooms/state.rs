@@ -148,6 +148,9 @@ pub struct State {
 /// A room's policy.
 #[derive(Serialize, Deserialize)]
 pub struct Room {
+    /// The row of its making.
+    #[serde(default)]
+    pub row: Id,
     /// Whose it is.
     pub owner: UserId,
     /// Who may come in.
@@ -163,6 +166,9 @@ pub struct Room {
 /// An invitation.
 #[derive(Serialize, Deserialize)]
 pub struct Invite {
+    /// The row of its making.
+    #[serde(default)]
+    pub row: Id,
     /// Who invited.
     pub by: UserId,
     /// When.
@@ -172,8 +178,14 @@ pub struct Invite {
 /// A link.
 #[derive(Serialize, Deserialize)]
 pub struct Link {
+    /// The row of its making.
+    #[serde(default)]
+    pub row: Id,
     /// Who made it.
     pub by: UserId,
+    /// When.
+    #[serde(default)]
+    pub at: Time,
     /// Until when it can be used.
     pub expires: Option<Time>,
     /// How many it can still let in.
@@ -197,8 +209,9 @@ impl Link {
 }
 
 impl Room {
-    fn new(owner: UserId) -> Self {
+    fn new(row: Id, owner: UserId) -> Self {
         Self {
+            row,
             owner,
             invites: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -211,6 +224,43 @@ impl Room {
     pub fn invited_by(&self, by: UserId) -> Vec<UserId> {
         let theirs = self.invites.iter().filter(|(_, invite)| invite.by == by);
         theirs.map(|(user, _)| *user).collect()
+    }
+
+    /// The links that nobody can use and whose uses no request needs.
+    pub fn dead_links(&self, now: Time) -> Vec<String> {
+        let asked: BTreeSet<&String> = self
+            .requests
+            .values()
+            .map(|request| &request.code)
+            .collect();
+        let links = self.links.iter();
+        links
+            .filter(|(code, link)| !link.is_alive(now) && !asked.contains(code))
+            .map(|(code, _)| code.clone())
+            .collect()
+    }
+
+    /// The rows of some of its links.
+    pub fn rows_of(&self, codes: &[String]) -> Vec<Id> {
+        let links = codes.iter().filter_map(|code| self.links.get(code));
+        links.map(|link| link.row).collect()
+    }
+
+    /// The rows of the invitations and links that somebody made.
+    pub fn rows_by(&self, by: UserId) -> Vec<Id> {
+        let invites = self.invites.values().filter(|invite| invite.by == by);
+        let links = self.links.values().filter(|link| link.by == by);
+        invites
+            .map(|invite| invite.row)
+            .chain(links.map(|link| link.row))
+            .collect()
+    }
+
+    /// The rows of all that was made.
+    pub fn rows(&self) -> Vec<Id> {
+        let invites = self.invites.values().map(|invite| invite.row);
+        let links = self.links.values().map(|link| link.row);
+        [self.row].into_iter().chain(invites).chain(links).collect()
     }
 }
 
@@ -237,13 +287,14 @@ impl State {
     pub fn fold(&mut self, fact: Fact, stamp: &Stamp) {
         match fact {
             Fact::Made { chat, owner } => {
-                self.rooms.insert(chat, Room::new(owner));
+                self.rooms.insert(chat, Room::new(stamp.pos, owner));
             }
             Fact::Invited { chat, user } => {
                 let (Some(by), Some(room)) = (stamp.by, self.rooms.get_mut(&chat)) else {
                     return;
                 };
-                room.invites.insert(user, Invite { by, at: stamp.at });
+                let (row, at) = (stamp.pos, stamp.at);
+                room.invites.insert(user, Invite { row, by, at });
                 self.settle(chat, user);
             }
             Fact::Uninvited { chat, user } => {
@@ -261,21 +312,14 @@ impl State {
                 let (Some(by), Some(room)) = (stamp.by, self.rooms.get_mut(&chat)) else {
                     return;
                 };
-                // Dead ones take no room, but for those whose uses a request still needs.
-                let asked: BTreeSet<&String> = room
-                    .requests
-                    .values()
-                    .map(|request| &request.code)
-                    .collect();
-                let links = &mut self.links;
-                room.links.retain(|code, link| {
-                    let stays = link.is_alive(stamp.at) || asked.contains(code);
-                    if !stays {
-                        links.remove(code);
-                    }
-                    stays
-                });
-                room.links.insert(code.clone(), Link { by, expires, uses });
+                let link = Link {
+                    row: stamp.pos,
+                    by,
+                    at: stamp.at,
+                    expires,
+                    uses,
+                };
+                room.links.insert(code.clone(), link);
                 self.links.insert(code, chat);
             }
             Fact::Unlinked { chat, codes } => {
@@ -450,15 +494,16 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_link_takes_no_room_once_another_is_made_unless_a_request_needs_it() {
+    fn a_link_is_dead_when_it_has_expired_unless_a_request_needs_it() {
         let state = state([
             (1, linked("gone", 10, 1)),
             (1, linked("asked", 10, 1)),
             (2, asked(2, "asked")),
-            (20, linked("new", 100, 1)),
+            (3, linked("new", 100, 1)),
         ]);
-        assert!(state.by_link("gone").is_none());
-        assert!(state.by_link("asked").is_some() && state.by_link("new").is_some());
+        let room = state.room(CHAT).expect("a room");
+        assert_eq!(room.dead_links(Time(9)), Vec::<String>::new());
+        assert_eq!(room.dead_links(Time(20)), ["gone"]);
     }
 
     #[test]

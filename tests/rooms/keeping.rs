@@ -131,3 +131,73 @@ fn a_room_of_a_thousand_works_like_one_of_three() {
         ["to the rest", "marker"]
     );
 }
+
+#[test]
+fn a_repeat_with_its_key_is_gone_once_what_it_made_is() {
+    let mut server = server();
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let cat = server.connect("cat");
+    let title = json!({"title": "Kitchen"});
+    let made = ann.post_once("room", "/rooms", &title).expect(201);
+    let room = Room::of(&made);
+    let (invites, links) = (room.at("invites"), room.at("links"));
+    let invite = json!({"user": "bob"});
+    let invited = ann.post_once("bob", &invites, &invite).expect(201);
+    let link = ann.post_once("link", &links, &json!({})).expect(201);
+    let once = ann
+        .post_once("once", &links, &json!({"uses": 1}))
+        .expect(201);
+    server.restart();
+    let repeats = [
+        ("room", "/rooms", &title, &made),
+        ("bob", &invites, &invite, &invited),
+        ("link", &links, &json!({}), &link),
+        ("once", &links, &json!({"uses": 1}), &once),
+    ];
+    for (key, path, body, first) in repeats {
+        let again = ann.post_once(key, path, body);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.expect(201), *first, "{key}");
+    }
+    let gone = |key: &str, path: &str, body: &Value| {
+        ann.post_once(key, path, body).problem(410, "gone");
+    };
+
+    // Taken back; the same once more is another one, until it is used.
+    ann.delete(&room.at("invites/bob")).expect(204);
+    gone("bob", &invites, &invite);
+    ann.post_once("bob again", &invites, &invite).expect(201);
+    room.join(&bob).expect(200);
+    gone("bob again", &invites, &invite);
+
+    ann.delete(&room.at(&format!(
+        "links/{}",
+        link["link"].as_str().unwrap_or_default()
+    )))
+    .expect(204);
+    gone("link", &links, &json!({}));
+    ask(&cat, once["link"].as_str().unwrap_or_default()).expect(202);
+    ann.post_once("once", &links, &json!({"uses": 1}))
+        .expect(201);
+    room.decide(&ann, "cat", true).expect(204);
+    gone("once", &links, &json!({"uses": 1}));
+
+    // The new owner's go with their removal of the old one, the room with its last member.
+    ann.post_once("dan", &invites, &json!({"user": "dan"}))
+        .problem(404, "not_found");
+    server.connect("dan");
+    ann.post_once("dan", &invites, &json!({"user": "dan"}))
+        .expect(201);
+    ann.post_once("all", &links, &json!({})).expect(201);
+    room.leave(&ann).expect(204);
+    ann.post_once("room", "/rooms", &title).expect(201);
+    room.invite(&bob, "ann");
+    room.join(&ann).expect(200);
+    room.remove(&bob, "ann");
+    gone("dan", &invites, &json!({"user": "dan"}));
+    gone("all", &links, &json!({}));
+    room.leave(&bob).expect(204);
+    room.leave(&cat).expect(204);
+    gone("room", "/rooms", &title);
+}

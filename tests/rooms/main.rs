@@ -39,10 +39,7 @@ struct Room {
 
 fn make_with(owner: &Client, history: &str) -> Room {
     let body = json!({"title": "Kitchen", "history": history});
-    let made = owner.post("/rooms", &body).expect(201);
-    let address = made["room"].as_str().unwrap_or_default().to_owned();
-    let path = format!("/rooms/{}", address.trim_start_matches("room:"));
-    Room { address, path }
+    Room::of(&owner.post("/rooms", &body).expect(201))
 }
 
 fn make(owner: &Client) -> Room {
@@ -50,6 +47,12 @@ fn make(owner: &Client) -> Room {
 }
 
 impl Room {
+    fn of(made: &Value) -> Self {
+        let address = made["room"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/rooms/{}", address.trim_start_matches("room:"));
+        Self { address, path }
+    }
+
     fn at(&self, rest: &str) -> String {
         format!("{}/{rest}", self.path)
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::call::Call;
-use super::{DAY, Model, Moment, Ms, UserIx};
+use super::{ChatIx, DAY, Model, Moment, Ms, UserIx};
 
 /// A success.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,10 @@ pub enum Made {
     Comment(Moment, Moment),
     Scheduled(String),
     File(String),
+    Room(ChatIx),
+    /// Which one, for a room may invite the same again.
+    Invite(ChatIx, UserIx, u64),
+    Link(ChatIx, String),
 }
 
 impl Answer {
@@ -146,6 +150,13 @@ impl Model {
                 .scheduled
                 .iter()
                 .any(|item| item.id == *id && item.is_waiting()),
+            Some(Made::Room(chat)) => self.room(*chat).is_some(),
+            Some(Made::Invite(chat, user, nth)) => self
+                .room(*chat)
+                .is_some_and(|room| room.is_invited(*user, *nth)),
+            Some(Made::Link(chat, code)) => {
+                self.room(*chat).is_some_and(|room| room.has_uses(code))
+            }
         };
         if !is_there {
             return Err(Refusal::new(410, "gone"));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Refusal};
+use super::answer::{Answer, Made, Outcome, Refusal};
 use super::posts::{Purpose, To};
 use super::{Chat, ChatIx, INVITES, Kind, MEMBERS, Model, Moment, Ms, OWNED, Told, UserIx, time};
 
@@ -22,8 +22,9 @@ pub struct Room {
     pub owner: UserIx,
     /// In order of joining, and since when.
     pub members: Vec<(UserIx, Moment)>,
-    /// Who invited, and when.
-    invites: BTreeMap<UserIx, (UserIx, Ms)>,
+    invites: BTreeMap<UserIx, Invite>,
+    /// How many invitations were made.
+    invited: u64,
     links: Vec<Link>,
     /// With which code, and when.
     requests: BTreeMap<UserIx, (String, Ms)>,
@@ -31,9 +32,18 @@ pub struct Room {
     refused: BTreeMap<UserIx, Ms>,
 }
 
+#[derive(Clone, Copy)]
+struct Invite {
+    by: UserIx,
+    at: Ms,
+    /// Which of the room's it is.
+    nth: u64,
+}
+
 struct Link {
     code: String,
     by: UserIx,
+    at: Ms,
     expires: Option<Ms>,
     uses: Option<u64>,
 }
@@ -64,6 +74,19 @@ impl Room {
 
     pub fn codes(&self) -> Vec<String> {
         self.links.iter().map(|link| link.code.clone()).collect()
+    }
+
+    /// Whether somebody may still come by an invitation.
+    pub fn is_invited(&self, user: UserIx, nth: u64) -> bool {
+        self.invites
+            .get(&user)
+            .is_some_and(|invite| invite.nth == nth)
+    }
+
+    /// Whether there is a link, and it has uses left.
+    pub fn has_uses(&self, code: &str) -> bool {
+        self.link(code)
+            .is_some_and(|link| self.links[link].uses != Some(0))
     }
 
     fn link(&self, code: &str) -> Option<usize> {
@@ -135,7 +158,10 @@ impl Model {
         });
         if room.owner == to {
             let wait = |user, at: Ms| json!({"user": name(user), "at": time(at)});
-            let invites = room.invites.iter().map(|(user, (_, at))| wait(user, *at));
+            let invites = room
+                .invites
+                .iter()
+                .map(|(user, invite)| wait(user, invite.at));
             whole["invites"] = invites.collect();
             whole["requests"] = self.requests(room);
             whole["links"] = self.links(room);
@@ -146,7 +172,10 @@ impl Model {
     pub fn links(&self, room: &Room) -> Value {
         let alive = room.links.iter().filter(|link| link.is_alive(self.now));
         alive
-            .map(|link| json!({"expires": link.expires.map(time), "uses": link.uses}))
+            .map(|link| {
+                let expires = link.expires.map(time);
+                json!({"at": time(link.at), "expires": expires, "uses": link.uses})
+            })
             .collect()
     }
 
@@ -158,13 +187,13 @@ impl Model {
     }
 
     fn invitation(&self, room: &Room, user: UserIx) -> Option<Value> {
-        let (by, at) = room.invites.get(&user)?;
+        let invite = room.invites.get(&user)?;
         Some(json!({
             "room": format!("room:{}", room.uuid),
             "title": room.title,
             "user": self.users[user].name,
-            "from": self.users[*by].name,
-            "at": time(*at),
+            "from": self.users[invite.by].name,
+            "at": time(invite.at),
         }))
     }
 
@@ -199,6 +228,7 @@ impl Model {
         let headers = vec![("location", format!("/rooms/{uuid}"))];
         Ok(Answer {
             headers,
+            made: Some(Made::Room(chat)),
             ..Answer::new(201, body)
         })
     }
@@ -232,17 +262,22 @@ impl Model {
         let is_new = !room.invites.contains_key(&user);
         if is_new {
             full(room.invites.len(), INVITES)?;
-            let now = self.now;
-            self.room_mut(chat).invites.insert(user, (by, now));
+            let at = self.now;
+            let room = self.room_mut(chat);
+            room.invited += 1;
+            let nth = room.invited;
+            room.invites.insert(user, Invite { by, at, nth });
         }
-        let room = self.room(chat);
-        let body = room
-            .and_then(|room| self.invitation(room, user))
-            .unwrap_or_default();
+        let room = self.room(chat).ok_or_else(Refusal::not_found)?;
+        let made = Made::Invite(chat, user, room.invites[&user].nth);
+        let body = self.invitation(room, user).unwrap_or_default();
         if is_new {
             self.tell(vec![by, user], Told::Plain("invited", body.clone()));
         }
-        Ok(Answer::new(201, body))
+        Ok(Answer {
+            made: Some(made),
+            ..Answer::new(201, body)
+        })
     }
 
     pub fn uninvite(&mut self, by: UserIx, uuid: &str, name: &str) -> Outcome {
@@ -342,15 +377,12 @@ impl Model {
         if user == by {
             return Err(Refusal::new(409, "is_owner"));
         }
-        let theirs = room
-            .invites
-            .iter()
-            .filter(|(_, (inviter, _))| *inviter == user);
+        let theirs = room.invites.iter().filter(|(_, invite)| invite.by == user);
         let void: Vec<UserIx> = theirs.map(|(invited, _)| *invited).collect();
         let loses = !void.is_empty() || room.links.iter().any(|link| link.by == user);
         self.take_out(chat, user, true, None);
         let room = self.room_mut(chat);
-        room.invites.retain(|_, (inviter, _)| *inviter != user);
+        room.invites.retain(|_, invite| invite.by != user);
         room.links.retain(|link| link.by != user);
         self.void(chat, void);
         if loses {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Link, Room, full};
-use crate::model::answer::{Answer, Outcome, Refusal};
+use crate::model::answer::{Answer, Made, Outcome, Refusal};
 use crate::model::{COOLDOWN, LINKS, Model, Ms, REQUESTS, SECOND, Told, UserIx, seconds, time};
 
 impl Model {
@@ -41,15 +41,18 @@ impl Model {
         room.links.push(Link {
             code: code.clone(),
             by,
+            at: now,
             expires,
             uses,
         });
         self.tell(vec![by], Told::Links(chat, by));
         let expires = expires.map(time);
-        Ok(Answer::new(
-            201,
-            json!({"link": {"?any": true}, "url": format!("/join/{code}"), "expires": expires}),
-        ))
+        let body =
+            json!({"link": {"?any": true}, "url": format!("/join/{code}"), "expires": expires});
+        Ok(Answer {
+            made: Some(Made::Link(chat, code)),
+            ..Answer::new(201, body)
+        })
     }
 
     pub fn unlink(&mut self, by: UserIx, uuid: &str, code: &str) -> Outcome {
