@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use http::StatusCode;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -120,6 +120,11 @@ impl Shared {
         }
     }
 
+    /// The world, for reading.
+    pub(crate) fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn health(&self) -> Health {
         match self.health.load(Ordering::Acquire) {
             0 => Health::Ok,
@@ -207,20 +212,12 @@ impl Bus {
 
     /// Reads the world as it is decided by now, durable or not.
     pub(crate) fn peek<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
-        let world = self
-            .shared
-            .world
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let world = self.shared.world();
         look(&View::new(&world, self.shared.clock.now()))
     }
 
     fn glance<T>(&self, look: impl Fn(&View<'_>) -> T) -> (T, Durable) {
-        let world = self
-            .shared
-            .world
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let world = self.shared.world();
         let generation = self.shared.generation.load(Ordering::Acquire);
         let value = look(&View::new(&world, self.shared.clock.now()));
         (

@@ -197,12 +197,7 @@ impl Writer {
     }
 
     fn next_due(&self) -> Option<Time> {
-        let world = self
-            .o
-            .shared
-            .world
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let world = self.o.shared.world();
         let tx = self.tx(&world, self.now(), None);
         self.o
             .features
@@ -213,9 +208,8 @@ impl Writer {
 
     /// At once, while a chat that ended has messages.
     fn clear_at(&self) -> Option<Time> {
-        let world = &self.o.shared.world;
-        let world = world.read().unwrap_or_else(PoisonError::into_inner);
-        world.chat.ended().map(|_| self.now())
+        let ended = self.o.shared.world().chat.ended();
+        ended.map(|_| self.now())
     }
 
     fn due_of(&self, feature: &dyn Erased, tx: &Tx<'_>) -> Option<Time> {

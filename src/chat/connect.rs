@@ -217,14 +217,15 @@ pub(crate) fn hash(token: &str) -> String {
 
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-            // Writing to a string can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digit = |half: u8| DIGITS[usize::from(half & 15)];
+    let mut hex = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        hex.extend([digit(byte >> 4), digit(*byte)]);
+    }
+    hex
 }
 
 /// 256 random bits.

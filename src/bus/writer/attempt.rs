@@ -1,4 +1,7 @@
 //! One attempt at a batch: decide, apply, append.
+//!
+//! This thread alone changes the world. It holds the lock for itself only while one decision is
+//! applied: others read while the next is decided and its rows are written.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -6,10 +9,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer};
 use crate::bus::shared::Durable;
-use crate::bus::{Answer, Command, Recipients, Recorded, Sent, World, WorldError, decide};
+use crate::bus::{Answer, Command, Recipients, Recorded, Sent, Tx, WorldError, decide};
 use crate::chat::{self, Fact, Handed};
 use crate::http::Problem;
-use crate::log::{AppendError, Audience, Change};
+use crate::log::{AppendError, Audience, Change, UserId};
 use crate::time::Time;
 
 /// How often one feature does what is due within a batch.
@@ -30,27 +33,24 @@ impl Writer {
         self.sent.clear();
         let mut answers = Vec::with_capacity(commands.len());
         let shared = Arc::clone(&self.o.shared);
-        let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
-        let before = world.pos;
-        self.wake(&mut world, now)?;
-        self.clear(&mut world, now)?;
-        self.note(&mut world, now, noted)?;
+        let before = shared.world().pos;
+        self.wake(now)?;
+        self.clear(now)?;
+        self.note(now, noted)?;
         for command in commands {
-            let decided = {
-                let mut tx = self.tx(&world, now, command.by.map(|(user, _)| user));
-                decide::guarded(|| decide::decide(&mut tx, command))
-                    .map(|answer| (answer, tx.into_records()))
-            };
+            let by = command.by.map(|(user, _)| user);
+            let decided = self.look(now, by, |tx| {
+                decide::guarded(|| decide::decide(tx, command))
+            });
             match decided {
                 Err(problem) => answers.push(Err(problem)),
                 Ok((answer, records)) => {
-                    self.apply(&mut world, records)?;
+                    self.apply(records)?;
                     answers.push(Ok(answer));
                 }
             }
         }
-        let after = world.pos;
-        drop(world);
+        let after = shared.world().pos;
         if after > before {
             self.o.log.commit(before)?;
         }
@@ -69,23 +69,36 @@ impl Writer {
         Ok(answers)
     }
 
+    /// Decides something, and gives what it recorded with it.
+    fn look<T, E>(
+        &self,
+        now: Time,
+        by: Option<UserId>,
+        decide: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<(T, Vec<Recorded>), E> {
+        let world = self.o.shared.world();
+        let mut tx = self.tx(&world, now, by);
+        decide(&mut tx).map(|decided| (decided, tx.into_records()))
+    }
+
     /// Does what is due, a bounded part of it: each feature's work is applied before it is asked
     /// again, so that it sees what it did.
-    fn wake(&mut self, world: &mut World, now: Time) -> Result<(), Broken> {
+    fn wake(&mut self, now: Time) -> Result<(), Broken> {
         let features = Arc::clone(&self.o.features);
         for feature in features.iter() {
             for _ in 0..WAKES {
-                let woken = {
-                    let mut tx = self.tx(world, now, None);
-                    if self.due_of(feature, &tx).is_none_or(|due| due > now) {
-                        break;
+                let woken = self.look(now, None, |tx| {
+                    let is_due = self.due_of(feature, tx).is_some_and(|due| due <= now);
+                    if is_due {
+                        decide::guarded(|| feature.wake(tx))?;
                     }
-                    decide::guarded(|| feature.wake(&mut tx)).map(|()| tx.into_records())
-                };
+                    Ok::<_, Problem>(is_due)
+                });
                 match woken {
-                    Ok(records) if !records.is_empty() => {
+                    Ok((false, _)) => break,
+                    Ok((true, records)) if !records.is_empty() => {
                         self.resting.remove(feature.name());
-                        self.apply(world, records)?;
+                        self.apply(records)?;
                         continue;
                     }
                     Ok(_) => tracing::debug!(feature = feature.name(), "nothing done when due"),
@@ -101,8 +114,9 @@ impl Writer {
     }
 
     /// Removes some of the messages of a chat that ended.
-    fn clear(&mut self, world: &mut World, now: Time) -> Result<(), Broken> {
-        let Some(chat) = world.chat.ended() else {
+    fn clear(&mut self, now: Time) -> Result<(), Broken> {
+        let ended = self.o.shared.world().chat.ended();
+        let Some(chat) = ended else {
             return Ok(());
         };
         let rows = self
@@ -110,18 +124,16 @@ impl Writer {
             .log
             .first(chat, CLEARED)
             .map_err(AppendError::Failed)?;
-        let cleared = {
-            let mut tx = self.tx(world, now, None);
-            let cleared = if rows.is_empty() {
+        let cleared = self.look(now, None, |tx| {
+            if rows.is_empty() {
                 let fact = Fact::Cleared { chat };
                 tx.core(&fact, Audience::Nobody).map(|_| ())
             } else {
                 tx.remove(&rows)
-            };
-            cleared.map(|()| tx.into_records())
-        };
+            }
+        });
         match cleared {
-            Ok(records) => self.apply(world, records),
+            Ok(((), records)) => self.apply(records),
             Err(problem) => {
                 tracing::error!(%problem, "removing what a chat that ended had");
                 Ok(())
@@ -130,9 +142,8 @@ impl Writer {
     }
 
     /// Records what others noted in passing.
-    fn note(&mut self, world: &mut World, now: Time, noted: &Noted) -> Result<(), Broken> {
-        let records = {
-            let mut tx = self.tx(world, now, None);
+    fn note(&mut self, now: Time, noted: &Noted) -> Result<(), Broken> {
+        let ((), records) = self.look(now, None, |tx| {
             let mut handed: BTreeMap<_, Vec<Handed>> = BTreeMap::new();
             for id in &noted.delivered {
                 let row = tx.message_row(*id).map_err(AppendError::Failed)?;
@@ -149,7 +160,7 @@ impl Writer {
             let clients: Vec<_> = noted
                 .seen
                 .iter()
-                .filter(|(client, _)| world.chat.client(**client).is_some())
+                .filter(|(client, _)| tx.world().chat.client(**client).is_some())
                 .map(|(client, at)| (*client, *at))
                 .collect();
             let delivered = handed.into_iter().map(|((chat, to), messages)| {
@@ -163,21 +174,21 @@ impl Writer {
                     tracing::error!(%problem, "recording what was noted");
                 }
             }
-            tx.into_records()
-        };
-        self.apply(world, records)
+            Ok::<_, Broken>(())
+        })?;
+        self.apply(records)
     }
 
     /// Stages and applies what a decision recorded.
-    fn apply(&mut self, world: &mut World, records: Vec<Recorded>) -> Result<(), Broken> {
-        for (record, contents) in records {
-            let changes = chat::changes(&record).map_err(|source| WorldError::Fact {
+    fn apply(&mut self, records: Vec<Recorded>) -> Result<(), Broken> {
+        for (record, contents) in &records {
+            let changes = chat::changes(record).map_err(|source| WorldError::Fact {
                 pos: record.pos,
                 owner: record.owner.clone(),
                 source,
             })?;
             let text = contents.text.as_deref();
-            self.o.log.stage(&record, text, &changes)?;
+            self.o.log.stage(record, text, &changes)?;
             if changes
                 .iter()
                 .any(|change| matches!(change, Change::Remove(_) | Change::Erase(_)))
@@ -186,8 +197,12 @@ impl Writer {
                 let at = record.at.plus(SCRUB_AFTER);
                 self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));
             }
+        }
+        let shared = Arc::clone(&self.o.shared);
+        let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
+        for (record, contents) in records {
             world.apply(&record)?;
-            let to = Recipients::of(&record, world);
+            let to = Recipients::of(&record, &world);
             self.sent.push(Sent {
                 record,
                 contents,
