@@ -106,9 +106,11 @@ pub fn notice(kind: &str, data: &Value, reader: &Reader<'_>) -> Option<Notice> {
         "invited" => invited(data, reader),
         "join_request" => {
             let title = data["title"].as_str()?;
-            match data["user"].as_str() {
-                Some(user) => Some(asks(user, title)),
-                None => Some(format!(
+            match (data["user"].as_str(), data["state"].as_str()) {
+                (Some(user), _) => Some(asks(user, title)),
+                // That one is in says it.
+                (None, Some("approved")) => None,
+                (None, _) => Some(format!(
                     "you asked to come into \"{}\": its owner decides",
                     safe_line(title)
                 )),
@@ -285,6 +287,12 @@ mod tests {
         ] {
             assert_eq!(say(kind, data).as_deref(), Some(expected), "{kind}");
         }
+    }
+
+    #[test]
+    fn an_approval_is_said_once_by_the_coming_in() {
+        let data = json!({"title": "Garden", "state": "approved"});
+        assert_eq!(say("join_request", data), None);
     }
 
     #[test]
