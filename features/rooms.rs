@@ -164,6 +164,18 @@ impl Feature for Rooms {
         shown::event(fact, telling)
     }
 
+    fn due(&self, state: &State, _: &Tx<'_>) -> Option<Time> {
+        state.next_end().map(|(at, ..)| at)
+    }
+
+    fn wake(&self, state: &State, tx: &mut Tx<'_>) -> Result<(), Problem> {
+        let Some((_, chat, code)) = state.next_end().filter(|(at, ..)| *at <= tx.now()) else {
+            return Ok(());
+        };
+        let room = state.room(chat);
+        room.map_or(Ok(()), |room| Self::expire(tx, chat, room, code))
+    }
+
     fn show(&self, state: &State, of: &Subject<'_>, view: &View<'_>, to: &mut Fields) {
         if let Subject::Chat { chat, .. } = of
             && let Some(room) = state.room(*chat)
@@ -256,7 +268,7 @@ impl Rooms {
             .find_user(&new.user)
             .ok_or_else(|| not_found("there is no such user"))?;
         if tx.is_member(chat, user) {
-            return Err(already_member());
+            return Err(already_member("they are in the room"));
         }
         let known = room.invites.get(&user);
         let row = match known {
@@ -313,7 +325,8 @@ impl Rooms {
         tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
         tx.leave::<Self>(chat, user)?;
         self.void(tx, chat, void, Vec::new())?;
-        erase(tx, room.rows_by(user))?;
+        let rows = room.rows_by(user);
+        erase(tx, rows.into_iter().chain(room.entered.get(&user).copied()))?;
         if loses {
             // The room's invitations and links are fewer now.
             let to = call.user;
@@ -327,15 +340,20 @@ impl Rooms {
         let chat = tx.room(call.param("id")).ok_or_else(no_room)?;
         let room = tx.state::<Self>().room(chat).ok_or_else(no_room)?;
         let mut comes = None;
+        let mut row = room.entered.get(&user).copied();
         if !tx.is_member(chat, user) {
             if !room.invites.contains_key(&user) {
                 return Err(no_room());
             }
-            self.let_in(tx, chat, user, None)?;
+            row = Some(self.let_in(tx, chat, user, None)?);
             comes = Some(user);
         }
         let room = shown::room(tx, chat, user, comes).ok_or_else(no_room)?;
-        Ok(Answer::ok(json!(room)))
+        let answer = Answer::ok(json!(room));
+        Ok(match row {
+            Some(row) => answer.made(row),
+            None => answer,
+        })
     }
 
     fn leave(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
@@ -366,18 +384,22 @@ impl Rooms {
             }
             None => {}
         }
+        if heir.is_some() || !is_owner {
+            erase(tx, room.entered.get(&user).copied())?;
+        }
         tx.leave::<Self>(chat, user)?;
         Ok(Answer::no_content())
     }
 
-    /// Makes somebody a member; with the digest of a link's code that counts as its use.
+    /// Makes somebody a member, and gives the row of it; with the digest of a link's code that
+    /// counts as its use.
     fn let_in(
         &self,
         tx: &mut Tx<'_>,
         chat: ChatId,
         user: UserId,
         code: Option<String>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Id, Problem> {
         let most = self.settings.members;
         if tx.members(chat).len() >= most {
             let detail = format!("the room has {most} members, as many as it may");
@@ -385,11 +407,11 @@ impl Rooms {
         }
         tx.enter::<Self>(chat, user)?;
         let fact = Fact::Joined { chat, user, code };
-        tx.record(Entry::<Self>::new(fact).tell_chat(chat))?;
+        let row = tx.record(Entry::<Self>::new(fact).tell_chat(chat).kept())?;
         let whole = Fact::Told(Told::Room { chat, to: user });
         tx.record(told(whole, vec![user]))?;
         let Some(room) = tx.state::<Self>().room(chat) else {
-            return Ok(());
+            return Ok(row);
         };
         if let Some(invite) = room.invites.get(&user) {
             erase(tx, vec![invite.row])?;
@@ -399,8 +421,9 @@ impl Rooms {
             let asked = request.at;
             let approved = Fact::Told(Told::Approved { title, asked });
             tx.record(told(approved, vec![user]))?;
+            erase(tx, vec![request.row])?;
         }
-        Ok(())
+        Ok(row)
     }
 
     /// Tells those who waited that they wait no longer.
@@ -431,8 +454,8 @@ fn told(fact: Fact, to: Vec<UserId>) -> Entry<Rooms> {
 }
 
 /// Ends what was made: its row goes, and with it the answer that is kept for a repeat.
-fn erase(tx: &mut Tx<'_>, rows: Vec<Id>) -> Result<(), Problem> {
-    let mut there = Vec::with_capacity(rows.len());
+fn erase(tx: &mut Tx<'_>, rows: impl IntoIterator<Item = Id>) -> Result<(), Problem> {
+    let mut there = Vec::new();
     for row in rows {
         // A link's goes with its last use, before the link itself is taken away.
         if tx.row::<Rooms>(row)?.is_some() {
@@ -490,12 +513,8 @@ fn full(count: usize, most: usize, what: &str) -> Result<(), Problem> {
     ))
 }
 
-fn already_member() -> Problem {
-    Problem::new(
-        StatusCode::CONFLICT,
-        "already_member",
-        "they are in the room",
-    )
+fn already_member(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "already_member", detail)
 }
 
 fn no_room() -> Problem {

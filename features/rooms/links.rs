@@ -139,6 +139,7 @@ impl Rooms {
             let asked = request.at;
             let refused = Fact::Told(Told::Refused { title, asked });
             tx.record(told(refused, vec![user]))?;
+            erase(tx, vec![request.row])?;
             return Ok(Answer::no_content());
         }
         let link = room.links.get(&request.code);
@@ -146,7 +147,7 @@ impl Rooms {
             let detail = "the link has let in as many as it may; invite them, or refuse";
             return Err(Problem::new(StatusCode::CONFLICT, "link_spent", detail));
         }
-        self.let_in(tx, chat, user, link.map(|_| request.code.clone()))?;
+        let row = self.let_in(tx, chat, user, link.map(|_| request.code.clone()))?;
         if let Some(link) = link {
             if link.uses == Some(1) {
                 erase(tx, vec![link.row])?;
@@ -154,7 +155,21 @@ impl Rooms {
             let to = call.user;
             tx.record(told(Fact::Told(Told::Links { chat, to }), vec![to]))?;
         }
-        Ok(Answer::no_content())
+        Ok(Answer::no_content().made(row))
+    }
+
+    /// Tells the owner that a link's time is over.
+    pub(super) fn expire(
+        tx: &mut Tx<'_>,
+        chat: ChatId,
+        room: &Room,
+        code: &str,
+    ) -> Result<(), Problem> {
+        let owner = room.owner;
+        let code = code.to_owned();
+        let rows = room.rows_of(std::slice::from_ref(&code));
+        tx.record(told(Fact::Expired { chat, code, owner }, vec![owner]))?;
+        erase(tx, rows)
     }
 
     pub(super) fn ask(&self, tx: &mut Tx<'_>, call: &Call, _: &Nothing) -> Result<Answer, Problem> {
@@ -167,9 +182,11 @@ impl Rooms {
             .ok_or_else(no_link)?;
         let title = tx.title(chat).ok_or_else(no_link)?;
         if tx.is_member(chat, user) {
-            return Err(already_member());
+            return Err(already_member("you are in this room"));
         }
-        if !room.requests.contains_key(&user) {
+        let row = if let Some(request) = room.requests.get(&user) {
+            request.row
+        } else {
             let until = room.refused.get(&user).copied();
             if let Some(until) = until.filter(|until| *until > tx.now()) {
                 let seconds = tx.now().seconds_until(until);
@@ -183,12 +200,13 @@ impl Rooms {
                 "pending requests",
             )?;
             let owner = room.owner;
-            tx.record(told(Fact::Asked { chat, user, code }, vec![owner]))?;
+            let row = tx.record(told(Fact::Asked { chat, user, code }, vec![owner]).kept())?;
             let title = title.to_owned();
             tx.record(told(Fact::Told(Told::Asked { title }), vec![user]))?;
-        }
+            row
+        };
         let state = "pending";
-        Ok(Answer::accepted(json!(Pending { state, title })))
+        Ok(Answer::accepted(json!(Pending { state, title })).made(row))
     }
 }
 

@@ -209,6 +209,7 @@ pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
         Fact::Linked { chat, .. } | Fact::Unlinked { chat, .. } => {
             links_event(view, *chat, telling.by?)
         }
+        Fact::Expired { chat, owner, .. } => links_event(view, *chat, *owner),
         Fact::Asked { chat, user, .. } => of_room("join_request", chat, *user),
         Fact::Joined { chat, user, .. } => of_room("joined", chat, *user),
         Fact::Left {

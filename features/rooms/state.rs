@@ -40,6 +40,15 @@ pub enum Fact {
         /// How many it can let in.
         uses: Option<u64>,
     },
+    /// A link can be used no more from now on.
+    Expired {
+        /// Of which room.
+        chat: ChatId,
+        /// The digest of its code.
+        code: String,
+        /// Whose the room is.
+        owner: UserId,
+    },
     /// Links were revoked.
     Unlinked {
         /// Of which room.
@@ -141,6 +150,9 @@ pub struct State {
     rooms: BTreeMap<ChatId, Room>,
     /// The room of each link, by the digest of its code.
     links: BTreeMap<String, ChatId>,
+    /// When links end that have not yet, with the digests of their codes.
+    #[serde(default)]
+    ends: BTreeSet<(Time, String)>,
     /// Where somebody is invited to or has asked.
     waiting: BTreeMap<UserId, BTreeSet<ChatId>>,
 }
@@ -161,6 +173,9 @@ pub struct Room {
     pub requests: BTreeMap<UserId, Request>,
     /// Who was refused, and until when they may not ask again.
     pub refused: BTreeMap<UserId, Time>,
+    /// The rows of those who were let in.
+    #[serde(default)]
+    pub entered: BTreeMap<UserId, Id>,
 }
 
 /// An invitation.
@@ -195,6 +210,9 @@ pub struct Link {
 /// A request.
 #[derive(Serialize, Deserialize)]
 pub struct Request {
+    /// The row of its making.
+    #[serde(default)]
+    pub row: Id,
     /// The digest of the link's code.
     pub code: String,
     /// When.
@@ -217,6 +235,7 @@ impl Room {
             links: BTreeMap::new(),
             requests: BTreeMap::new(),
             refused: BTreeMap::new(),
+            entered: BTreeMap::new(),
         }
     }
 
@@ -260,7 +279,15 @@ impl Room {
     pub fn rows(&self) -> Vec<Id> {
         let invites = self.invites.values().map(|invite| invite.row);
         let links = self.links.values().map(|link| link.row);
-        [self.row].into_iter().chain(invites).chain(links).collect()
+        let requests = self.requests.values().map(|request| request.row);
+        let entered = self.entered.values().copied();
+        [self.row]
+            .into_iter()
+            .chain(invites)
+            .chain(links)
+            .chain(requests)
+            .chain(entered)
+            .collect()
     }
 }
 
@@ -275,6 +302,12 @@ impl State {
         let chat = *self.links.get(code)?;
         let room = self.rooms.get(&chat)?;
         Some((chat, room, room.links.get(code)?))
+    }
+
+    /// The link that ends next, with its room and its code's digest.
+    pub fn next_end(&self) -> Option<(Time, ChatId, &str)> {
+        let (at, code) = self.ends.first()?;
+        Some((*at, *self.links.get(code)?, code))
     }
 
     /// The rooms that somebody is invited to or has asked for.
@@ -320,20 +353,29 @@ impl State {
                     uses,
                 };
                 room.links.insert(code.clone(), link);
+                self.ends.extend(expires.map(|at| (at, code.clone())));
                 self.links.insert(code, chat);
+            }
+            Fact::Expired { chat, code, .. } => {
+                let room = self.rooms.get(&chat);
+                let link = room.and_then(|room| room.links.get(&code));
+                if let Some(at) = link.and_then(|link| link.expires) {
+                    self.ends.remove(&(at, code));
+                }
             }
             Fact::Unlinked { chat, codes } => {
                 if let Some(room) = self.rooms.get_mut(&chat) {
                     for code in codes {
-                        room.links.remove(&code);
-                        self.links.remove(&code);
+                        if let Some(link) = room.links.remove(&code) {
+                            forget(&mut self.links, &mut self.ends, code, &link);
+                        }
                     }
                 }
             }
             Fact::Asked { chat, user, code } => {
                 if let Some(room) = self.rooms.get_mut(&chat) {
-                    let at = stamp.at;
-                    room.requests.insert(user, Request { code, at });
+                    let (row, at) = (stamp.pos, stamp.at);
+                    room.requests.insert(user, Request { row, code, at });
                 }
                 self.settle(chat, user);
             }
@@ -350,6 +392,7 @@ impl State {
                     room.invites.remove(&user);
                     room.requests.remove(&user);
                     room.refused.remove(&user);
+                    room.entered.insert(user, stamp.pos);
                     let link = code.and_then(|code| room.links.get_mut(&code));
                     if let Some(uses) = link.and_then(|link| link.uses.as_mut()) {
                         *uses = uses.saturating_sub(1);
@@ -372,26 +415,24 @@ impl State {
             return;
         };
         let mut unsettled = vec![user];
+        room.entered.remove(&user);
         if removed {
             unsettled.extend(room.invited_by(user));
             room.invites
                 .retain(|invited, invite| invite.by != user && *invited != user);
             room.requests.remove(&user);
-            let links = &mut self.links;
-            room.links.retain(|code, link| {
-                if link.by == user {
-                    links.remove(code);
-                }
-                link.by != user
-            });
+            let theirs = room.links.extract_if(.., |_, link| link.by == user);
+            for (code, link) in theirs {
+                forget(&mut self.links, &mut self.ends, code, &link);
+            }
         }
         if let Some(heir) = heir {
             room.owner = heir;
         } else if room.owner == user
             && let Some(room) = self.rooms.remove(&chat)
         {
-            for code in room.links.keys() {
-                self.links.remove(code);
+            for (code, link) in room.links {
+                forget(&mut self.links, &mut self.ends, code, &link);
             }
             unsettled.extend(room.invites.keys().chain(room.requests.keys()));
         }
@@ -414,6 +455,19 @@ impl State {
         if chats.is_empty() {
             self.waiting.remove(&user);
         }
+    }
+}
+
+/// Takes a link that is no more out of what finds it.
+fn forget(
+    links: &mut BTreeMap<String, ChatId>,
+    ends: &mut BTreeSet<(Time, String)>,
+    code: String,
+    link: &Link,
+) {
+    links.remove(&code);
+    if let Some(at) = link.expires {
+        ends.remove(&(at, code));
     }
 }
 
@@ -539,6 +593,6 @@ mod tests {
         assert_eq!(handed.room(CHAT).map(|room| room.owner), Some(UserId(2)));
         let ended = state(facts.into_iter().chain([(3, left(1, false, None))]));
         assert!(ended.room(CHAT).is_none());
-        assert!(ended.links.is_empty() && ended.waiting.is_empty());
+        assert!(ended.links.is_empty() && ended.ends.is_empty() && ended.waiting.is_empty());
     }
 }

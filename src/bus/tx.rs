@@ -27,6 +27,7 @@ pub struct Tx<'a> {
     log: &'a dyn Log,
     features: &'a Features,
     text_limit: usize,
+    up_since: Time,
     by: Option<UserId>,
     records: Vec<Recorded>,
     next: Pos,
@@ -47,6 +48,7 @@ impl<'a> Tx<'a> {
         log: &'a dyn Log,
         features: &'a Features,
         text_limit: usize,
+        up_since: Time,
         by: Option<UserId>,
     ) -> Self {
         let next = world.pos + 1;
@@ -55,10 +57,16 @@ impl<'a> Tx<'a> {
             log,
             features,
             text_limit,
+            up_since,
             by,
             records: Vec::new(),
             next,
         }
+    }
+
+    /// Since when this server runs: what fell due before fell due while it was down.
+    pub fn up_since(&self) -> Time {
+        self.up_since
     }
 
     /// A message that `user` may see; 404 otherwise, as if it did not exist.

@@ -66,6 +66,7 @@ pub(crate) struct Writer {
     /// Whether rows go with the open batch.
     removed: bool,
     probe_at: Time,
+    up_since: Time,
 }
 
 /// What others noted in passing since the last batch.
@@ -96,6 +97,7 @@ impl From<WorldError> for Broken {
 impl Writer {
     pub(crate) fn new(options: WriterOptions) -> Self {
         Self {
+            up_since: options.shared.clock.now(),
             o: options,
             sent: Vec::new(),
             resting: BTreeMap::new(),
@@ -399,6 +401,7 @@ impl Writer {
             self.o.log.as_ref(),
             &self.o.features,
             self.o.text_limit,
+            self.up_since,
             by,
         )
     }

@@ -183,10 +183,33 @@ fn a_repeat_with_its_key_is_gone_once_what_it_made_is() {
     room.decide(&ann, "cat", true).expect(204);
     gone("once", &links, &json!({"uses": 1}));
 
+    // A link goes with its time, too, which its owner's clients hear.
+    let mut hers = ann.events();
+    let short = json!({"expires": "1s"});
+    ann.post_once("short", &links, &short).expect(201);
+    let shown = |data: &Value| data["links"].as_array().map_or(0, Vec::len);
+    let before = hers.next("room");
+    let after = hers.next("room");
+    assert_eq!(shown(&before.data), shown(&after.data) + 1);
+    gone("short", &links, &short);
+
+    // So do a request when it is decided, and a coming in when one is out.
+    let code = room.link(&ann, &json!({}));
+    let (asking, join) = (format!("/join/{code}"), room.at("join"));
+    let dan = server.connect("dan");
+    dan.post_once("ask", &asking, &json!({})).expect(202);
+    dan.post_once("ask", &asking, &json!({})).expect(202);
+    let (decide, yes) = (room.at("requests/dan"), json!({"approve": true}));
+    ann.post_once("yes", &decide, &yes).expect(204);
+    dan.post_once("ask", &asking, &json!({})).problem(410, "gone");
+    dan.post_once("in", &join, &json!({})).expect(200);
+    ann.post_once("yes", &decide, &yes).expect(204);
+    dan.post_once("in", &join, &json!({})).expect(200);
+    room.remove(&ann, "dan");
+    gone("yes", &decide, &yes);
+    dan.post_once("in", &join, &json!({})).problem(410, "gone");
+
     // The new owner's go with their removal of the old one, the room with its last member.
-    ann.post_once("dan", &invites, &json!({"user": "dan"}))
-        .problem(404, "not_found");
-    server.connect("dan");
     ann.post_once("dan", &invites, &json!({"user": "dan"}))
         .expect(201);
     ann.post_once("all", &links, &json!({})).expect(201);

@@ -26,6 +26,9 @@ pub enum Made {
     /// Which one, for a room may invite the same again.
     Invite(ChatIx, UserIx, u64),
     Link(ChatIx, String),
+    /// Which one, for the same may ask again.
+    Request(ChatIx, UserIx, u64),
+    Member(ChatIx, UserIx, Moment),
 }
 
 impl Answer {
@@ -154,9 +157,15 @@ impl Model {
             Some(Made::Invite(chat, user, nth)) => self
                 .room(*chat)
                 .is_some_and(|room| room.is_invited(*user, *nth)),
-            Some(Made::Link(chat, code)) => {
-                self.room(*chat).is_some_and(|room| room.has_uses(code))
-            }
+            Some(Made::Link(chat, code)) => self
+                .room(*chat)
+                .is_some_and(|room| room.has_link(code, self.now)),
+            Some(Made::Request(chat, user, nth)) => self
+                .room(*chat)
+                .is_some_and(|room| room.is_asking(*user, *nth)),
+            Some(Made::Member(chat, user, joined)) => self
+                .room(*chat)
+                .is_some_and(|room| room.since(*user) == Some(*joined)),
         };
         if !is_there {
             return Err(Refusal::new(410, "gone"));

@@ -130,6 +130,8 @@ pub struct Model {
     pub has: BTreeSet<String>,
     /// The server's id for each moment that has one, once it is known.
     pub ids: Vec<Option<u64>>,
+    /// Since when the server runs.
+    pub up_since: Ms,
     pub users: Vec<User>,
     pub chats: Vec<Chat>,
     /// Those that live.
@@ -154,6 +156,7 @@ impl Model {
         };
         Self {
             now,
+            up_since: now,
             chats: vec![common],
             ..Self::default()
         }
@@ -214,6 +217,7 @@ impl Model {
     /// Does what is due by now.
     pub fn tick(&mut self) {
         self.end_cases();
+        self.end_links();
         self.send_due();
         self.end_messages();
         self.end_files();
@@ -228,6 +232,7 @@ impl Model {
             || cases
                 .chain(scheduled)
                 .chain(uploads)
+                .chain(self.next_link_end())
                 .any(|due| due <= self.now)
     }
 }

@@ -182,6 +182,7 @@ impl Model {
 
     /// The server has started again; killed, it may have forgotten when it saw whom.
     pub fn restarted(&mut self, killed: bool) {
+        self.up_since = self.now;
         for user in &mut self.users {
             user.polled = None;
             let clients = user.clients.values_mut().map(|client| &mut client.seen);

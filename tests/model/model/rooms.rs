@@ -20,14 +20,15 @@ pub struct Room {
     /// Whether members see what was posted before they came.
     pub all: bool,
     pub owner: UserIx,
+    /// When it was made, by its first member.
+    founded: Moment,
     /// In order of joining, and since when.
     pub members: Vec<(UserIx, Moment)>,
     invites: BTreeMap<UserIx, Invite>,
-    /// How many invitations were made.
-    invited: u64,
+    /// How many invitations and requests were made.
+    made: u64,
     links: Vec<Link>,
-    /// With which code, and when.
-    requests: BTreeMap<UserIx, (String, Ms)>,
+    requests: BTreeMap<UserIx, Request>,
     /// Until when they may not ask again.
     refused: BTreeMap<UserIx, Ms>,
 }
@@ -40,17 +41,32 @@ struct Invite {
     nth: u64,
 }
 
+#[derive(Clone)]
+struct Request {
+    code: String,
+    at: Ms,
+    /// Which of the room's it is.
+    nth: u64,
+}
+
 struct Link {
     code: String,
     by: UserIx,
     at: Ms,
     expires: Option<Ms>,
     uses: Option<u64>,
+    /// Whether its owner was told that its time is over.
+    over: bool,
 }
 
 impl Link {
     fn is_alive(&self, now: Ms) -> bool {
         self.uses != Some(0) && self.expires.is_none_or(|expires| expires > now)
+    }
+
+    /// When its time is over, until its owner was told.
+    fn next_end(&self) -> Option<Ms> {
+        self.expires.filter(|_| !self.over)
     }
 }
 
@@ -58,6 +74,11 @@ impl Room {
     pub fn since(&self, user: UserIx) -> Option<Moment> {
         let member = self.members.iter().find(|(member, _)| *member == user)?;
         Some(member.1)
+    }
+
+    /// The same of one who was let in; who made the room was not.
+    pub fn entered(&self, user: UserIx) -> Option<Moment> {
+        self.since(user).filter(|since| *since != self.founded)
     }
 
     pub fn history(&self) -> &'static str {
@@ -83,10 +104,16 @@ impl Room {
             .is_some_and(|invite| invite.nth == nth)
     }
 
-    /// Whether there is a link, and it has uses left.
-    pub fn has_uses(&self, code: &str) -> bool {
-        self.link(code)
-            .is_some_and(|link| self.links[link].uses != Some(0))
+    /// Whether somebody still asks.
+    pub fn is_asking(&self, user: UserIx, nth: u64) -> bool {
+        let request = self.requests.get(&user);
+        request.is_some_and(|request| request.nth == nth)
+    }
+
+    /// Whether there is a link that can be used.
+    pub fn has_link(&self, code: &str, now: Ms) -> bool {
+        let link = self.link(code).map(|link| &self.links[link]);
+        link.is_some_and(|link| link.is_alive(now))
     }
 
     fn link(&self, code: &str) -> Option<usize> {
@@ -182,7 +209,7 @@ impl Model {
     fn requests(&self, room: &Room) -> Value {
         let requests = room.requests.iter();
         requests
-            .map(|(user, (_, at))| json!({"user": self.users[*user].name, "at": time(*at)}))
+            .map(|(user, request)| json!({"user": self.users[*user].name, "at": time(request.at)}))
             .collect()
     }
 
@@ -214,6 +241,7 @@ impl Model {
             title: title.to_owned(),
             all,
             owner: by,
+            founded: joined,
             members: vec![(by, joined)],
             ..Room::default()
         };
@@ -237,8 +265,8 @@ impl Model {
         let rooms = (0..self.chats.len()).filter_map(|chat| self.room(chat));
         let own = rooms.clone().filter(|room| room.since(by).is_some());
         let asked = rooms.clone().filter_map(|room| {
-            let (_, at) = room.requests.get(&by)?;
-            Some(json!({"title": room.title, "at": time(*at)}))
+            let at = room.requests.get(&by)?.at;
+            Some(json!({"title": room.title, "at": time(at)}))
         });
         Answer::ok(json!({
             "rooms": own.map(|room| self.whole(room, by)).collect::<Vec<_>>(),
@@ -264,8 +292,8 @@ impl Model {
             full(room.invites.len(), INVITES)?;
             let at = self.now;
             let room = self.room_mut(chat);
-            room.invited += 1;
-            let nth = room.invited;
+            room.made += 1;
+            let nth = room.made;
             room.invites.insert(user, Invite { by, at, nth });
         }
         let room = self.room(chat).ok_or_else(Refusal::not_found)?;
@@ -323,7 +351,7 @@ impl Model {
         self.users[user].marks.insert(chat, joined);
         self.tell_of(chat, "joined", user, self.members(chat));
         self.tell(vec![user], Told::Room(chat, user));
-        if let Some((_, asked)) = request {
+        if let Some(Request { at: asked, .. }) = request {
             let (asked, at) = (time(asked), time(self.now));
             let own = json!({"title": title, "state": "approved", "asked": asked, "at": at});
             self.tell(vec![user], Told::Plain("join_request", own));
@@ -340,7 +368,12 @@ impl Model {
             room.ok_or_else(Refusal::not_found)?;
             self.let_in(chat, by)?;
         }
-        self.one_room(by, uuid)
+        let answer = self.one_room(by, uuid)?;
+        let joined = self.room(chat).and_then(|room| room.entered(by));
+        Ok(Answer {
+            made: joined.map(|joined| Made::Member(chat, by, joined)),
+            ..answer
+        })
     }
 
     /// Takes a user out, after those in the room, and they themselves, were told.
@@ -412,7 +445,7 @@ impl Model {
                 ..Room::default()
             };
             self.void(chat, invited);
-            for (user, (_, asked)) in room.requests {
+            for (user, Request { at: asked, .. }) in room.requests {
                 let asked = time(asked);
                 let own = json!({"title": title, "of": "request", "asked": asked, "at": at});
                 self.tell(vec![user], Told::Plain("refused", own));

@@ -221,7 +221,7 @@ impl Model {
             ..
         } = &self.scheduled[place];
         let (by, to, text, at, file) = (*by, to.clone(), text.clone(), *at, file.clone());
-        let judged = if self.now - at > MAX_LATE {
+        let judged = if self.up_since - at > MAX_LATE {
             Err("too_late")
         } else {
             let passed = self.address(by, "to", &to).and_then(|to| {

@@ -1,10 +1,13 @@
 //! Links into rooms, and the requests that come by them.
 
 use serde_json::{Value, json};
+use veche::prelude::digest;
 
-use super::{Link, Room, full};
+use super::{Link, Request, Room, full};
 use crate::model::answer::{Answer, Made, Outcome, Refusal};
-use crate::model::{COOLDOWN, LINKS, Model, Ms, REQUESTS, SECOND, Told, UserIx, seconds, time};
+use crate::model::{
+    COOLDOWN, Kind, LINKS, Model, Ms, REQUESTS, SECOND, Told, UserIx, seconds, time,
+};
 
 impl Model {
     pub fn link(
@@ -34,7 +37,7 @@ impl Model {
         let asked: Vec<String> = room
             .requests
             .values()
-            .map(|(code, _)| code.clone())
+            .map(|request| request.code.clone())
             .collect();
         room.links
             .retain(|link| link.is_alive(now) || asked.contains(&link.code));
@@ -44,6 +47,7 @@ impl Model {
             at: now,
             expires,
             uses,
+            over: false,
         });
         self.tell(vec![by], Told::Links(chat, by));
         let expires = expires.map(time);
@@ -100,17 +104,23 @@ impl Model {
             }
             full(room.requests.len(), REQUESTS)?;
             let owner = room.owner;
-            self.room_mut(chat)
-                .requests
-                .insert(by, (code.to_owned(), now));
+            let room = self.room_mut(chat);
+            room.made += 1;
+            let request = Request {
+                code: code.to_owned(),
+                at: now,
+                nth: room.made,
+            };
+            room.requests.insert(by, request);
             self.tell_of(chat, "join_request", by, vec![owner]);
             let own = json!({"title": title, "state": "pending", "at": time(now)});
             self.tell(vec![by], Told::Plain("join_request", own));
         }
-        Ok(Answer::new(
-            202,
-            json!({"state": "pending", "title": title}),
-        ))
+        let asks = self.room(chat).and_then(|room| room.requests.get(&by));
+        Ok(Answer {
+            made: asks.map(|request| Made::Request(chat, by, request.nth)),
+            ..Answer::new(202, json!({"state": "pending", "title": title}))
+        })
     }
 
     pub fn decide_request(&mut self, by: UserIx, uuid: &str, name: &str, approve: bool) -> Outcome {
@@ -122,7 +132,7 @@ impl Model {
         let now = self.now;
         if !approve {
             let title = room.title.clone();
-            let asked = time(room.requests[&user].1);
+            let asked = time(room.requests[&user].at);
             let room = self.room_mut(chat);
             room.requests.remove(&user);
             room.refused.retain(|_, until| *until > now);
@@ -132,7 +142,7 @@ impl Model {
             self.tell(vec![user], Told::Plain("refused", own));
             return Ok(Answer::none());
         }
-        let link = room.link(&room.requests[&user].0);
+        let link = room.link(&room.requests[&user].code);
         if link.is_some_and(|link| room.links[link].uses == Some(0)) {
             return Err(Refusal::new(409, "link_spent"));
         }
@@ -142,6 +152,38 @@ impl Model {
             link.uses = link.uses.map(|uses| uses.saturating_sub(1));
             self.tell(vec![by], Told::Links(chat, by));
         }
-        Ok(Answer::none())
+        let joined = self.room(chat).and_then(|room| room.entered(user));
+        Ok(Answer {
+            made: joined.map(|joined| Made::Member(chat, user, joined)),
+            ..Answer::none()
+        })
+    }
+
+    /// Tells owners of links whose time is over, in order of that and of their codes' digests.
+    pub fn end_links(&mut self) {
+        let now = self.now;
+        let mut over = Vec::new();
+        for chat in 0..self.chats.len() {
+            let Kind::Room(room) = &mut self.chats[chat].kind else {
+                continue;
+            };
+            let owner = room.owner;
+            for link in &mut room.links {
+                if let Some(at) = link.next_end().filter(|at| *at <= now) {
+                    link.over = true;
+                    over.push((at, digest(&link.code), chat, owner));
+                }
+            }
+        }
+        over.sort();
+        for (_, _, chat, owner) in over {
+            self.tell(vec![owner], Told::Links(chat, owner));
+        }
+    }
+
+    pub fn next_link_end(&self) -> Option<Ms> {
+        let rooms = (0..self.chats.len()).filter_map(|chat| self.room(chat));
+        let links = rooms.flat_map(|room| &room.links);
+        links.filter_map(Link::next_end).min()
     }
 }
