@@ -6,6 +6,7 @@
 
 mod change;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct SqliteLog {
     epoch: String,
     last: Pos,
     staged: Pos,
+    /// When the next message ends, while that is known: it is asked for with every batch.
+    next_end: Cell<Option<Option<Time>>>,
 }
 
 /// Where the data folder's database lies.
@@ -66,6 +69,7 @@ impl SqliteLog {
             epoch,
             last,
             staged: last,
+            next_end: Cell::new(None),
         })
     }
 
@@ -111,6 +115,17 @@ impl SqliteLog {
     fn write(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, AppendError> {
         let run = || self.connection.prepare_cached(sql)?.execute(params);
         run().map_err(append_error)
+    }
+
+    /// When the next message ends after a change, where that follows from what was known.
+    fn next_end_after(&self, change: &Change) -> Option<Option<Time>> {
+        let known = self.next_end.get()?;
+        match change {
+            Change::Message { ends, .. } => Some(known.into_iter().chain(*ends).min()),
+            // One that was delivered already keeps its end: asking again tells.
+            Change::Remove(_) | Change::Delivered(_) => None,
+            _ => Some(known),
+        }
     }
 
     fn meta(&self, key: &str) -> Result<Option<i64>, AppendError> {
@@ -166,6 +181,7 @@ impl Log for SqliteLog {
         }
         for change in changes {
             self.change(record, text, change)?;
+            self.next_end.set(self.next_end_after(change));
         }
         self.staged = record.pos;
         Ok(())
@@ -185,6 +201,7 @@ impl Log for SqliteLog {
 
     fn rollback(&mut self) {
         self.staged = self.last;
+        self.next_end.set(None);
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -327,12 +344,17 @@ impl Log for SqliteLog {
     }
 
     fn next_end(&self) -> Result<Option<Time>, LogError> {
+        if let Some(known) = self.next_end.get() {
+            return Ok(known);
+        }
         let sql = "SELECT min(ends) FROM messages WHERE ends IS NOT NULL";
         let ends: Option<i64> = self
             .connection
             .prepare_cached(sql)?
             .query_row([], |row| row.get(0))?;
-        Ok(ends.map(Time))
+        let ends = ends.map(Time);
+        self.next_end.set(Some(ends));
+        Ok(ends)
     }
 
     fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError> {

@@ -163,6 +163,12 @@ fn the_next_end_is_the_soonest_and_delivery_starts_a_fuse_once() {
         "the second delivery is none"
     );
     assert_eq!(log.message(3).expect("readable").expect("there").ends, None);
+    let next = |log: &SqliteLog| log.next_end().expect("readable");
+    assert_eq!(next(&log), Some(Time(5_100)));
+    post(&mut log, 6, "d", message(Some(4_000), None));
+    assert_eq!(next(&log), Some(Time(4_000)));
+    log.rollback();
+    assert_eq!(next(&log), Some(Time(5_100)), "what was rolled back ends");
     let ended: Vec<_> = log
         .ended(Time(9_000), 10)
         .expect("readable")

@@ -201,7 +201,8 @@ fn a_repeat_with_its_key_is_gone_once_what_it_made_is() {
     dan.post_once("ask", &asking, &json!({})).expect(202);
     let (decide, yes) = (room.at("requests/dan"), json!({"approve": true}));
     ann.post_once("yes", &decide, &yes).expect(204);
-    dan.post_once("ask", &asking, &json!({})).problem(410, "gone");
+    dan.post_once("ask", &asking, &json!({}))
+        .problem(410, "gone");
     dan.post_once("in", &join, &json!({})).expect(200);
     ann.post_once("yes", &decide, &yes).expect(204);
     dan.post_once("in", &join, &json!({})).expect(200);

@@ -15,8 +15,8 @@ use crate::http::Problem;
 use crate::log::{AppendError, Audience, Change, UserId};
 use crate::time::Time;
 
-/// How often one feature does what is due within a batch.
-const WAKES: usize = 256;
+/// How often one feature does what is due within a batch: posts wait for so much at most.
+const WAKES: usize = 64;
 
 /// Messages of a chat that ended removed with one batch.
 const CLEARED: usize = 64;
