@@ -22,6 +22,7 @@ use crate::http::{self, Limits, RouteError, Router};
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
+use crate::memory;
 use crate::objects::{Janitor, StoreError, Stores};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
@@ -192,6 +193,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     tracing::info!(%address, "listening");
     let gate = Arc::new(Gate(core));
     let serving = tokio::spawn(http::serve(listener, gate, limits, draining));
+    memory::give_back_the_program();
     tokio::select! {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
