@@ -13,7 +13,7 @@ use crate::feature::{Field, MakeSchema, Owner, Route, Run};
 use schemas::ProblemView;
 
 /// The document, made when it is first asked for and kept from then on: most servers are never
-/// asked, and making it touches more memory than all else that a start does.
+/// asked, and what making it takes of memory would stay.
 pub(crate) struct Description {
     make: Box<dyn Fn() -> Value + Send + Sync>,
     text: OnceLock<Bytes>,
@@ -28,7 +28,7 @@ impl Description {
         }
     }
 
-    /// Its text. Who asks while it is being made, which takes milliseconds, waits for it.
+    /// Its text. Who asks while it is being made waits for it.
     pub(crate) fn text(&self) -> Bytes {
         let made = self.text.get_or_init(|| (self.make)().to_string().into());
         made.clone()
