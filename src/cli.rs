@@ -13,7 +13,7 @@ use crate::bus::causes;
 use crate::config::{self, Config, ConfigError, FeatureTable};
 use crate::feature::registry;
 use crate::settings::Table;
-use crate::{client, logging, server};
+use crate::{client, logging, memory, server};
 
 /// A self-hosted chat server in one binary.
 #[derive(Parser)]
@@ -150,6 +150,7 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
         return Err(format!("{}: {}", problem.key, problem.message).into());
     }
     logging::start(config.log.format);
+    memory::without_huge_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING)
         .enable_all()

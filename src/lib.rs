@@ -36,6 +36,7 @@ pub mod feature;
 pub mod http;
 pub mod log;
 mod logging;
+mod memory;
 mod objects;
 mod openapi;
 pub mod prelude;

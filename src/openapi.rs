@@ -3,11 +3,37 @@
 
 pub(crate) mod schemas;
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::feature::{Field, MakeSchema, Owner, Route, Run};
 use schemas::ProblemView;
+
+/// The document, made when it is first asked for and kept from then on: most servers are never
+/// asked, and what making it takes of memory would stay.
+pub(crate) struct Description {
+    make: Box<dyn Fn() -> Value + Send + Sync>,
+    text: OnceLock<Bytes>,
+}
+
+impl Description {
+    /// Will be what `make` makes, which gives the same whenever it is called.
+    pub(crate) fn new(make: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+        Self {
+            make: Box::new(make),
+            text: OnceLock::new(),
+        }
+    }
+
+    /// Its text. Who asks while it is being made waits for it.
+    pub(crate) fn text(&self) -> Bytes {
+        let made = self.text.get_or_init(|| (self.make)().to_string().into());
+        made.clone()
+    }
+}
 
 /// The document for these routes, each with the name of its feature or `core`, and for the fields
 /// that features add.
@@ -209,4 +235,27 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         responses[status.to_string()] = response;
     }
     responses
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn the_document_is_made_when_it_is_first_asked_for_and_only_then() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let description = Description::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            json!({"openapi": "3.1.0"})
+        });
+        assert_eq!(made.load(Ordering::Relaxed), 0);
+        let first = description.text();
+        assert_eq!(first, r#"{"openapi":"3.1.0"}"#);
+        assert_eq!(description.text(), first);
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+    }
 }

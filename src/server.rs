@@ -22,6 +22,7 @@ use crate::http::{Payload, Problem, Request, Response, Router};
 use crate::log::reader::Reader;
 use crate::log::{Id, MessageRow, UserId};
 use crate::objects::{Download, Stores};
+use crate::openapi::Description;
 
 pub(crate) use gate::{digest, idempotency_key};
 pub(crate) use start::serve;
@@ -41,7 +42,7 @@ pub(crate) struct Core {
     pub(crate) started: Instant,
     proxies: Vec<Network>,
     router: Router<Target>,
-    openapi: Bytes,
+    openapi: Description,
 }
 
 /// What a path leads to.
@@ -77,7 +78,7 @@ impl Core {
 
     /// The API's description.
     pub(crate) fn openapi(&self) -> Response {
-        json_response(StatusCode::OK, self.openapi.clone())
+        json_response(StatusCode::OK, self.openapi.text())
     }
 }
 

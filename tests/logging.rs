@@ -133,6 +133,19 @@ fn rust_log_filters() {
 }
 
 #[test]
+fn a_rust_log_that_cannot_be_read_is_info_and_says_so() {
+    for (asked, told) in [("veche=loud", true), ("[request]=debug", true), ("", false)] {
+        let mut server = Server::builder().core().env("RUST_LOG", asked).start();
+        server.guest().get("/healthz").expect(200);
+        server.stop();
+        let log = server.log();
+        assert_eq!(log.contains("RUST_LOG"), told, "{asked:?}:\n{log}");
+        assert!(log.contains("INFO"), "{asked:?}:\n{log}");
+        assert!(!log.contains("DEBUG"), "{asked:?}:\n{log}");
+    }
+}
+
+#[test]
 fn what_clients_send_cannot_forge_lines() {
     let server = Server::core();
     let reply = server

@@ -17,13 +17,14 @@ use crate::bus::{
 };
 use crate::chat::{self, Passwords};
 use crate::config::Config;
-use crate::feature::{Features, Route, conflict, registry};
+use crate::feature::{Features, Field, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router};
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
+use crate::memory;
 use crate::objects::{Janitor, StoreError, Stores};
-use crate::openapi;
+use crate::openapi::{self, Description};
 use crate::time::Clock;
 
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
@@ -192,6 +193,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     tracing::info!(%address, "listening");
     let gate = Arc::new(Gate(core));
     let serving = tokio::spawn(http::serve(listener, gate, limits, draining));
+    memory::give_back_the_program();
     tokio::select! {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
@@ -258,15 +260,17 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn core(
-    config: Config,
-    bus: Bus,
-    reader: Reader,
-    hub: Arc<Hub>,
-    features: Arc<Features>,
-    stores: Arc<Stores>,
-) -> Result<Core, RouteError> {
-    let mut described: Vec<(&str, Route)> = chat::routes()
+/// What can be asked for, each route with the name of its feature or `core`.
+struct Api {
+    on: Vec<(&'static str, Route)>,
+    /// Those of features that are off.
+    off: Vec<(&'static str, Route)>,
+    /// What features that are on add to what others declare.
+    fields: Vec<Field>,
+}
+
+fn api(features: &Features) -> Api {
+    let mut on: Vec<(&str, Route)> = chat::routes()
         .into_iter()
         .map(|route| ("core", route))
         .collect();
@@ -276,15 +280,31 @@ fn core(
         let (routes, added) = (registration.routes)();
         let routes = routes.into_iter().map(|route| (registration.name, route));
         if features.is_on(registration.name) {
-            described.extend(routes);
+            on.extend(routes);
             fields.extend(added);
         } else {
             off.extend(routes);
         }
     }
-    let openapi = openapi::document(&described, &fields).to_string().into();
+    Api { on, off, fields }
+}
+
+fn core(
+    config: Config,
+    bus: Bus,
+    reader: Reader,
+    hub: Arc<Hub>,
+    features: Arc<Features>,
+    stores: Arc<Stores>,
+) -> Result<Core, RouteError> {
+    let Api { on, off, .. } = api(&features);
+    let described = Arc::clone(&features);
+    let openapi = Description::new(move || {
+        let Api { on, fields, .. } = api(&described);
+        openapi::document(&on, &fields)
+    });
     let mut router = Router::new();
-    let on = described.into_iter().map(|(_, route)| (route, None));
+    let on = on.into_iter().map(|(_, route)| (route, None));
     let off = off.into_iter().map(|(name, route)| (route, Some(name)));
     for (route, off) in on.chain(off) {
         let target = Target {
