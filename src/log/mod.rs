@@ -239,6 +239,9 @@ pub enum LogError {
         /// What its reader said.
         source: serde_json::Error,
     },
+    /// The system gives no thread.
+    #[error("a thread for checkpoints")]
+    Thread(#[source] std::io::Error),
     /// The store was written in another format.
     #[error("the data was written in format {found}; this program reads format {known}")]
     Format {

@@ -5,6 +5,7 @@
 //! pages would stay otherwise.
 
 mod change;
+mod checkpoint;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 use uuid::Uuid;
 
+use self::checkpoint::Checkpointer;
 use super::query::{self, int, many, one, read, rows};
 use super::{
     AppendError, Change, ChatId, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row, Snapshot,
@@ -35,6 +37,8 @@ const STATEMENTS: usize = 64;
 
 /// The embedded log, open for writing.
 pub struct SqliteLog {
+    /// Ends before the connection, so that this one is the last: it leaves one file behind.
+    checkpointer: Checkpointer,
     connection: Connection,
     epoch: String,
     last: Pos,
@@ -64,7 +68,9 @@ impl SqliteLog {
                 row.get(0)
             })?;
         let last = query::last(&connection)?;
+        let checkpointer = Checkpointer::start(&file(data), &mut connection)?;
         Ok(Self {
+            checkpointer,
             connection,
             epoch,
             last,
@@ -125,6 +131,20 @@ impl SqliteLog {
             // One that was delivered already keeps its end: asking again tells.
             Change::Remove(_) | Change::Delivered(_) => None,
             _ => Some(known),
+        }
+    }
+
+    /// Brings all of the WAL over to the database; false where somebody is in the way. That is tried
+    /// again soon: waiting here would hold every post up.
+    fn checkpoint(&self, mode: &str) -> Result<bool, LogError> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let busy: Result<i64, _> = self.connection.query_row(&sql, [], |row| row.get(0));
+        self.connection.busy_timeout(PATIENCE)?;
+        match busy {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -196,6 +216,13 @@ impl Log for SqliteLog {
         }
         self.end()?;
         self.last = self.staged;
+        if self.checkpointer.is_behind() {
+            // What was committed is durable all the same.
+            let emptied = self.checkpoint("RESTART");
+            if let Err(error) = emptied {
+                tracing::warn!(%error, "emptying the WAL");
+            }
+        }
         Ok(())
     }
 
@@ -372,17 +399,7 @@ impl Log for SqliteLog {
     }
 
     fn scrub(&mut self) -> Result<bool, LogError> {
-        // A reader in the way is tried again soon; waiting here would hold every post up.
-        self.connection.busy_timeout(Duration::ZERO)?;
-        let busy: Result<i64, _> =
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        self.connection.busy_timeout(PATIENCE)?;
-        match busy {
-            Ok(busy) => Ok(busy == 0),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.checkpoint("TRUNCATE")
     }
 }
 

@@ -486,3 +486,31 @@ fn another_programs_lock_is_no_failure() {
         .expect("staged");
     log.commit(0).expect("durable");
 }
+
+/// A message whose text takes pages of its own.
+fn post_pages(log: &mut SqliteLog, pos: Pos, pages: usize) {
+    post(log, pos, &"x".repeat(pages * 4096), message(None, None));
+    log.commit(pos - 1).expect("durable");
+}
+
+#[test]
+fn what_is_committed_reaches_the_database_beside_the_writer_and_the_wal_stays_bounded() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    let length = |name: &str| std::fs::metadata(folder.0.join(name)).map_or(0, |file| file.len());
+    let before = length("veche.db");
+    for pos in 1..=3 {
+        post_pages(&mut log, pos, 400);
+    }
+    // The writer does nothing more.
+    crate::testing::wait_until("a checkpoint", || {
+        (length("veche.db") > before + 3 * 400 * 4096).then_some(())
+    });
+    for pos in 4..=60 {
+        post_pages(&mut log, pos, 400);
+    }
+    assert!(length("veche.db-wal") < 18_000 * 4096, "the WAL grew on");
+    drop(log);
+    assert_eq!(length("veche.db-wal"), 0, "a clean end leaves one file");
+    assert_eq!(folder.log().last(), 60);
+}
