@@ -53,6 +53,11 @@ impl Times {
         Ok(self.0.add(&other.0)?)
     }
 
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// The percentiles; zeros where nothing was counted.
     pub fn percentiles(&self) -> Percentiles {
         let ms = |nanoseconds: u64| {
