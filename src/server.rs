@@ -14,8 +14,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::bus::{Answer, Bus, Hub, internal};
-use crate::chat::{self, Passwords};
+use crate::bus::{Answer, Body, Bus, Hub, internal};
+use crate::chat::{self, Passwords, Tails};
 use crate::config::{Config, Network};
 use crate::feature::{Features, Run};
 use crate::http::{Payload, Problem, Request, Response, Router};
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) bus: Bus,
     pub(crate) reader: Reader,
+    /// The newest messages of chats.
+    pub(crate) tails: Tails,
     pub(crate) hub: Arc<Hub>,
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,
@@ -92,9 +94,10 @@ pub(crate) fn health(core: &Core) -> Result<Response, Problem> {
 /// A decision's answer as a response.
 pub(crate) fn respond(answer: Answer) -> Response {
     let mut response = match (answer.body, answer.content) {
-        (Some(body), _) => json_response(answer.status, body.to_string().into()),
-        (None, None) => Response::new(Payload::Empty),
-        (None, Some(content)) => {
+        (Body::Json(body), _) => json_response(answer.status, body.to_string().into()),
+        (Body::Written(body), _) => json_response(answer.status, body),
+        (Body::None, None) => Response::new(Payload::Empty),
+        (Body::None, Some(content)) => {
             let length = content.range.end - content.range.start;
             let source = Download::new(content.store, content.object, content.range);
             Response::new(Payload::Stream {

@@ -20,6 +20,9 @@ const STEP: usize = 2_000;
 pub struct World {
     /// The last fact applied.
     pub pos: Pos,
+    /// The last fact after which messages that were there, or what lies beside them, may be
+    /// others. Not saved: what was altered before it was read counts as altered then.
+    pub(crate) altered: Pos,
     /// The core's state.
     pub chat: chat::State,
     features: BTreeMap<String, Slot>,
@@ -96,6 +99,7 @@ impl Default for World {
     fn default() -> Self {
         let mut world = Self {
             pos: 0,
+            altered: 0,
             chat: chat::State::default(),
             features: BTreeMap::new(),
         };
@@ -117,6 +121,7 @@ impl World {
                 world.apply(record)?;
             }
             if records.len() < STEP {
+                world.altered = world.pos;
                 return Ok(world);
             }
         }
@@ -131,6 +136,7 @@ impl World {
             })?;
         let mut world = Self {
             pos: saved.pos,
+            altered: saved.pos,
             chat: saved.chat,
             features: BTreeMap::new(),
         };
@@ -219,10 +225,16 @@ impl World {
         if record.owner == CORE {
             let fact: chat::Fact =
                 serde_json::from_str(record.fact.get()).map_err(unknown(CORE))?;
+            if fact.alters() {
+                self.altered = record.pos;
+            }
             self.chat.apply(fact, &stamp);
         } else {
             self.fold(&record.owner, &record.fact, &stamp)
                 .map_err(unknown(&record.owner))?;
+            if record.message().is_some() {
+                self.altered = record.pos;
+            }
         }
         for (name, fact) in &record.riders {
             self.fold(name, fact, &stamp).map_err(unknown(name))?;

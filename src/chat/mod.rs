@@ -5,6 +5,7 @@
 //! - `name.rs`, `address.rs`: names of users, addresses of chats.
 //! - `render.rs`: messages, chats and events as JSON.
 //! - `connect.rs`, `password.rs`: joining, tokens, passwords.
+//! - `tails.rs`: the newest messages, kept at hand.
 //! - `routes.rs`: the core's paths; `posting.rs`, `reading.rs`, `status.rs`, `events.rs`: what
 //!   stands behind them.
 
@@ -21,6 +22,7 @@ mod render;
 mod routes;
 mod state;
 mod status;
+mod tails;
 
 pub use address::{resolve, spell, unknown_chat};
 pub(crate) use facts::changes;
@@ -31,6 +33,7 @@ pub(crate) use password::Passwords;
 pub(crate) use render::{event, message_json};
 pub(crate) use routes::routes;
 pub use state::{Chat, Client, Kind, State, User};
+pub(crate) use tails::Tails;
 
 use http::StatusCode;
 
