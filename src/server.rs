@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::bus::{Answer, Body, Bus, Hub, internal};
-use crate::chat::{self, Passwords, Tails};
+use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::{Config, Network};
 use crate::feature::{Features, Run};
 use crate::http::{Payload, Problem, Request, Response, Router};
@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) reader: Reader,
     /// The newest messages of chats.
     pub(crate) tails: Tails,
+    /// What users saw of their chats.
+    pub(crate) glimpses: Glimpses,
     pub(crate) hub: Arc<Hub>,
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,

@@ -5,7 +5,7 @@
 //! - `name.rs`, `address.rs`: names of users, addresses of chats.
 //! - `render.rs`: messages, chats and events as JSON.
 //! - `connect.rs`, `password.rs`: joining, tokens, passwords.
-//! - `tails.rs`: the newest messages, kept at hand.
+//! - `tails.rs`, `glimpses.rs`: the newest messages of chats and what is unread, kept at hand.
 //! - `routes.rs`: the core's paths; `posting.rs`, `reading.rs`, `status.rs`, `events.rs`: what
 //!   stands behind them.
 
@@ -13,6 +13,7 @@ mod address;
 pub(crate) mod connect;
 mod events;
 mod facts;
+mod glimpses;
 mod groups;
 mod name;
 mod password;
@@ -27,6 +28,7 @@ mod tails;
 pub use address::{resolve, spell, unknown_chat};
 pub(crate) use facts::changes;
 pub use facts::{Fact, Handed};
+pub(crate) use glimpses::Glimpses;
 pub use groups::Group;
 pub use name::{Folded, Name};
 pub(crate) use password::Passwords;

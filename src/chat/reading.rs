@@ -196,9 +196,9 @@ pub(super) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result
 }
 
 /// Those of the messages whose life starts when the user has them.
-fn delivers(to: UserId, rows: &[MessageRow]) -> Vec<Id> {
+pub(super) fn delivers<'a>(to: UserId, rows: impl IntoIterator<Item = &'a MessageRow>) -> Vec<Id> {
     let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
-    rows.iter().filter(waiting).map(|row| row.id).collect()
+    rows.into_iter().filter(waiting).map(|row| row.id).collect()
 }
 
 /// A page of messages, as it is written.

@@ -39,7 +39,7 @@ struct Tail {
 }
 
 /// What a tail follows from: while neither changes, nor does it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// The chat's last message ever posted.
     last: Id,
@@ -132,9 +132,14 @@ impl Tails {
 }
 
 /// How much a message holds beside its fixed size.
-fn size(row: &MessageRow) -> usize {
+pub(super) fn size(row: &MessageRow) -> usize {
     let riders = row.riders.iter();
-    let riders: usize = riders.map(|(name, fact)| name.len() + fact.get().len()).sum();
+    let riders: usize = riders
+        .map(|(name, fact)| name.len() + fact.get().len())
+        .sum();
     // What is held has no text, and its facts are short.
     row.text.len() + riders + row.held.len() * 512
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::{Core, Target};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
 };
-use crate::chat::{self, Passwords, Tails};
+use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::Config;
 use crate::feature::{Features, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router};
@@ -305,6 +305,7 @@ fn core(
         hub,
         features,
         tails: Tails::default(),
+        glimpses: Glimpses::default(),
         passwords: Passwords::default(),
         stores,
         started: Instant::now(),

@@ -1,33 +1,28 @@
 //! The loads that show how costs grow: a history is filled, pages of it are read, users and rooms
 //! are made, somebody in many chats asks for their status, many scheduled messages are due.
 
-use std::ops::RangeInclusive;
+mod pages;
+mod scheduled;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde::Serialize;
-use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::Problem;
-use crate::loads::{MAKING, TEXT, Target, make_users, pace, ratio};
+use crate::loads::{MAKING, TEXT, Target, make_users, ratio};
 use crate::mark::Mark;
 use crate::process::usage;
 use crate::protocol::{self, To};
 use crate::publisher::Publisher;
-use crate::streams::Streams;
 use crate::times::{Percentiles, Times, now};
+use pages::Place;
 
 /// How many requests a connection that fills sends before it reads the answers.
 const DEPTH: u64 = 16;
-/// How many messages a page has.
-const PAGE: usize = 50;
-/// How many pages a second are asked for at fixed times.
-const RATE: u32 = 1000;
-/// How many messages each user schedules: as many as may wait by default.
-const WAITING: u32 = 100;
 
 /// The loads that show how costs grow. They are for veche alone.
 #[derive(Subcommand)]
@@ -81,48 +76,6 @@ pub enum Growth {
         #[arg(long)]
         messages: u32,
     },
-}
-
-/// Where in a chat's history a page lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Place {
-    /// The newest messages.
-    End,
-    /// Pages around the middle, of a tenth of all messages.
-    Middle,
-    /// The very first messages.
-    Beginning,
-    /// Each page somewhere else in all of the history.
-    Anywhere,
-}
-
-impl Place {
-    /// The path of the page for a random number, in a chat whose messages have these ids.
-    fn path(self, ids: &RangeInclusive<u64>, random: u64) -> String {
-        let (first, last) = (*ids.start(), *ids.end());
-        let span = last - first;
-        let before = match self {
-            Self::End => return "/messages?chat=common".to_owned(),
-            Self::Beginning => return "/messages?chat=common&after=0".to_owned(),
-            Self::Middle => first + span / 20 * 9 + random % (span / 10).max(1),
-            Self::Anywhere => first + random % span.max(1),
-        };
-        // A whole page lies before it.
-        let before = before.max((first + 2 * PAGE as u64).min(last));
-        format!("/messages?chat=common&before={before}")
-    }
-}
-
-/// Numbers that look random and are the same in each run (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
 }
 
 impl Growth {
@@ -179,14 +132,14 @@ pub async fn run(load: &Growth, target: Target) -> Result<Report, Problem> {
             place,
             clients,
             seconds,
-        } => pages(target, place, clients, seconds).await?,
+        } => pages::pages(target, place, clients, seconds).await?,
         Growth::People {
             first,
             users,
             rooms,
         } => people(target, first, users, rooms).await?,
         Growth::Status { chats, seconds } => status(target, chats, seconds).await?,
-        Growth::Scheduled { messages } => scheduled(target, messages).await?,
+        Growth::Scheduled { messages } => scheduled::scheduled(target, messages).await?,
     };
     report.resident = usage(target.pid)?.resident;
     Ok(report)
@@ -224,108 +177,6 @@ async fn fill(target: Target, messages: u64, connections: usize) -> Result<Repor
         done??;
     }
     measure.report(messages)
-}
-
-async fn pages(
-    target: Target,
-    place: Place,
-    count: usize,
-    seconds: u32,
-) -> Result<Report, Problem> {
-    let token = make_users(target, &fresh("page"), 1).await?.remove(0);
-    let mut clients = Vec::with_capacity(count);
-    for _ in 0..count {
-        clients.push(Publisher::bare(target.kind, target.addr).await?);
-    }
-    let client = clients.first_mut().ok_or("there must be a client")?;
-    let ask = |path: &str| protocol::get(path, &token);
-    let newest = client.ask(&ask("/messages?chat=common")).await?;
-    let first = ask("/messages?chat=common&after=0&limit=1");
-    let first = *ids(&client.ask(&first).await?)?
-        .first()
-        .ok_or("there is no message")?;
-    let ids = ids(&newest)?;
-    let last = *ids.last().ok_or("there is no message")?;
-    let job = Arc::new(Job {
-        token,
-        place,
-        ids: first..=last,
-        // The same of each page, whose ids differ in length by some bytes.
-        least: newest.len() * 3 / 4,
-    });
-    let warm = now() + 300_000_000;
-    let (clients, _) = asked(clients, &job, Until::Time(warm)).await?;
-    let measure = Measure::start(target)?;
-    let end = now() + u64::from(seconds) * 1_000_000_000;
-    let (clients, times) = asked(clients, &job, Until::Time(end)).await?;
-    let mut report = measure.report(times.count())?;
-    report.answer = Some(times.percentiles());
-    let (due, pacer) = pace(RATE, RATE * seconds);
-    let due = Arc::new(Mutex::new(due));
-    let paced = asked(clients, &job, Until::Dues(due)).await;
-    // It ends with the last page, or with the clients.
-    let _ = pacer.join();
-    report.paced = Some(paced?.1.percentiles());
-    report.bytes = Some(newest.len());
-    Ok(report)
-}
-
-/// Which pages clients ask for.
-struct Job {
-    token: String,
-    place: Place,
-    ids: RangeInclusive<u64>,
-    /// How many bytes an answer has at least.
-    least: usize,
-}
-
-/// How long clients ask, and when for the next.
-#[derive(Clone)]
-enum Until {
-    /// Each when its last is answered, until then.
-    Time(u64),
-    /// Whichever is free, when the next is due.
-    Dues(Arc<Mutex<mpsc::UnboundedReceiver<u64>>>),
-}
-
-impl Until {
-    /// When the next is due; none when it is over.
-    async fn next(&self) -> Option<u64> {
-        match self {
-            Self::Time(end) => Some(now()).filter(|now| now < end),
-            Self::Dues(due) => due.lock().await.recv().await,
-        }
-    }
-}
-
-async fn asked(
-    clients: Vec<Publisher>,
-    job: &Arc<Job>,
-    until: Until,
-) -> Result<(Vec<Publisher>, Times), Problem> {
-    let mut tasks = JoinSet::new();
-    for (number, mut client) in clients.into_iter().enumerate() {
-        let (job, until) = (job.clone(), until.clone());
-        tasks.spawn(async move {
-            let (mut times, mut random) = (Times::new()?, Random(number as u64));
-            while let Some(due) = until.next().await {
-                let path = job.place.path(&job.ids, random.next());
-                let page = client.ask(&protocol::get(&path, &job.token)).await?;
-                times.record(now().saturating_sub(due));
-                if page.len() < job.least {
-                    return Err(format!("{path} has {} bytes", page.len()).into());
-                }
-            }
-            Ok::<_, Problem>((client, times))
-        });
-    }
-    let (mut clients, mut times) = (Vec::new(), Times::new()?);
-    while let Some(done) = tasks.join_next().await {
-        let (client, more) = done??;
-        times.add(&more)?;
-        clients.push(client);
-    }
-    Ok((clients, times))
 }
 
 async fn people(
@@ -409,86 +260,10 @@ async fn status(target: Target, chats: usize, seconds: u32) -> Result<Report, Pr
     Ok(report)
 }
 
-async fn scheduled(target: Target, messages: u32) -> Result<Report, Problem> {
-    let users = messages.div_ceil(WAITING) as usize;
-    let tokens = Arc::new(make_users(target, &fresh("later"), users).await?);
-    let listener = make_users(target, &fresh("listener"), 1).await?;
-    let streams = Streams::open(target.kind, target.addr, listener).await?;
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    // Time enough to schedule them: a thousand a second, and what a slow machine needs.
-    let lead = Duration::from_secs(3 + u64::from(messages) / 1000);
-    let begin = now() + u64::try_from(lead.as_nanos())?;
-    let next = Arc::new(AtomicU32::new(0));
-    let mut tasks = JoinSet::new();
-    for _ in 0..MAKING {
-        let (tokens, next) = (tokens.clone(), next.clone());
-        tasks.spawn(async move {
-            let mut client = Publisher::bare(target.kind, target.addr).await?;
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= messages {
-                    return Ok::<_, Problem>(());
-                }
-                let after = within_second(number, messages);
-                let (at, due) = ((wall + lead + after).as_millis(), begin + nanos(after));
-                let at = jiff::Timestamp::from_millisecond(i64::try_from(at)?)?;
-                let text = Mark { number, due }.text(TEXT);
-                let body = format!("{{\"to\":\"common\",\"text\":\"{text}\",\"at\":\"{at}\"}}");
-                let token = &tokens[number as usize % tokens.len()];
-                client
-                    .ask(&protocol::post("/scheduled", token, &body))
-                    .await?;
-            }
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    if now() >= begin {
-        return Err("they were due before all were scheduled".into());
-    }
-    let measure = Measure::start(target)?;
-    tokio::time::sleep(Duration::from_nanos(begin - now())).await;
-    let tally = streams.collect(messages.into()).await?;
-    streams.close()?;
-    let missing = u64::from(messages).saturating_sub(tally.delivered);
-    let mut report = measure.report(tally.delivered)?;
-    let took = tally.last.saturating_sub(begin);
-    report.per_second = ratio(tally.delivered, took) * 1e9;
-    report.took_s = Some(Duration::from_nanos(took).as_secs_f64());
-    report.answer = Some(tally.times.percentiles());
-    report.wrong = Some(missing + tally.doubled + tally.overtaken);
-    Ok(report)
-}
-
-/// When the message of this number is due, of so many within one second; to the millisecond, as
-/// the server keeps it.
-fn within_second(number: u32, of: u32) -> Duration {
-    Duration::from_millis(u64::from(number) * 1000 / u64::from(of.max(1)))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// A name that no run before this one has given to its users.
 fn fresh(kind: &str) -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     format!("{kind}{:x}-", since.unwrap_or_default().as_micros())
-}
-
-/// The ids of a page's messages.
-fn ids(page: &[u8]) -> Result<Vec<u64>, Problem> {
-    #[derive(serde::Deserialize)]
-    struct Message {
-        id: u64,
-    }
-    #[derive(serde::Deserialize)]
-    struct Page {
-        messages: Vec<Message>,
-    }
-    let page: Page = serde_json::from_slice(protocol::body(page)?)?;
-    Ok(page.messages.into_iter().map(|message| message.id).collect())
 }
 
 /// What the server took since it began.
@@ -513,5 +288,18 @@ impl Measure {
             cpu_us: cpu.as_secs_f64() * 1e6 / ratio(count, 1),
             ..Report::default()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_names_its_users_as_no_other_does() {
+        let first = fresh("fill");
+        std::thread::sleep(Duration::from_micros(10));
+        assert_ne!(first, fresh("fill"));
+        assert!(first.len() + 6 <= 32, "{first} has no room for a number");
     }
 }

@@ -334,11 +334,7 @@ async fn open_streams(target: Target, count: usize) -> Result<Streams, Problem> 
 ///
 /// # Errors
 /// Where the server refuses one.
-pub async fn make_users(
-    target: Target,
-    name: &str,
-    count: usize,
-) -> Result<Vec<String>, Problem> {
+pub async fn make_users(target: Target, name: &str, count: usize) -> Result<Vec<String>, Problem> {
     let mut making = JoinSet::new();
     for first in 0..MAKING.min(count) {
         let name = name.to_owned();

@@ -344,5 +344,14 @@ mod tests {
         assert!(asked.contains("\r\nAuthorization: Bearer abc\r\n"));
         assert!(Kind::Jetstream.subscribe("").is_err());
         assert_eq!(token(b"{\"token\":\"12\",\"a\":1}"), Some("12".to_owned()));
+        assert_eq!(
+            word(b"{\"room\":\"room:7\"}", "\"room\":\"room:"),
+            Some("7".to_owned())
+        );
+        assert_eq!(word(b"{}", "\"room\":\"room:"), None);
+        let asked = get("/messages?chat=common", "abc");
+        assert!(asked.ends_with("\r\nAuthorization: Bearer abc\r\n\r\n"));
+        assert!(post("/join", "abc", "{}").ends_with("\r\nContent-Length: 2\r\n\r\n{}"));
+        assert_eq!(body(b"HTTP/1.1 200 OK\r\n\r\nwhole").unwrap(), b"whole");
     }
 }

@@ -93,6 +93,7 @@ mod tests {
             half.record(ms * 1_000_000);
         }
         odd.add(&even).unwrap();
+        assert_eq!(odd.count(), 1000);
         let found = odd.percentiles();
         close(found.p50_ms, 500.0);
         close(found.p99_ms, 990.0);
