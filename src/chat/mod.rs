@@ -2,6 +2,7 @@
 //!
 //! - [`Fact`]: what can happen; [`State`]: its fold, with the rules on it.
 //! - `groups.rs`: chats with members.
+//! - `few.rs`: small sets and maps.
 //! - `name.rs`, `address.rs`: names of users, addresses of chats.
 //! - `render.rs`: messages, chats and events as JSON.
 //! - `connect.rs`, `password.rs`: joining, tokens, passwords.
@@ -13,6 +14,7 @@ mod address;
 pub(crate) mod connect;
 mod events;
 mod facts;
+mod few;
 mod glimpses;
 mod groups;
 mod name;
@@ -28,6 +30,7 @@ mod tails;
 pub use address::{resolve, spell, unknown_chat};
 pub(crate) use facts::changes;
 pub use facts::{Fact, Handed};
+pub use few::{Few, FewBy};
 pub(crate) use glimpses::Glimpses;
 pub use groups::Group;
 pub use name::{Folded, Name};
