@@ -104,6 +104,10 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
 pub trait Named {
     /// The name of its module: its table's and its facts' name, too.
     const NAME: &'static str;
+
+    /// Its place among all that are registered.
+    #[doc(hidden)]
+    fn place() -> usize;
 }
 
 /// Registers a feature. Its name is the name of the module this stands in.
@@ -112,6 +116,12 @@ macro_rules! feature {
     ($feature:ty) => {
         impl $crate::feature::Named for $feature {
             const NAME: &'static str = $crate::feature::last_segment(module_path!());
+
+            fn place() -> usize {
+                // Looked up once: states are asked for with each message that is shown.
+                static PLACE: ::std::sync::OnceLock<usize> = ::std::sync::OnceLock::new();
+                *PLACE.get_or_init(|| $crate::feature::place(Self::NAME).unwrap_or(usize::MAX))
+            }
         }
         $crate::inventory::submit! { $crate::feature::Registration::of::<$feature>(file!()) }
     };
@@ -168,6 +178,13 @@ pub fn registry() -> &'static [&'static Registration] {
     })
 }
 
+/// The place of a feature among them.
+pub fn place(name: &str) -> Option<usize> {
+    registry()
+        .binary_search_by_key(&name, |registration| registration.name)
+        .ok()
+}
+
 /// Names that the core has: its facts' owner, and its fields where features add parts.
 const RESERVED: [&str; 11] = [
     CORE, "name", "clients", "kind", "title", "members", "online", "unread", "last", "id", "core",
@@ -216,6 +233,10 @@ mod tests {
     fn two_of_one_name_are_both_named() {
         struct Twin;
         impl Named for Twin {
+            fn place() -> usize {
+                usize::MAX
+            }
+
             const NAME: &'static str = "twin";
         }
         impl Feature for Twin {

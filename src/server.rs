@@ -14,8 +14,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::bus::{Answer, Bus, Hub, internal};
-use crate::chat::{self, Passwords};
+use crate::bus::{Answer, Body, Bus, Hub, internal};
+use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::{Config, Network};
 use crate::feature::{Features, Run};
 use crate::http::{Payload, Problem, Request, Response, Router};
@@ -35,6 +35,10 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) bus: Bus,
     pub(crate) reader: Reader,
+    /// The newest messages of chats.
+    pub(crate) tails: Tails,
+    /// What users saw of their chats.
+    pub(crate) glimpses: Glimpses,
     pub(crate) hub: Arc<Hub>,
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,
@@ -94,12 +98,13 @@ pub(crate) fn health(core: &Core) -> Result<Response, Problem> {
 pub(crate) fn respond(answer: Answer) -> Response {
     let mut response = match (answer.body, answer.content) {
         // A value always has its JSON; its `Display` takes twice as long.
-        (Some(body), _) => {
+        (Body::Json(body), _) => {
             let json = serde_json::to_vec(&body).unwrap_or_default();
             json_response(answer.status, json.into())
         }
-        (None, None) => Response::new(Payload::Empty),
-        (None, Some(content)) => {
+        (Body::Written(body), _) => json_response(answer.status, body),
+        (Body::None, None) => Response::new(Payload::Empty),
+        (Body::None, Some(content)) => {
             let length = content.range.end - content.range.start;
             let source = Download::new(content.store, content.object, content.range);
             Response::new(Payload::Stream {

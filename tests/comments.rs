@@ -67,6 +67,18 @@ fn a_message_counts_its_comments_wherever_it_is_shown() {
 }
 
 #[test]
+fn each_comment_counts_at_once_where_the_message_was_read_just_before() {
+    let server = server();
+    let ann = server.connect("ann");
+    let message = ann.say("hello");
+    for count in 0..3 {
+        assert_eq!(ann.messages("common")[0]["comments"], count);
+        assert_eq!(ann.chat("common")["last"]["comments"], count);
+        comment(&ann, &message, "well said").expect(201);
+    }
+}
+
+#[test]
 fn comments_come_in_pages_oldest_first() {
     let server = server();
     let ann = server.connect("ann");

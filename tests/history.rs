@@ -36,6 +36,19 @@ fn with_neither_before_nor_after_it_is_the_newest_50_oldest_first() {
 }
 
 #[test]
+fn the_newest_page_follows_each_post_to_the_chat_it_was_read_from() {
+    let server = Server::core();
+    let (ann, mut ids) = filled(&server, 1);
+    for number in 0..3 {
+        assert_eq!(page(&ann, ""), (ids.clone(), false));
+        ann.tell("ann", "a note, in another chat");
+        assert_eq!(page(&ann, "limit=1"), (vec![ids[number]], number > 0));
+        ids.push(id(&ann.say("more")));
+    }
+    assert_eq!(page(&ann, ""), (ids, false));
+}
+
+#[test]
 fn before_gives_the_last_ones_preceding_an_id() {
     let server = Server::core();
     let (ann, ids) = filled(&server, 10);

@@ -1,6 +1,6 @@
 //! The status: the server, oneself, one's chats.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use veche::testing::{Client, Server};
 
 #[test]
@@ -11,7 +11,7 @@ fn it_tells_of_the_server_the_user_and_the_common_chat() {
     assert!(status["server"]["name"].is_string(), "{status}");
     assert!(status["server"]["version"].is_string(), "{status}");
     assert!(status["server"]["uptime_s"].is_number(), "{status}");
-    assert_eq!(status["server"]["features"], serde_json::json!([]));
+    assert_eq!(status["server"]["features"], json!([]));
     assert_eq!(status["user"]["name"], "ann");
     let common = ann.chat("common");
     assert_eq!(common["kind"], "common");
@@ -29,7 +29,7 @@ fn each_client_is_listed_with_its_agent_and_which_one_is_asking() {
     let reply = ann
         .request("POST", "/connect")
         .header("User-Agent", "my phone")
-        .json(&serde_json::json!({ "name": "ann" }))
+        .json(&json!({ "name": "ann" }))
         .send();
     let phone = Client::welcomed(&server.url(), &reply.expect(200));
     let status = phone.status();
@@ -95,4 +95,29 @@ fn the_common_chat_counts_its_members_and_shows_its_last_message() {
     );
     assert_eq!(common["last"], last);
     assert_eq!(common["unread"], 1);
+}
+
+#[test]
+fn it_follows_what_happens_in_each_chat_since_it_was_last_asked_for() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    let seen = |chat: &str| {
+        let chat = ann.chat(chat);
+        (chat["last"]["text"].clone(), chat["unread"].clone())
+    };
+    bob.tell("ann", "one");
+    assert_eq!(seen("@bob"), (json!("one"), json!(1)));
+    bob.tell("ann", "two");
+    assert_eq!(seen("@bob"), (json!("two"), json!(2)));
+    bob.say("to all");
+    assert_eq!(seen("@bob"), (json!("two"), json!(2)));
+    assert_eq!(seen("common"), (json!("to all"), json!(1)));
+    ann.post("/read", &json!({})).expect(204);
+    assert_eq!(seen("@bob"), (json!("two"), json!(0)));
+    assert_eq!(seen("common"), (json!("to all"), json!(0)));
+    // A chat that is new stands among those that were seen before.
+    server.connect("eve").tell("ann", "hello");
+    assert_eq!(seen("@eve"), (json!("hello"), json!(1)));
+    assert_eq!(seen("@bob"), (json!("two"), json!(0)));
 }

@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::internal;
+use crate::http::Problem;
 use crate::log::Id;
 use crate::objects::Store;
 
@@ -18,12 +22,33 @@ pub(crate) struct Content {
     pub(crate) range: Range<u64>,
 }
 
+/// What an answer says.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Nothing.
+    None,
+    /// JSON.
+    Json(Value),
+    /// JSON that is written already.
+    Written(Bytes),
+}
+
+impl Body {
+    /// The JSON; of one that is written there is none.
+    pub(crate) fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Json(value) => Some(value),
+            Self::None | Self::Written(_) => None,
+        }
+    }
+}
+
 /// A decision's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Value>,
+    pub(crate) body: Body,
     pub(crate) content: Option<Content>,
     pub(crate) made: Option<Id>,
     /// Messages that are delivered once this answer is written.
@@ -31,7 +56,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(status: StatusCode, body: Option<Value>) -> Self {
+    fn new(status: StatusCode, body: Body) -> Self {
         Self {
             status,
             headers: HeaderMap::new(),
@@ -44,33 +69,40 @@ impl Answer {
 
     /// 200 with a body.
     pub fn ok(body: impl Into<Value>) -> Self {
-        Self::new(StatusCode::OK, Some(body.into()))
+        Self::new(StatusCode::OK, Body::Json(body.into()))
+    }
+
+    /// 200 with what serialises as a body.
+    pub(crate) fn written(body: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(body);
+        let body = body.map_err(|error| internal("writing an answer", &error))?;
+        Ok(Self::new(StatusCode::OK, Body::Written(body.into())))
     }
 
     /// 201 with a body.
     pub fn created(body: impl Into<Value>) -> Self {
-        Self::new(StatusCode::CREATED, Some(body.into()))
+        Self::new(StatusCode::CREATED, Body::Json(body.into()))
     }
 
     /// 202 with a body.
     pub fn accepted(body: impl Into<Value>) -> Self {
-        Self::new(StatusCode::ACCEPTED, Some(body.into()))
+        Self::new(StatusCode::ACCEPTED, Body::Json(body.into()))
     }
 
     /// 204.
     pub fn no_content() -> Self {
-        Self::new(StatusCode::NO_CONTENT, None)
+        Self::new(StatusCode::NO_CONTENT, Body::None)
     }
 
     /// 304.
     pub(crate) fn not_modified() -> Self {
-        Self::new(StatusCode::NOT_MODIFIED, None)
+        Self::new(StatusCode::NOT_MODIFIED, Body::None)
     }
 
     pub(crate) fn content(status: StatusCode, content: Content) -> Self {
         Self {
             content: Some(content),
-            ..Self::new(status, None)
+            ..Self::new(status, Body::None)
         }
     }
 

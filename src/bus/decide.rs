@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{Answer, Command, KeySpec, Tx, fault, internal};
+use super::{Answer, Body, Command, KeySpec, Tx, fault, internal};
 use crate::chat::Fact;
 use crate::http::Problem;
 use crate::log::{Audience, KeptAnswer, UserId};
@@ -68,7 +68,7 @@ fn replay(tx: &Tx<'_>, user: UserId, key: &KeySpec) -> Result<Option<Answer>, Pr
     let mut answer = Answer {
         status: StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK),
         headers: Default::default(),
-        body: kept.body,
+        body: kept.body.map_or(Body::None, Body::Json),
         made: kept.made,
         content: None,
         delivers: Vec::new(),
@@ -94,7 +94,7 @@ fn keep(answer: &Answer) -> KeptAnswer {
             .iter()
             .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
             .collect(),
-        body: answer.body.clone(),
+        body: answer.body.value().cloned(),
         made: answer.made,
     }
 }

@@ -28,7 +28,7 @@ mod world;
 mod writer;
 
 pub use answer::Answer;
-pub(crate) use answer::Content;
+pub(crate) use answer::{Body, Content};
 pub(crate) use draft::Passed;
 pub use draft::{Address, Draft, Purpose};
 pub use entry::{Entry, PassedDraft};

@@ -125,7 +125,12 @@ fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
 
 /// Fields being added to a JSON object.
 #[derive(Debug, Default)]
-pub struct Fields(pub(crate) Map<String, Value>);
+pub struct Fields {
+    /// Names that stand already.
+    taken: &'static [&'static str],
+    /// Few enough that looking through them is the fastest.
+    set: Vec<(String, Value)>,
+}
 
 impl Fields {
     /// Sets every field of a struct.
@@ -139,8 +144,26 @@ impl Fields {
 
     /// Sets a field. The core's own fields come first and cannot be set again.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        if !self.0.contains_key(name) {
-            self.0.insert(name.to_owned(), value.into());
+        if !self.taken.contains(&name) && self.set.iter().all(|(other, _)| other != name) {
+            self.set.push((name.to_owned(), value.into()));
         }
+    }
+
+    /// None yet, where these stand already.
+    pub(crate) fn beside(taken: &'static [&'static str]) -> Self {
+        Self {
+            taken,
+            set: Vec::new(),
+        }
+    }
+
+    /// What was set, in that order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, Value)> {
+        self.set.iter()
+    }
+
+    /// The same as an object; none where nothing was set.
+    pub(crate) fn into_map(self) -> Map<String, Value> {
+        self.set.into_iter().collect()
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Stamp;
 use crate::chat;
-use crate::feature::{AnyState, Feature, Features, Named, Registration, registry};
+use crate::feature::{AnyState, Feature, place, registry};
 use crate::log::{CORE, ChatId, Id, Log, LogError, Pos, Record, Snapshot, UserId};
 use crate::time::Time;
 
@@ -20,18 +20,18 @@ const STEP: usize = 2_000;
 pub struct World {
     /// The last fact applied.
     pub pos: Pos,
+    /// The last fact after which messages that were there, or what lies beside them, may be
+    /// others. Not saved: what was altered before it was read counts as altered then.
+    pub(crate) altered: Pos,
     /// The core's state.
     pub chat: chat::State,
-    features: BTreeMap<String, Slot>,
+    /// The states of the features that are compiled in, on or off, in the registry's order.
+    states: Vec<AnyState>,
+    /// Those of the others, untouched.
+    carried: BTreeMap<String, Carried>,
 }
 
-/// The state of a feature: folded where the feature is compiled in (on or off), else carried
-/// along untouched, with the facts that wait for it.
-enum Slot {
-    Folded(&'static Registration, AnyState),
-    Carried(Carried),
-}
-
+/// The state of a feature that is not compiled in, with the facts that wait for it.
 #[derive(Default, Serialize, Deserialize)]
 struct Carried {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,13 +94,14 @@ pub enum WorldError {
 
 impl Default for World {
     fn default() -> Self {
-        let mut world = Self {
+        let states = registry().iter();
+        Self {
             pos: 0,
+            altered: 0,
             chat: chat::State::default(),
-            features: BTreeMap::new(),
-        };
-        world.add_registered();
-        world
+            states: states.map(|feature| (feature.state.new)()).collect(),
+            carried: BTreeMap::new(),
+        }
     }
 }
 
@@ -117,6 +118,7 @@ impl World {
                 world.apply(record)?;
             }
             if records.len() < STEP {
+                world.altered = world.pos;
                 return Ok(world);
             }
         }
@@ -131,68 +133,67 @@ impl World {
             })?;
         let mut world = Self {
             pos: saved.pos,
+            altered: saved.pos,
             chat: saved.chat,
-            features: BTreeMap::new(),
+            ..Self::default()
         };
         world.chat.index();
         for (name, carried) in saved.features {
-            let slot = match Features::registration(&name) {
-                None => Slot::Carried(carried),
-                Some(registration) => {
-                    let mut state = match &carried.state {
-                        Some(json) => (registration.state.load)(json),
-                        None => Ok((registration.state.new)()),
-                    }
-                    .map_err(|source| WorldError::Snapshot {
+            let known = place(&name).and_then(|place| {
+                let registration = *registry().get(place)?;
+                Some((registration, world.states.get_mut(place)?))
+            });
+            let Some((registration, state)) = known else {
+                world.carried.insert(name, carried);
+                continue;
+            };
+            if let Some(json) = &carried.state {
+                *state =
+                    (registration.state.load)(json).map_err(|source| WorldError::Snapshot {
                         part: name.clone(),
                         source,
                     })?;
-                    for waiting in &carried.facts {
-                        let stamp = Stamp {
-                            pos: waiting.pos,
-                            at: waiting.at,
-                            by: waiting.by,
-                            chat: waiting.chat,
-                            message: waiting.message,
-                        };
-                        (registration.state.apply)(&mut state, &waiting.fact, &stamp).map_err(
-                            |source| WorldError::Fact {
-                                pos: waiting.pos,
-                                owner: name.clone(),
-                                source,
-                            },
-                        )?;
+            }
+            for waiting in &carried.facts {
+                let stamp = Stamp {
+                    pos: waiting.pos,
+                    at: waiting.at,
+                    by: waiting.by,
+                    chat: waiting.chat,
+                    message: waiting.message,
+                };
+                (registration.state.apply)(state, &waiting.fact, &stamp).map_err(|source| {
+                    WorldError::Fact {
+                        pos: waiting.pos,
+                        owner: name.clone(),
+                        source,
                     }
-                    Slot::Folded(registration, state)
-                }
-            };
-            world.features.insert(name, slot);
+                })?;
+            }
         }
-        world.add_registered();
         Ok(world)
     }
 
     /// The world as bytes: the same for the same facts.
     pub(crate) fn save(&self) -> Result<Vec<u8>, WorldError> {
+        let unsaved = |part: &str| {
+            let part = part.to_owned();
+            move |source| WorldError::Snapshot { part, source }
+        };
         let mut features = BTreeMap::new();
-        for (name, slot) in &self.features {
-            let saved = match slot {
-                Slot::Carried(carried) => serde_json::value::to_raw_value(carried),
-                Slot::Folded(registration, state) => {
-                    (registration.state.save)(state).and_then(|state| {
-                        let carried = Carried {
-                            state: Some(state),
-                            facts: Vec::new(),
-                        };
-                        serde_json::value::to_raw_value(&carried)
-                    })
-                }
-            };
-            let saved = saved.map_err(|source| WorldError::Snapshot {
-                part: name.clone(),
-                source,
-            })?;
+        for (name, carried) in &self.carried {
+            let saved = to_raw_value(carried).map_err(unsaved(name))?;
             features.insert(name.as_str(), saved);
+        }
+        for (registration, state) in registry().iter().zip(&self.states) {
+            let saved = (registration.state.save)(state).and_then(|state| {
+                to_raw_value(&Carried {
+                    state: Some(state),
+                    facts: Vec::new(),
+                })
+            });
+            let saved = saved.map_err(unsaved(registration.name))?;
+            features.insert(registration.name, saved);
         }
         serde_json::to_vec(&SavedRef {
             pos: self.pos,
@@ -219,10 +220,16 @@ impl World {
         if record.owner == CORE {
             let fact: chat::Fact =
                 serde_json::from_str(record.fact.get()).map_err(unknown(CORE))?;
+            if fact.alters() {
+                self.altered = record.pos;
+            }
             self.chat.apply(fact, &stamp);
         } else {
             self.fold(&record.owner, &record.fact, &stamp)
                 .map_err(unknown(&record.owner))?;
+            if record.message().is_some() {
+                self.altered = record.pos;
+            }
         }
         for (name, fact) in &record.riders {
             self.fold(name, fact, &stamp).map_err(unknown(name))?;
@@ -234,44 +241,32 @@ impl World {
     /// A feature's state.
     #[expect(
         clippy::panic,
-        reason = "every registered feature has a slot from the start, and no \
+        reason = "every registered feature has a state from the start, and no \
         other type can be a feature"
     )]
     pub fn state<F: Feature>(&self) -> &F::State {
-        match self.features.get(<F as Named>::NAME) {
-            Some(Slot::Folded(_, state)) => match state.downcast_ref() {
-                Some(state) => state,
-                None => panic!("the state of `{}` is of another type", F::NAME),
-            },
-            _ => panic!("`{}` is not registered", F::NAME),
+        match self
+            .states
+            .get(F::place())
+            .map(|state| state.downcast_ref())
+        {
+            Some(Some(state)) => state,
+            Some(None) => panic!("the state of `{}` is of another type", F::NAME),
+            None => panic!("`{}` is not registered", F::NAME),
         }
     }
 
     fn fold(&mut self, name: &str, fact: &RawValue, stamp: &Stamp) -> serde_json::Result<()> {
-        match self.features.get_mut(name) {
-            Some(Slot::Folded(registration, state)) => {
-                (registration.state.apply)(state, fact, stamp)
-            }
-            Some(Slot::Carried(carried)) => {
-                carried.facts.push(CarriedFact::new(fact, stamp));
-                Ok(())
-            }
-            None => {
-                let facts = vec![CarriedFact::new(fact, stamp)];
-                let carried = Carried { state: None, facts };
-                self.features
-                    .insert(name.to_owned(), Slot::Carried(carried));
-                Ok(())
-            }
+        let known = place(name).and_then(|place| {
+            let registration = registry().get(place)?;
+            Some((registration, self.states.get_mut(place)?))
+        });
+        if let Some((registration, state)) = known {
+            return (registration.state.apply)(state, fact, stamp);
         }
-    }
-
-    fn add_registered(&mut self) {
-        for registration in registry() {
-            self.features
-                .entry(registration.name.to_owned())
-                .or_insert_with(|| Slot::Folded(registration, (registration.state.new)()));
-        }
+        let carried = self.carried.entry(name.to_owned()).or_default();
+        carried.facts.push(CarriedFact::new(fact, stamp));
+        Ok(())
     }
 }
 

@@ -114,7 +114,7 @@ async fn connect_as(
             Err(problem) if problem.code == RACE => {}
             Err(problem) => return Err(problem),
             Ok(answer) => {
-                let user = answer.body.as_ref().and_then(serde_json::Value::as_u64);
+                let user = answer.body.value().and_then(serde_json::Value::as_u64);
                 let user = UserId(user.unwrap_or_default());
                 let overview = status::welcome(&core, user).await?;
                 let name = core.bus.peek(|view| view.name(user).map(str::to_owned));

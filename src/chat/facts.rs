@@ -139,6 +139,29 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// Whether messages that are there, or what lies beside them, may be others after it.
+    pub(crate) fn alters(&self) -> bool {
+        match self {
+            Self::Delivered { .. }
+            | Self::Removed { .. }
+            | Self::Cleared { .. }
+            | Self::Erased { .. } => true,
+            Self::Joined { .. }
+            | Self::Connected { .. }
+            | Self::Disconnected { .. }
+            | Self::Opened { .. }
+            | Self::Founded { .. }
+            | Self::Entered { .. }
+            | Self::Left { .. }
+            | Self::Posted { .. }
+            | Self::Read { .. }
+            | Self::Seen { .. }
+            | Self::Keyed { .. } => false,
+        }
+    }
+}
+
 /// A message that was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handed {

@@ -2,9 +2,11 @@
 //!
 //! - [`Fact`]: what can happen; [`State`]: its fold, with the rules on it.
 //! - `groups.rs`: chats with members.
+//! - `few.rs`: small sets and maps.
 //! - `name.rs`, `address.rs`: names of users, addresses of chats.
 //! - `render.rs`: messages, chats and events as JSON.
 //! - `connect.rs`, `password.rs`: joining, tokens, passwords.
+//! - `tails.rs`, `glimpses.rs`: the newest messages of chats and what is unread, kept at hand.
 //! - `routes.rs`: the core's paths; `posting.rs`, `reading.rs`, `status.rs`, `events.rs`: what
 //!   stands behind them.
 
@@ -12,6 +14,8 @@ mod address;
 pub(crate) mod connect;
 mod events;
 mod facts;
+mod few;
+mod glimpses;
 mod groups;
 mod name;
 mod password;
@@ -21,16 +25,20 @@ mod render;
 mod routes;
 mod state;
 mod status;
+mod tails;
 
 pub use address::{resolve, spell, unknown_chat};
 pub(crate) use facts::changes;
 pub use facts::{Fact, Handed};
+pub use few::{Few, FewBy};
+pub(crate) use glimpses::Glimpses;
 pub use groups::Group;
 pub use name::{Folded, Name};
 pub(crate) use password::Passwords;
 pub(crate) use render::{event, message_json};
 pub(crate) use routes::routes;
 pub use state::{Chat, Client, Kind, State, User};
+pub(crate) use tails::Tails;
 
 use http::StatusCode;
 

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::render::Message;
+use super::tails::{Stamp, Tails};
 use super::{invalid, message_json, sees};
 use crate::bus::{Address, Answer, View, internal};
-use crate::feature::{Call, limit};
+use crate::feature::{Call, Features, limit};
 use crate::http::Problem;
-use crate::log::reader::Page;
-use crate::log::{Id, MessageRow, UserId};
+use crate::log::reader::{Page, Reading};
+use crate::log::{Id, LogError, MessageRow, UserId};
 use crate::server::Core;
 use crate::time::Time;
 
@@ -65,26 +67,44 @@ pub(super) async fn history(
         (None, Some(id)) => Page::After(id),
         (None, None) => Page::Newest,
     };
-    let chat = core
+    let seen = core
         .bus
-        .read(|view| match view.address("chat", &query.chat, call.user)? {
-            Address::Chat(chat) => Ok(Some((chat, view.world().chat.floor(chat, call.user)))),
-            Address::User(peer) => {
-                let chat = view.world().chat.private(call.user, peer);
-                Ok(chat.map(|chat| (chat, 0)))
-            }
+        .read(|view| {
+            let (chat, floor) = match view.address("chat", &query.chat, call.user)? {
+                Address::Chat(chat) => (chat, view.world().chat.floor(chat, call.user)),
+                Address::User(peer) => match view.world().chat.private(call.user, peer) {
+                    Some(chat) => (chat, 0),
+                    None => return Ok(None),
+                },
+            };
+            Ok(Some((chat, floor, Stamp::of(view, chat))))
         })
         .await??;
-    let rows = match chat {
+    let Some((chat, floor, stamp)) = seen else {
         // Nobody has written there yet.
-        None => (Vec::new(), false),
-        Some((chat, floor)) => core
-            .reader
-            .read(move |reading| reading.page(chat, page, floor, limit))
-            .await
-            .map_err(|error| internal("reading history", &error))?,
+        return page_json(&core, call.user, &[], false).await;
     };
-    page_json(&core, call.user, rows).await
+    if page == Page::Newest && Tails::reach(limit) {
+        let part = match core.tails.get(chat, stamp, floor, limit) {
+            Some(part) => part,
+            None => {
+                let newest = move |reading: &Reading| reading.page(chat, page, 0, Tails::ROWS);
+                let (rows, _) = core.reader.read(newest).await.map_err(unread_history)?;
+                core.tails.put(chat, stamp, rows, floor, limit)
+            }
+        };
+        return page_json(&core, call.user, part.rows(), part.more).await;
+    }
+    let (rows, more) = core
+        .reader
+        .read(move |reading| reading.page(chat, page, floor, limit))
+        .await
+        .map_err(unread_history)?;
+    page_json(&core, call.user, &rows, more).await
+}
+
+fn unread_history(error: LogError) -> Problem {
+    internal("reading history", &error)
 }
 
 /// `GET /messages/{id}`
@@ -106,12 +126,12 @@ pub(super) async fn unread(
         .bus
         .read(|view| view.world().chat.unread_chats(call.user))
         .await?;
-    let rows = core
+    let (rows, more) = core
         .reader
         .read(move |reading| reading.unread(&chats, call.user, limit))
         .await
         .map_err(|error| internal("reading what is unread", &error))?;
-    page_json(&core, call.user, rows).await
+    page_json(&core, call.user, &rows, more).await
 }
 
 /// `GET /users`
@@ -158,8 +178,6 @@ pub(super) struct Shown {
 
 /// Makes JSON of messages; null of one that its reader no longer sees, who left its chat meanwhile.
 pub(super) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result<Shown, Problem> {
-    let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
-    let delivers = rows.iter().filter(waiting).map(|row| row.id).collect();
     let json = |view: &View<'_>| {
         rows.iter()
             .map(|row| {
@@ -173,19 +191,60 @@ pub(super) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result
     };
     Ok(Shown {
         messages: core.bus.read(json).await?,
-        delivers,
+        delivers: delivers(to, rows),
     })
+}
+
+/// Those of the messages whose life starts when the user has them.
+pub(super) fn delivers<'a>(to: UserId, rows: impl IntoIterator<Item = &'a MessageRow>) -> Vec<Id> {
+    let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
+    rows.into_iter().filter(waiting).map(|row| row.id).collect()
+}
+
+/// A page of messages, as it is written.
+#[derive(Serialize)]
+struct Written<M> {
+    messages: M,
+    more: bool,
+}
+
+/// Those of a page's messages that the user still sees.
+struct Seen<'a> {
+    view: &'a View<'a>,
+    features: &'a Features,
+    to: UserId,
+    rows: &'a [MessageRow],
+}
+
+impl Serialize for Seen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { view, features, .. } = *self;
+        let seen = |row: &&MessageRow| sees(&view.world().chat, self.to, row);
+        let rows = self.rows.iter().filter(seen);
+        serializer.collect_seq(rows.map(|row| Message {
+            view,
+            features,
+            row,
+        }))
+    }
 }
 
 async fn page_json(
     core: &Core,
     to: UserId,
-    (rows, more): (Vec<MessageRow>, bool),
+    rows: &[MessageRow],
+    more: bool,
 ) -> Result<Answer, Problem> {
-    let Shown {
-        mut messages,
-        delivers,
-    } = show(core, to, &rows).await?;
-    messages.retain(|message| !message.is_null());
-    Ok(Answer::ok(json!({"messages": messages, "more": more})).delivers(delivers))
+    let write = |view: &View<'_>| {
+        let features = &core.features;
+        let messages = Seen {
+            view,
+            features,
+            to,
+            rows,
+        };
+        Answer::written(&Written { messages, more })
+    };
+    let answer = core.bus.read(write).await??;
+    Ok(answer.delivers(delivers(to, rows)))
 }

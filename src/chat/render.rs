@@ -1,5 +1,6 @@
 //! Messages and events as JSON.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::{Client, Fact, Handed, address};
@@ -8,19 +9,51 @@ use crate::feature::Features;
 use crate::log::{ChatId, ClientId, Contents, Id, MessageRow, Record, UserId};
 use crate::time::Time;
 
-/// A message as everyone who sees it gets it: the core's fields, then the features'.
-pub(crate) fn message_json(view: &View<'_>, features: &Features, row: &MessageRow) -> Value {
-    let mut fields = Fields::default();
-    fields.set("id", row.id);
-    fields.set("from", view.name(row.author));
-    fields.set("to", view.spell(row.chat, row.addressee));
-    fields.set("text", row.text.as_str());
-    fields.set("at", row.at.to_string());
-    let subject = Subject::Message(Shown::of(row));
-    for feature in features.iter() {
-        feature.show(view.world(), &subject, view, &mut fields);
+/// The core's fields of a message, as [`Message`] writes them.
+const FIELDS: &[&str] = &["id", "from", "to", "text", "at"];
+
+/// A message as everyone who sees it gets it: the core's fields, then the features'. It is written
+/// as it is, with no value made of it first.
+pub(crate) struct Message<'a> {
+    pub(crate) view: &'a View<'a>,
+    pub(crate) features: &'a Features,
+    pub(crate) row: &'a MessageRow,
+}
+
+impl Serialize for Message<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            view,
+            features,
+            row,
+        } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &row.id)?;
+        map.serialize_entry("from", &view.name(row.author))?;
+        map.serialize_entry("to", &view.spell(row.chat, row.addressee))?;
+        map.serialize_entry("text", &row.text)?;
+        map.serialize_entry("at", &row.at.to_string())?;
+        let subject = Subject::Message(Shown::of(row));
+        let mut fields = Fields::beside(FIELDS);
+        for feature in features.iter() {
+            feature.show(view.world(), &subject, view, &mut fields);
+        }
+        for (name, value) in fields.iter() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
-    Value::Object(fields.0)
+}
+
+/// The same as a value.
+pub(crate) fn message_json(view: &View<'_>, features: &Features, row: &MessageRow) -> Value {
+    let message = Message {
+        view,
+        features,
+        row,
+    };
+    // Its maps have texts as keys, and nothing else can fail.
+    serde_json::to_value(message).unwrap_or_default()
 }
 
 /// The features' parts on a chat or a user, each under its feature's name.
@@ -33,8 +66,9 @@ pub(crate) fn parts(
     for feature in features.iter() {
         let mut fields = Fields::default();
         feature.show(view.world(), subject, view, &mut fields);
-        if !fields.0.is_empty() {
-            parts.insert(feature.name().to_owned(), Value::Object(fields.0));
+        let fields = fields.into_map();
+        if !fields.is_empty() {
+            parts.insert(feature.name().to_owned(), Value::Object(fields));
         }
     }
     parts
@@ -139,7 +173,7 @@ fn end_fields(
         for feature in features.iter() {
             feature.show(view.world(), &subject, view, &mut fields);
         }
-        fields.0
+        fields.into_map()
     };
     let (mut known, unknown) = (fields(Some(handed.ends)), fields(None));
     known.retain(|name, value| name == "id" || unknown.get(name) != Some(value));

@@ -1,13 +1,13 @@
 //! The fold of the core's facts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::groups::{Group, Groups};
-use super::{Fact, Folded};
+use super::{Fact, Few, FewBy, Folded};
 use crate::bus::Stamp;
 use crate::log::{ChatId, ClientId, Id, Pos, UserId};
 use crate::time::Time;
@@ -24,7 +24,7 @@ pub struct State {
     #[serde(skip)]
     names: BTreeMap<Folded, UserId>,
     #[serde(skip)]
-    tokens: HashMap<String, ClientId>,
+    tokens: HashMap<Arc<str>, ClientId>,
     #[serde(skip)]
     pairs: HashMap<[UserId; 2], ChatId>,
 }
@@ -42,11 +42,11 @@ pub struct User {
     /// When they were last seen.
     pub seen: Time,
     /// Their clients.
-    pub clients: BTreeSet<ClientId>,
+    pub clients: Few<ClientId>,
     /// Their private chats, and those with members.
-    pub chats: BTreeSet<ChatId>,
+    pub chats: Few<ChatId>,
     /// How far they have read each chat; where there is no mark, from its beginning.
-    pub marks: BTreeMap<ChatId, Id>,
+    pub marks: FewBy<ChatId, Id>,
 }
 
 /// A client of a user.
@@ -55,7 +55,7 @@ pub struct Client {
     /// Whose it is.
     pub user: UserId,
     /// The SHA-256 of its token, in hex.
-    pub token: String,
+    pub token: Arc<str>,
     /// The program it says it is.
     pub agent: String,
     /// Since when it is connected.
@@ -119,7 +119,8 @@ impl State {
                 token,
                 agent,
             } => {
-                self.tokens.insert(token.clone(), client);
+                let token: Arc<str> = token.into();
+                self.tokens.insert(Arc::clone(&token), client);
                 if let Some(user) = self.users.get_mut(&user) {
                     user.clients.insert(client);
                     user.seen = user.seen.max(stamp.at);
@@ -177,7 +178,7 @@ impl State {
                 self.groups.leave(chat, user);
                 if let Some(user) = self.users.get_mut(&user) {
                     user.chats.remove(&chat);
-                    user.marks.remove(&chat);
+                    user.marks.remove(chat);
                 }
             }
             Fact::Cleared { chat } => self.groups.cleared(chat),
@@ -192,8 +193,8 @@ impl State {
             }
             Fact::Read { user, chat, upto } => {
                 if let Some(user) = self.users.get_mut(&user) {
-                    let mark = user.marks.entry(chat).or_default();
-                    *mark = upto.max(*mark);
+                    let mark = user.marks.get(chat).copied().unwrap_or_default();
+                    user.marks.insert(chat, upto.max(mark));
                 }
             }
             Fact::Seen { clients } => {
@@ -224,8 +225,8 @@ impl State {
             password,
             since: stamp.at,
             seen: stamp.at,
-            clients: BTreeSet::new(),
-            chats: BTreeSet::new(),
+            clients: Few::default(),
+            chats: Few::default(),
             marks,
         };
         self.users.insert(id, user);
@@ -427,7 +428,7 @@ impl State {
     pub fn mark(&self, chat: ChatId, user: UserId) -> Pos {
         self.users
             .get(&user)
-            .and_then(|user| user.marks.get(&chat))
+            .and_then(|user| user.marks.get(chat))
             .copied()
             .unwrap_or(0)
     }

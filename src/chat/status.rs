@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::reading::show;
-use super::{address, render};
-use crate::bus::{Answer, Subject, internal};
+use super::glimpses::Glimpse;
+use super::reading::{delivers, show};
+use super::render::Message;
+use super::tails::Stamp;
+use super::{address, render, sees};
+use crate::bus::{Answer, Subject, View, internal};
 use crate::feature::Call;
 use crate::http::Problem;
-use crate::log::reader::Page;
-use crate::log::{ChatId, Id, MessageRow, Pos, UserId};
+use crate::log::reader::{Page, Reading};
+use crate::log::{ChatId, Id, LogError, MessageRow, Pos, UserId};
 use crate::server::Core;
 
 /// What a user sees of all their chats at one position of the log.
 pub(super) struct Overview {
-    pub(super) chats: Vec<Value>,
+    pub(super) chats: Vec<Chat>,
     /// Unread messages by chat, where there are any.
     pub(super) unread: Map<String, Value>,
     /// The common chat's last messages.
@@ -26,19 +31,31 @@ pub(super) struct Overview {
     pub(super) pos: Pos,
 }
 
+/// A chat as one of its members sees it from outside.
+#[derive(Serialize)]
+pub(super) struct Chat {
+    chat: String,
+    kind: &'static str,
+    title: String,
+    members: usize,
+    online: usize,
+    unread: u64,
+    /// The last message, written.
+    last: Option<Box<RawValue>>,
+    /// The features' parts.
+    #[serde(flatten)]
+    parts: Map<String, Value>,
+}
+
 /// A chat as the world has it.
 struct Outline {
     chat: ChatId,
-    address: String,
-    json: Map<String, Value>,
-    parts: Map<String, Value>,
+    shown: Chat,
+    stamp: Stamp,
     mark: Id,
     floor: Id,
     last: Id,
 }
-
-/// What the store has of a chat.
-type Contents = (u64, Option<MessageRow>);
 
 /// How often all is read again to be of one position.
 const TRIES: usize = 10;
@@ -62,55 +79,177 @@ pub(super) async fn welcome(core: &Core, user: UserId) -> Result<Overview, Probl
 /// is of one position: the world is looked at first, and the store a moment later.
 async fn overview(core: &Core, user: UserId, history: bool) -> Result<(Overview, bool), Problem> {
     let (outlines, pos) = outlines(core, user).await?;
-    let wanted: Vec<_> = outlines
-        .iter()
-        .map(|o| (o.chat, o.mark, o.floor, o.last))
-        .collect();
+    let known = core.glimpses.get(user);
+    let fresh = |outline: &Outline| {
+        let place = known.binary_search_by_key(&outline.chat, |glimpse| glimpse.chat);
+        let glimpse = place.ok().and_then(|place| known.get(place))?;
+        let (stamp, mark) = (outline.stamp, outline.mark);
+        (glimpse.stamp == stamp && glimpse.mark == mark).then(|| glimpse.clone())
+    };
+    let glimpses: Vec<_> = outlines.iter().map(fresh).collect();
+    let missing = outlines.iter().zip(&glimpses);
+    let missing = missing.filter(|(_, glimpse)| glimpse.is_none());
+    let missing: Vec<_> = missing.map(|(outline, _)| Wanted::of(outline)).collect();
     let count = if history { core.config.chat.history } else { 0 };
-    let (last, contents, rows) = core
-        .reader
-        .read(move |reading| {
-            let mut contents: Vec<Contents> = Vec::with_capacity(wanted.len());
-            for (chat, mark, floor, last) in wanted {
-                let unread = if last > mark {
-                    reading.unread_count(chat, mark, user)?
-                } else {
-                    0
-                };
-                contents.push((unread, reading.page(chat, Page::Newest, floor, 1)?.0.pop()));
-            }
-            let rows = match count {
-                0 => Vec::new(),
-                count => reading.page(ChatId::COMMON, Page::Newest, 0, count)?.0,
-            };
-            Ok((reading.last()?, contents, rows))
-        })
-        .await
-        .map_err(|error| internal("reading chats", &error))?;
-    let (counts, lasts): (Vec<u64>, Vec<Option<MessageRow>>) = contents.into_iter().unzip();
-    let there: Vec<bool> = lasts.iter().map(Option::is_some).collect();
-    let lasts: Vec<MessageRow> = lasts.into_iter().flatten().collect();
-    let history = show(core, user, &rows).await?;
-    let lasts = show(core, user, &lasts).await?;
+    let stored = if missing.is_empty() && count == 0 {
+        Stored::nothing(pos)
+    } else {
+        core.reader
+            .read(move |reading| Stored::read(reading, user, missing, count))
+            .await
+            .map_err(|error| internal("reading chats", &error))?
+    };
+    let exact = stored.last == pos;
+    let is_new = !stored.glimpses.is_empty() || known.len() != outlines.len();
+    let mut stored_glimpses = stored.glimpses.into_iter();
+    let glimpses = glimpses.into_iter();
+    let glimpses: Arc<[Glimpse]> = glimpses
+        .filter_map(|glimpse| glimpse.or_else(|| stored_glimpses.next()))
+        .collect();
+    let history = show(core, user, &stored.history).await?;
+    let lasts = written(core, user, &glimpses).await?;
+    let rows = glimpses
+        .iter()
+        .filter_map(|glimpse| glimpse.last.as_deref());
     let mut overview = Overview {
-        chats: Vec::new(),
+        chats: Vec::with_capacity(outlines.len()),
         unread: Map::new(),
         history: history.messages,
-        delivers: [history.delivers, lasts.delivers].concat(),
+        delivers: history
+            .delivers
+            .into_iter()
+            .chain(delivers(user, rows))
+            .collect(),
         pos,
     };
-    let mut lasts = lasts.messages.into_iter();
-    for ((outline, unread), there) in outlines.into_iter().zip(counts).zip(there) {
+    for ((outline, glimpse), last) in outlines.into_iter().zip(glimpses.iter()).zip(lasts) {
+        let unread = glimpse.unread;
         if unread > 0 {
-            overview.unread.insert(outline.address, unread.into());
+            overview
+                .unread
+                .insert(outline.shown.chat.clone(), unread.into());
         }
-        let mut json = outline.json;
-        json.insert("unread".into(), unread.into());
-        json.insert("last".into(), there.then(|| lasts.next()).flatten().into());
-        json.extend(outline.parts);
-        overview.chats.push(Value::Object(json));
+        overview.chats.push(Chat {
+            unread,
+            last,
+            ..outline.shown
+        });
     }
-    Ok((overview, last == pos))
+    // What was read a moment later than the world may be further than its stamp says.
+    if exact && is_new {
+        core.glimpses.put(user, glimpses);
+    }
+    Ok((overview, exact))
+}
+
+/// The last messages, written for the user who sees them.
+async fn written(
+    core: &Core,
+    user: UserId,
+    glimpses: &[Glimpse],
+) -> Result<Vec<Option<Box<RawValue>>>, Problem> {
+    let write = |view: &View<'_>| {
+        let features = &core.features;
+        let one = |glimpse: &Glimpse| {
+            let row = glimpse.last.as_deref()?;
+            let message = Message {
+                view,
+                features,
+                row,
+            };
+            // One whose chat they left meanwhile is not theirs any more.
+            sees(&view.world().chat, user, row).then(|| to_raw_value(&message))
+        };
+        glimpses
+            .iter()
+            .map(|glimpse| one(glimpse).transpose())
+            .collect()
+    };
+    let all: serde_json::Result<_> = core.bus.read(write).await?;
+    all.map_err(|error| internal("writing messages", &error))
+}
+
+/// A chat of which something is wanted from the store.
+struct Wanted {
+    chat: ChatId,
+    stamp: Stamp,
+    mark: Id,
+    floor: Id,
+    last: Id,
+}
+
+impl Wanted {
+    fn of(outline: &Outline) -> Self {
+        let Outline {
+            chat,
+            stamp,
+            mark,
+            floor,
+            last,
+            ..
+        } = *outline;
+        Self {
+            chat,
+            stamp,
+            mark,
+            floor,
+            last,
+        }
+    }
+}
+
+/// What the store has, at one moment.
+struct Stored {
+    /// The last position.
+    last: Pos,
+    glimpses: Vec<Glimpse>,
+    history: Vec<MessageRow>,
+}
+
+impl Stored {
+    fn nothing(last: Pos) -> Self {
+        Self {
+            last,
+            glimpses: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    fn read(
+        reading: &Reading,
+        user: UserId,
+        wanted: Vec<Wanted>,
+        history: usize,
+    ) -> Result<Self, LogError> {
+        let mut stored = Self::nothing(reading.last()?);
+        stored.glimpses.reserve(wanted.len());
+        for Wanted {
+            chat,
+            stamp,
+            mark,
+            floor,
+            last,
+        } in wanted
+        {
+            let unread = if last > mark {
+                reading.unread_count(chat, mark, user)?
+            } else {
+                0
+            };
+            let last = reading.page(chat, Page::Newest, floor, 1)?.0.pop();
+            stored.glimpses.push(Glimpse {
+                chat,
+                stamp,
+                mark,
+                unread,
+                last: last.map(Arc::new),
+            });
+        }
+        if history > 0 {
+            stored.history = reading.page(ChatId::COMMON, Page::Newest, 0, history)?.0;
+        }
+        Ok(stored)
+    }
 }
 
 /// A user's chats as the world has them, and its position.
@@ -135,24 +274,28 @@ async fn outlines(core: &Core, user: UserId) -> Result<(Vec<Outline>, Pos), Prob
                         .filter(|member| online.contains(member))
                         .count()
                 };
-                let mut json = Map::new();
-                json.insert("chat".into(), address.clone().into());
-                json.insert("kind".into(), look.kind.as_str().into());
                 let title = match state.group(chat) {
                     Some(group) => group.title.as_str(),
                     None => address.trim_start_matches('@'),
                 };
-                json.insert("title".into(), title.into());
-                json.insert("members".into(), state.member_count(chat).into());
-                json.insert("online".into(), present.into());
-                let parts = render::parts(view, &core.features, &Subject::Chat { chat, to: user });
-                let mark = state.mark(chat, user);
                 outlines.push(Outline {
                     chat,
-                    address,
-                    json,
-                    parts,
-                    mark,
+                    shown: Chat {
+                        kind: look.kind.as_str(),
+                        title: title.to_owned(),
+                        members: state.member_count(chat),
+                        online: present,
+                        unread: 0,
+                        last: None,
+                        parts: render::parts(
+                            view,
+                            &core.features,
+                            &Subject::Chat { chat, to: user },
+                        ),
+                        chat: address,
+                    },
+                    stamp: Stamp::of(view, chat),
+                    mark: state.mark(chat, user),
                     floor: state.floor(chat, user),
                     last: look.last,
                 });
@@ -191,15 +334,23 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
             Some(json)
         })
         .await?;
-    let body = json!({
-        "server": {
+    let body = Status {
+        server: json!({
             "name": core.config.server.name,
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": core.started.elapsed().as_secs(),
             "features": core.features.names(),
-        },
-        "user": user,
-        "chats": overview.chats,
-    });
-    Ok(Answer::ok(body).delivers(overview.delivers))
+        }),
+        user,
+        chats: overview.chats,
+    };
+    Ok(Answer::written(&body)?.delivers(overview.delivers))
+}
+
+/// The answer of `GET /status`.
+#[derive(Serialize)]
+struct Status {
+    server: Value,
+    user: Option<Map<String, Value>>,
+    chats: Vec<Chat>,
 }

@@ -76,11 +76,11 @@ impl Shared {
             Some(connection) => connection,
             None => self.connect()?,
         };
-        connection.execute_batch("BEGIN")?;
+        connection.prepare_cached("BEGIN")?.execute([])?;
         let reading = Reading { connection };
         let answer = work(&reading);
         let connection = reading.connection;
-        connection.execute_batch("COMMIT")?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -394,11 +394,33 @@ impl Reading {
     /// Counts what lies beside messages and looks up what they hold, of all of them at once.
     fn count(&self, rows: &mut [MessageRow]) -> Result<(), LogError> {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else {
+            return Ok(());
+        };
+        // Most messages have nothing beside them: one look finds that out for all of them.
+        let any = |sql: &str| -> Result<bool, LogError> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            Ok(statement.exists([int(*first), int(*last)])?)
+        };
+        if any("SELECT 1 FROM rows WHERE message BETWEEN ?1 AND ?2 LIMIT 1")? {
+            self.count_beside(rows, &ids)?;
+        }
+        if any("SELECT 1 FROM held WHERE holder BETWEEN ?1 AND ?2 LIMIT 1")? {
+            for (holder, held) in query::held(&self.connection, &ids)? {
+                if let Some(row) = rows.iter_mut().find(|row| row.id == holder) {
+                    row.held.push(held);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_beside(&self, rows: &mut [MessageRow], ids: &[Id]) -> Result<(), LogError> {
         let counts = many(
             &self.connection,
             "SELECT message, owner, count(*) FROM rows
              WHERE message IN (SELECT value FROM json_each(?1)) GROUP BY message, owner",
-            [query::list(&ids)],
+            [query::list(ids)],
             |row| {
                 let id = row.get::<_, i64>(0)?.cast_unsigned();
                 Ok((id, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()))
@@ -407,11 +429,6 @@ impl Reading {
         for (id, owner, count) in counts {
             if let Some(row) = rows.iter_mut().find(|row| row.id == id) {
                 row.counts.insert(owner, count);
-            }
-        }
-        for (holder, held) in query::held(&self.connection, &ids)? {
-            if let Some(row) = rows.iter_mut().find(|row| row.id == holder) {
-                row.held.push(held);
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use super::{Core, Target};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
 };
-use crate::chat::{self, Passwords};
+use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::Config;
 use crate::feature::{Features, Field, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router};
@@ -324,6 +324,8 @@ fn core(
         reader,
         hub,
         features,
+        tails: Tails::default(),
+        glimpses: Glimpses::default(),
         passwords: Passwords::default(),
         stores,
         started: Instant::now(),

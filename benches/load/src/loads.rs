@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -20,11 +21,11 @@ use crate::streams::{Streams, Tally};
 use crate::times::{Percentiles, Times, now};
 
 /// How long a text is, in bytes.
-const TEXT: usize = 100;
+pub const TEXT: usize = 100;
 /// How long everything is left alone before idle memory and CPU are taken.
 const SETTLE: Duration = Duration::from_secs(3);
 /// How many users are made at once.
-const MAKING: usize = 64;
+pub const MAKING: usize = 64;
 
 /// The loads.
 #[derive(Subcommand)]
@@ -313,36 +314,45 @@ fn delivered(
     })
 }
 
+/// How many of one there are for each of the other.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn ratio(count: u64, of: u64) -> f64 {
+pub fn ratio(count: u64, of: u64) -> f64 {
     count as f64 / of.max(1) as f64
 }
 
 /// Opens the streams; where the server has users, each is one's own.
 async fn open_streams(target: Target, count: usize) -> Result<Streams, Problem> {
     let tokens = if target.kind == Kind::Veche {
-        make_users(target, count).await?
+        make_users(target, "stream", count).await?
     } else {
         vec![String::new(); count]
     };
     Streams::open(target.kind, target.addr, tokens).await
 }
 
-async fn make_users(target: Target, count: usize) -> Result<Vec<String>, Problem> {
+/// Makes users of such a name, each with its number, and gives their tokens in that order.
+///
+/// # Errors
+/// Where the server refuses one.
+pub async fn make_users(target: Target, name: &str, count: usize) -> Result<Vec<String>, Problem> {
     let mut making = JoinSet::new();
     for first in 0..MAKING.min(count) {
+        let name = name.to_owned();
         making.spawn(async move {
             let mut publisher = Publisher::bare(target.kind, target.addr).await?;
             let mut tokens = Vec::new();
             for number in (first..count).step_by(MAKING) {
-                tokens.push(publisher.make_user(&format!("stream{number}")).await?);
+                let token = publisher.make_user(&format!("{name}{number}")).await?;
+                tokens.push((number, token));
             }
             Ok::<_, Problem>(tokens)
         });
     }
-    let mut tokens = Vec::with_capacity(count);
+    let mut tokens = vec![String::new(); count];
     while let Some(made) = making.join_next().await {
-        tokens.extend(made??);
+        for (number, token) in made?? {
+            tokens[number] = token;
+        }
     }
     Ok(tokens)
 }
@@ -415,15 +425,9 @@ async fn closed_loop(
     Ok(sent)
 }
 
-/// Texts are due `rate` times a second, `count` in all; whichever publisher is free sends the next.
-/// What has to wait for one is late, and counts from when it was due.
-async fn open_loop(
-    publishers: Vec<Publisher>,
-    numbers: &Arc<AtomicU32>,
-    rate: u32,
-    count: u32,
-    aside: bool,
-) -> Result<(Vec<Publisher>, Sent), Problem> {
+/// Tells `rate` times a second that something is due, `count` times in all, and when; and the
+/// thread that does.
+pub fn pace(rate: u32, count: u32) -> (mpsc::UnboundedReceiver<u64>, JoinHandle<()>) {
     let (sender, due) = mpsc::unbounded_channel();
     // The runtime's timers are exact to a millisecond; a thread that sleeps is to 60 µs.
     let pacer = std::thread::spawn(move || {
@@ -436,6 +440,19 @@ async fn open_loop(
             }
         }
     });
+    (due, pacer)
+}
+
+/// Texts are due `rate` times a second, `count` in all; whichever publisher is free sends the next.
+/// What has to wait for one is late, and counts from when it was due.
+async fn open_loop(
+    publishers: Vec<Publisher>,
+    numbers: &Arc<AtomicU32>,
+    rate: u32,
+    count: u32,
+    aside: bool,
+) -> Result<(Vec<Publisher>, Sent), Problem> {
+    let (due, pacer) = pace(rate, count);
     let due = Arc::new(Mutex::new(due));
     let (mut tasks, all) = (JoinSet::new(), publishers.len());
     for (place, mut publisher) in publishers.into_iter().enumerate() {

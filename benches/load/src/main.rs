@@ -3,6 +3,7 @@
 //!
 //! The server runs already; `--pid` is its process. Each load is bounded in count and time.
 
+mod growth;
 mod loads;
 mod mark;
 mod process;
@@ -14,7 +15,7 @@ mod times;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// What went wrong, in words.
 type Problem = Box<dyn std::error::Error + Send + Sync>;
@@ -37,7 +38,16 @@ struct Arguments {
     pid: u32,
     /// The load
     #[command(subcommand)]
-    load: loads::Load,
+    load: Command,
+}
+
+/// The loads: those for every kind of server, and those for veche's growth.
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Any(loads::Load),
+    #[command(flatten)]
+    Growth(growth::Growth),
 }
 
 fn main() -> ExitCode {
@@ -54,17 +64,24 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<String, Problem> {
-    process::raise_open_files(arguments.load.connections() + 100)?;
+    let target = loads::Target {
+        kind: arguments.server,
+        addr: arguments.addr,
+        pid: arguments.pid,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(loads::run(
-        &arguments.load,
-        loads::Target {
-            kind: arguments.server,
-            addr: arguments.addr,
-            pid: arguments.pid,
-        },
-    ))?;
-    Ok(serde_json::to_string(&report)?)
+    match &arguments.load {
+        Command::Any(load) => {
+            process::raise_open_files(load.connections() + 100)?;
+            let report = runtime.block_on(loads::run(load, target))?;
+            Ok(serde_json::to_string(&report)?)
+        }
+        Command::Growth(load) => {
+            process::raise_open_files(load.connections() + 100)?;
+            let report = runtime.block_on(growth::run(load, target))?;
+            Ok(serde_json::to_string(&report)?)
+        }
+    }
 }

@@ -83,15 +83,12 @@ impl Kind {
                     To::Aside(number) => format!("@publisher16-{number}"),
                 };
                 let body = format!("{{\"to\":\"{to}\",\"text\":\"{text}\"}}");
-                format!(
-                    "POST /send HTTP/1.1\r\nHost: load\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                )
+                post("/send", token, &body)
             }
-            (Self::Sse, To::Everybody) => post("/send", text),
-            (Self::Sse, To::Aside(_)) => post("/aside", text),
-            (Self::Nchan, To::Everybody) => post("/pub/all", text),
-            (Self::Nchan, To::Aside(number)) => post(&format!("/pub/aside{number}"), text),
+            (Self::Sse, To::Everybody) => plain("/send", text),
+            (Self::Sse, To::Aside(_)) => plain("/aside", text),
+            (Self::Nchan, To::Everybody) => plain("/pub/all", text),
+            (Self::Nchan, To::Aside(number)) => plain(&format!("/pub/aside{number}"), text),
             (Self::Redis, to) => {
                 let to = name(to);
                 format!(
@@ -119,10 +116,10 @@ impl Kind {
         Ok(match self {
             Self::Veche => {
                 let more = format!("Authorization: Bearer {token}\r\n");
-                (get("/events", &more), "event: hello\n")
+                (stream("/events", &more), "event: hello\n")
             }
-            Self::Sse => (get("/events", ""), "\r\n\r\n"),
-            Self::Nchan => (get("/sub/all", ""), "\r\n\r\n"),
+            Self::Sse => (stream("/events", ""), "\r\n\r\n"),
+            Self::Nchan => (stream("/sub/all", ""), "\r\n\r\n"),
             Self::Redis => (
                 "*2\r\n$9\r\nSUBSCRIBE\r\n$3\r\nall\r\n".to_owned(),
                 ":1\r\n",
@@ -157,14 +154,14 @@ fn name(to: To) -> String {
     }
 }
 
-fn post(path: &str, text: &str) -> String {
+fn plain(path: &str, text: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: load\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
     )
 }
 
-fn get(path: &str, more: &str) -> String {
+fn stream(path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: load\r\nAccept: text/event-stream\r\n{more}\r\n")
 }
 
@@ -177,11 +174,38 @@ pub fn connect(user: &str) -> String {
     )
 }
 
+/// A request of veche with a JSON body, by the user whose token it is.
+pub fn post(path: &str, token: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: load\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A request of veche without a body, by the user whose token it is.
+pub fn get(path: &str, token: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: load\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
+/// The body of an HTTP answer.
+///
+/// # Errors
+/// Where its head does not end.
+pub fn body(answer: &[u8]) -> Result<&[u8], Problem> {
+    let end = memchr::memmem::find(answer, b"\r\n\r\n").ok_or("an answer has no body")?;
+    Ok(&answer[end + 4..])
+}
+
+/// What follows `front` in an answer, up to the next quotation mark.
+pub fn word(answer: &[u8], front: &str) -> Option<String> {
+    let answer = std::str::from_utf8(answer).ok()?;
+    let (_, rest) = answer.split_once(front)?;
+    Some(rest.split_once('"')?.0.to_owned())
+}
+
 /// The token in the answer to [`connect`].
 pub fn token(answer: &[u8]) -> Option<String> {
-    let answer = std::str::from_utf8(answer).ok()?;
-    let (_, rest) = answer.split_once("\"token\":\"")?;
-    Some(rest.split_once('"')?.0.to_owned())
+    word(answer, "\"token\":\"")
 }
 
 fn refused(bytes: &[u8]) -> Problem {
@@ -320,5 +344,14 @@ mod tests {
         assert!(asked.contains("\r\nAuthorization: Bearer abc\r\n"));
         assert!(Kind::Jetstream.subscribe("").is_err());
         assert_eq!(token(b"{\"token\":\"12\",\"a\":1}"), Some("12".to_owned()));
+        assert_eq!(
+            word(b"{\"room\":\"room:7\"}", "\"room\":\"room:"),
+            Some("7".to_owned())
+        );
+        assert_eq!(word(b"{}", "\"room\":\"room:"), None);
+        let asked = get("/messages?chat=common", "abc");
+        assert!(asked.ends_with("\r\nAuthorization: Bearer abc\r\n\r\n"));
+        assert!(post("/join", "abc", "{}").ends_with("\r\nContent-Length: 2\r\n\r\n{}"));
+        assert_eq!(body(b"HTTP/1.1 200 OK\r\n\r\nwhole").unwrap(), b"whole");
     }
 }

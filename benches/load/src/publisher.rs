@@ -87,8 +87,28 @@ impl Publisher {
             .map_err(late)?
     }
 
+    /// Sends so many requests at once, and waits for all their answers, which are dropped.
+    ///
+    /// # Errors
+    /// Where one is a refusal, or does not come.
+    pub async fn ask_all(&mut self, requests: &str, count: u64) -> Result<(), Problem> {
+        let late = |_| format!("no answer within {PATIENCE:?}");
+        let all = async {
+            self.exchange(requests).await?;
+            for _ in 1..count {
+                self.next_answer().await?;
+            }
+            Ok(())
+        };
+        timeout(PATIENCE, all).await.map_err(late)?
+    }
+
     async fn exchange(&mut self, request: &str) -> Result<Vec<u8>, Problem> {
         self.stream.write_all(request.as_bytes()).await?;
+        self.next_answer().await
+    }
+
+    async fn next_answer(&mut self) -> Result<Vec<u8>, Problem> {
         loop {
             if let Some(length) = self.kind.answer(&self.buffer)? {
                 return Ok(self.buffer.drain(..length).collect());

@@ -38,6 +38,8 @@ pub struct Tally {
     pub delivered: u64,
     /// Those that a stream received again.
     pub doubled: u64,
+    /// Those that a stream received after one that was due later.
+    pub overtaken: u64,
     /// The streams that the server closed.
     pub closed: u64,
     /// When the last text was received.
@@ -51,6 +53,7 @@ impl Tally {
             times,
             delivered: 0,
             doubled: 0,
+            overtaken: 0,
             closed: 0,
             last: 0,
         })
@@ -200,6 +203,7 @@ async fn follow(stream: TcpStream, shared: Rc<RefCell<Shared>>) {
     let mut scanner = Scanner::default();
     // A bit for each text that was received.
     let mut seen: Vec<u64> = Vec::new();
+    let mut latest = 0;
     while stream.readable().await.is_ok() {
         let shared = &mut *shared.borrow_mut();
         match stream.try_read(scanner.room(&mut shared.buffer)) {
@@ -218,6 +222,8 @@ async fn follow(stream: TcpStream, shared: Rc<RefCell<Shared>>) {
                     }
                     seen[word] |= bit;
                     tally.delivered += 1;
+                    tally.overtaken += u64::from(mark.due < latest);
+                    latest = latest.max(mark.due);
                     tally.last = now;
                     tally.times.record(now.saturating_sub(mark.due));
                 });

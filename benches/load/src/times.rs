@@ -53,6 +53,11 @@ impl Times {
         Ok(self.0.add(&other.0)?)
     }
 
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// The percentiles; zeros where nothing was counted.
     pub fn percentiles(&self) -> Percentiles {
         let ms = |nanoseconds: u64| {
@@ -88,6 +93,7 @@ mod tests {
             half.record(ms * 1_000_000);
         }
         odd.add(&even).unwrap();
+        assert_eq!(odd.count(), 1000);
         let found = odd.percentiles();
         close(found.p50_ms, 500.0);
         close(found.p99_ms, 990.0);
