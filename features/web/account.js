@@ -18,14 +18,14 @@ function program(agent = "") {
 export function showAccount(signOut) {
   open(state.me, (body) => {
     const standing = el("p");
-    const list = el("ul", { class: "people" });
-    const lost = el("p", { class: "hint" });
-    body.append(standing, el("section", null, el("h3", null, "Where you are connected"), list), lost,
+    const list = el("ul.people");
+    const lost = el("p.hint");
+    body.append(standing, el("section", el("h3", "Where you are connected"), list), lost,
       action("Sign out here", () => post("/disconnect").then(signOut), { class: "main" }),
       action("Sign out everywhere", () => post("/disconnect", { all: true }).then(signOut), { class: "danger" }));
-    const view = ({ id, agent, since, seen }) => el("li", null,
-      el("span", { class: "name" }, program(agent), id === session()?.client && el("small", null, " this one")),
-      el("small", null, `since ${moment(since)}, seen ${moment(seen)}`));
+    const view = ({ id, agent, since, seen }) => el("li",
+      el("span.name", program(agent), id === session()?.client && el("small", " this one")),
+      el("small", `since ${moment(since)}, seen ${moment(seen)}`));
     const update = () => {
       const { complaints, rate_limit: limit } = state.user;
       standing.textContent = [
@@ -34,7 +34,7 @@ export function showAccount(signOut) {
       ].filter(Boolean).join(" ");
       const unsent = waiting().length;
       lost.textContent = unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : "Without a password a name is lost with its last client.";
-      keyed(list, [...state.clients.values()].map((one) => [one.id, JSON.stringify(one), () => view(one)]));
+      keyed(list, [...state.clients.values()].map((one) => [one.id, one, view]));
     };
     update();
     return update;

@@ -28,7 +28,7 @@ function begin() {
   close();
   $("door").hidden = Boolean(who);
   $("app").hidden = !who;
-  document.body.dataset.open = "";
+  document.body.classList.remove("open");
   if (!who) {
     $("why").textContent = code() ? "You are invited to a room. Connect first, then ask to come in." : "";
     document.title = "veche";
@@ -82,7 +82,8 @@ function signedOut(why) {
 function route() {
   const named = decodeURIComponent(location.hash.slice(1));
   const address = named || (isWide.matches ? "common" : "");
-  document.body.dataset.open = encodeURIComponent(address);
+  state.open = address;
+  document.body.classList.toggle("open", Boolean(address));
   if (!state.ready) return;
   if (address) {
     messages.show(address);
@@ -93,7 +94,7 @@ function route() {
 }
 
 onChange(() => {
-  const address = decodeURIComponent(document.body.dataset.open ?? "");
+  const address = state.open;
   showLink();
   if (!address || !state.ready) return;
   const chat = chatOf(address);
@@ -138,7 +139,7 @@ $("connect").onsubmit = async (event) => {
 };
 
 $("details").onclick = () => {
-  const address = decodeURIComponent(document.body.dataset.open);
+  const address = state.open;
   const chat = chatOf(address);
   if (chat.kind === "room") showRoom(address);
   else if (chat.kind === "private" && chat.title !== state.me) showPerson(chat.title);

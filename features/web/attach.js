@@ -38,24 +38,24 @@ const seen = new IntersectionObserver((entries) => {
 
 /** How a message shows its file. */
 export function fileView(file) {
-  if (!file.name) return el("p", { class: "hint" }, "a file");
+  if (!file.name) return el("p.hint", "a file");
   const about = `${file.name}, ${size(file.size)}`;
   if (!isPicture(file)) {
-    return el("button", { class: "file", tabindex: -1, onclick: () => save(file).catch(fail) }, file.name, el("small", null, size(file.size)));
+    return el("button.file", { tabindex: -1, onclick: () => save(file).catch(fail) }, file.name, el("small", size(file.size)));
   }
   const image = el("img", { alt: file.name });
   image.file = file;
   seen.observe(image);
-  return el("button", { class: "picture", tabindex: -1, "aria-label": `Picture ${about}`, onclick: () => look(file, about) }, image);
+  return el("button.picture", { tabindex: -1, "aria-label": `Picture ${about}`, onclick: () => look(file, about) }, image);
 }
 
 const fail = (problem) => notice(sentence(problem.message));
 
 function look(file, about) {
   open(file.name, (body) => {
-    const image = el("img", { class: "whole", alt: file.name });
+    const image = el("img.whole", { alt: file.name });
     picture(file).then((address) => (image.src = address), fail);
-    body.append(image, el("p", { class: "hint" }, about), action("Save", () => save(file)), action("Close", close));
+    body.append(image, el("p.hint", about), action("Save", () => save(file)), action("Close", close));
   });
 }
 

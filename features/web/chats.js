@@ -16,20 +16,20 @@ export function titleOf({ chat, kind, title }) {
 /** What stands under a chat's title. */
 function line({ chat, last }) {
   const { text } = draft(chat);
-  if (text) return `Draft: ${text}`;
+  if (text) return `Draft: ${text.slice(0, 200)}`;
   if (!last) return "";
-  const words = last.text || last.file?.name || "a file";
+  const words = last.text.slice(0, 200) || last.file?.name || "a file";
   return isMe(last.from) ? `You: ${words}` : chat.startsWith("@") ? words : `${last.from}: ${words}`;
 }
 
-function chatView(chat, isOpen, isOnline) {
-  const { unread } = chat;
+function chatView(chat) {
+  const { unread, isOpen, isOnline } = chat;
   const words = unread ? `, ${unread} unread` : "";
-  return el("li", null, el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread ? "unread" : null },
+  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread ? "unread" : null },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, [...titleOf(chat)][0].toUpperCase()),
-    el("span", { class: "name", dir: "auto" }, titleOf(chat), isOnline && el("span", { class: "unseen" }, ", online")),
-    el("span", { class: "last", dir: "auto" }, line(chat).slice(0, 200)),
-    unread > 0 && el("span", { class: "count" }, unread, el("span", { class: "unseen" }, words.slice(2 + String(unread).length)))));
+    el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
+    el("span.last", { dir: "auto" }, chat.line),
+    unread > 0 && el("span.count", unread, el("span.unseen", words.slice(2 + String(unread).length)))));
 }
 
 function inviteView({ room, title, from }) {
@@ -41,23 +41,22 @@ function inviteView({ room, title, from }) {
       notice(sentence(problem.message));
     }
   };
-  return el("li", { class: "invite" }, el("p", null, el("b", null, title), el("br"), `${from} invites you`), el("button", { class: "main", onclick: join }, "Join"));
+  return el("li.invite", el("p", el("b", title), el("br"), `${from} invites you`), el("button.main", { onclick: join }, "Join"));
 }
 
-const askedView = ({ title }) => el("li", { class: "invite" }, el("p", null, el("b", null, title), el("br"), "You asked to come in"));
+const askedView = ({ title }) => el("li.invite", el("p", el("b", title), el("br"), "You asked to come in"));
 
 const rank = ({ kind }) => (kind === "common" ? 0 : 1);
 
 onChange(() => {
   if (!state.ready) return;
-  const open = decodeURIComponent(document.body.dataset.open ?? "");
   const chats = [...state.chats.values()];
   chats.sort((one, other) => rank(one) - rank(other) || other.top - one.top || one.title.localeCompare(other.title));
   const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && Boolean(state.users.get(chat.title)?.online);
   keyed($("chats"), [
-    ...[...state.invites.values()].map((one) => [`invite ${one.room}`, JSON.stringify(one), () => inviteView(one)]),
-    ...chats.map((chat) => [chat.chat, JSON.stringify([chat, open === chat.chat, isOnline(chat), draft(chat.chat).text]), () => chatView(chat, open === chat.chat, isOnline(chat))]),
-    ...(has("rooms") ? state.asked : []).map((one) => [`asked ${one.at}`, one.title, () => askedView(one)]),
+    ...[...state.invites.values()].map((one) => [`invite ${one.room}`, one, inviteView]),
+    ...chats.map((chat) => [chat.chat, { ...chat, isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),
+    ...(has("rooms") ? state.asked : []).map((one) => [`asked ${one.at}`, one, askedView]),
   ]);
   const unread = chats.reduce((sum, chat) => sum + chat.unread, 0);
   document.title = unread ? `(${unread}) ${state.server.name}` : state.server.name;

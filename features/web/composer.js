@@ -64,14 +64,14 @@ function drop(one) {
 function fileView(one) {
   const { file: { name, size: bytes }, done, failed, part } = one;
   return el("li", { class: failed ? "failed" : null },
-    el("span", { class: "name" }, name || "picture"), el("small", null, failed ?? size(bytes)),
+    el("span.name", name || "picture"), el("small", failed ?? size(bytes)),
     !done && !failed && el("progress", { value: part, "aria-label": `Uploading ${name}` }),
     failed && el("button", { type: "button", class: "quiet", onclick: () => start(one) }, "Try again"),
     el("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, onclick: () => drop(one) }, "Remove"));
 }
 
 function render() {
-  keyed($("files"), here().map((one) => [one.key, `${Boolean(one.done)} ${one.failed}`, () => fileView(one)]));
+  keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed], () => fileView(one)]));
   $("told").textContent = hint();
   $("attach").hidden = !has("files");
   $("when").hidden = $("later").hidden = !has("schedule");

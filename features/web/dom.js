@@ -2,13 +2,18 @@
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with attributes, listeners (`onclick`) and children; what is null or false is left out. */
-export function el(tag, props, ...children) {
+/**
+ * An element, `tag.class`, with attributes, listeners (`onclick`) and children. The attributes may be
+ * left away; what is null or false is left out.
+ */
+export function el(what, ...children) {
+  const [tag, ...classes] = what.split(".");
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props ?? {})) {
+  node.classList.add(...classes);
+  const props = children[0]?.constructor === Object ? children.shift() : {};
+  for (const [name, value] of Object.entries(props)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value === true) node.setAttribute(name, "");
-    else if (value != null && value !== false) node.setAttribute(name, value);
+    else if (value != null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat().filter((child) => child != null && child !== false));
   return node;
@@ -18,18 +23,19 @@ const sums = new WeakMap();
 const INNER = "a,button,input,textarea,[tabindex]";
 
 /**
- * Makes the children of `parent` be the `entries`, `[key, sum, make]` each: a child is made anew only
- * where its sum is another, so that focus, selection and what is playing stay as they are.
+ * Makes the children of `parent` be the `entries`, `[key, data, view]` each: a child is made anew only
+ * where its data is another, so that focus and selection stay as they are.
  */
 export function keyed(parent, entries) {
   const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   let place = parent.firstElementChild;
-  for (const [name, sum, make] of entries) {
+  for (const [name, data, view] of entries) {
     const key = String(name);
+    const sum = JSON.stringify(data);
     let node = old.get(key);
     old.delete(key);
     if (!node || sums.get(node) !== sum) {
-      const fresh = make();
+      const fresh = view(data);
       fresh.dataset.key = key;
       sums.set(fresh, sum);
       if (node) replace(node, fresh);
@@ -52,7 +58,7 @@ function replace(node, fresh) {
 
 /** Says something to those who listen to the page. */
 export function announce(text) {
-  const line = el("p", null, text);
+  const line = el("p", text);
   $("live").append(line);
   setTimeout(() => line.remove(), 10_000);
 }

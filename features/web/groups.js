@@ -9,9 +9,9 @@ const pathOf = (address) => `/rooms/${address.slice(5)}`;
 const owned = () => [...state.rooms.values()].filter(({ owner }) => isMe(owner));
 
 export function newRoom() {
-  return el("details", null, el("summary", null, "New room"), form([
-    el("label", null, "Title", el("input", { name: "title", required: true, maxlength: 100 })),
-    el("label", { class: "check" }, el("input", { type: "checkbox", name: "all" }), "Who comes in later sees what was written before"),
+  return el("details", el("summary", "New room"), form([
+    el("label", "Title", el("input", { name: "title", required: true, maxlength: 100 })),
+    el("label.check", el("input", { type: "checkbox", name: "all" }), "Who comes in later sees what was written before"),
   ], "Make the room", async ({ title, all }) => {
     const { room } = await post("/rooms", { title, history: all ? "all" : "joined" });
     close();
@@ -24,7 +24,7 @@ export function inviteTo(name) {
   const rooms = owned().filter(({ members }) => !members.includes(name));
   if (!rooms.length) return "";
   const choice = el("select", { name: "room" }, rooms.map(({ room, title }) => el("option", { value: room }, title)));
-  return form([el("label", null, "Invite to a room", choice)], "Invite", async ({ room }) => {
+  return form([el("label", "Invite to a room", choice)], "Invite", async ({ room }) => {
     await post(`${pathOf(room)}/invites`, { user: name });
     close();
     notice(`${name} is invited to ${chatOf(room).title}.`);
@@ -34,19 +34,19 @@ export function inviteTo(name) {
 export function showRoom(address) {
   const path = pathOf(address);
   open(chatOf(address).title, (body) => {
-    const parts = Object.fromEntries(["requests", "members", "invites", "links"].map((part) => [part, el("ul", { class: "people" })]));
+    const parts = Object.fromEntries(["requests", "members", "invites", "links"].map((part) => [part, el("ul.people")]));
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
-    const made = el("p", { class: "made" });
-    const forOwner = el("div", null,
+    const made = el("p.made");
+    const forOwner = el("div",
       section("Who asks to come in", parts.requests), section("Invited", parts.invites),
-      form([el("label", null, "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })),
+      form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })),
         el("datalist", { id: "known" }, [...state.users.keys()].map((name) => el("option", { value: name })))], "Invite", async ({ user }, node) => {
         await post(`${path}/invites`, { user });
         node.reset();
       }),
       section("Links", parts.links), made,
-      form([el("label", null, "Works for", el("select", { name: "expires" }, [["", "ever"], ["1h", "an hour"], ["1d", "a day"], ["7d", "a week"]].map(([value, label]) => el("option", { value }, label)))),
-        el("label", null, "Lets in", el("select", { name: "uses" }, ["", 1, 5, 25].map((uses) => el("option", { value: uses }, uses || "any number"))))], "Make a link", async ({ expires, uses }) => {
+      form([el("label", "Works for", el("select", { name: "expires" }, [["", "ever"], ["1h", "an hour"], ["1d", "a day"], ["7d", "a week"]].map(([value, label]) => el("option", { value }, label)))),
+        el("label", "Lets in", el("select", { name: "uses" }, ["", 1, 5, 25].map((uses) => el("option", { value: uses }, uses || "any number"))))], "Make a link", async ({ expires, uses }) => {
         const { url } = await post(`${path}/links`, { ...(expires && { expires }), ...(uses && { uses: Number(uses) }) });
         const address = new URL(url, location.origin).href;
         const field = el("input", { readonly: true, value: address, "aria-label": "The link", onfocus: () => field.select() });
@@ -66,16 +66,16 @@ export function showRoom(address) {
       const room = state.rooms.get(address);
       if (!room) return close();
       forOwner.hidden = !isOwner();
-      const member = (name) => el("li", null, el("span", { class: "name" }, name, name === room.owner && el("small", null, " owner")),
+      const member = ([name]) => el("li", el("span.name", name, name === room.owner && el("small", " owner")),
         isOwner() && !isMe(name) && action("Remove", () => remove(`${path}/members/${encodeURIComponent(name)}`), { "aria-label": `Remove ${name}` }));
-      const request = ({ user }) => el("li", null, el("span", { class: "name" }, user), ...[true, false].map((approve) =>
+      const request = ({ user }) => el("li", el("span.name", user), ...[true, false].map((approve) =>
         action(approve ? "Let in" : "Refuse", () => post(`${path}/requests/${encodeURIComponent(user)}`, { approve }), { class: approve ? "main" : null, "aria-label": `${approve ? "Let in" : "Refuse"} ${user}` })));
-      const invite = ({ user }) => el("li", null, el("span", { class: "name" }, user),
+      const invite = ({ user }) => el("li", el("span.name", user),
         action("Take back", () => remove(`${path}/invites/${encodeURIComponent(user)}`), { "aria-label": `Take back the invitation of ${user}` }));
-      const link = ({ at, expires, uses }) => el("li", null, el("span", { class: "name" }, `Made ${moment(at)}`),
-        el("small", null, [expires ? `until ${moment(expires)}` : "no end", uses == null ? "for any number" : `for ${uses} more`].join(", ")));
-      const list = (part, view, key) => keyed(parts[part], (room[part] ?? []).map((one) => [key(one), JSON.stringify([one, room.owner]), () => view(one)]));
-      list("members", member, (name) => name);
+      const link = ({ at, expires, uses }) => el("li", el("span.name", `Made ${moment(at)}`),
+        el("small", [expires ? `until ${moment(expires)}` : "no end", uses == null ? "for any number" : `for ${uses} more`].join(", ")));
+      const list = (part, view, key) => keyed(parts[part], (room[part] ?? []).map((one) => [key(one), one, view]));
+      keyed(parts.members, room.members.map((name) => [name, [name, room.owner], member]));
       list("requests", request, ({ user }) => user);
       list("invites", invite, ({ user }) => user);
       list("links", link, ({ at }) => at);
@@ -87,12 +87,12 @@ export function showRoom(address) {
 
 /** A list with its heading, hidden while it is empty. */
 function section(title, list) {
-  return el("section", null, el("h3", null, title), list);
+  return el("section", el("h3", title), list);
 }
 
 function leave(address, path) {
   const note = state.rooms.get(address)?.members.length > 1 ? "To come back you need an invitation or a link." : "You are the last one: the room and its messages end.";
-  return el("details", null, el("summary", null, "Leave the room"), el("p", { class: "hint" }, note), action("Leave", async () => {
+  return el("details", el("summary", "Leave the room"), el("p.hint", note), action("Leave", async () => {
     await post(`${path}/leave`);
     close();
     location.hash = "";
@@ -102,7 +102,7 @@ function leave(address, path) {
 /** The address of a link was opened: asks only when told to. */
 export function showJoin(code) {
   open("You are invited", (body) => {
-    body.append(el("p", null, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not."),
+    body.append(el("p", "Somebody gave you the link to a room. Its owner will see your name, and let you in or not."),
       action("Ask to come in", async () => {
         const { title } = await post(`/join/${code}`);
         body.replaceChildren(el("p", { role: "status" }, `You asked to come into ${title}. It appears among your chats when its owner lets you in.`), action("Close", close));

@@ -22,8 +22,8 @@ export function chooseTime(address, body, done) {
     };
     const inMinutes = (minutes) => () => at(new Date(Date.now() + minutes * 60_000));
     sheet.append(el("blockquote", { dir: "auto" }, body.text || "A file"),
-      el("div", { class: "choices" }, action("In 10 minutes", inMinutes(10)), action("In an hour", inMinutes(60)), action("Tomorrow at 9", () => at(tomorrow))),
-      form([el("label", null, "At", el("input", { type: "datetime-local", name: "at", required: true, min: local(new Date()), value: local(tomorrow) }))],
+      el("div.choices", action("In 10 minutes", inMinutes(10)), action("In an hour", inMinutes(60)), action("Tomorrow at 9", () => at(tomorrow))),
+      form([el("label", "At", el("input", { type: "datetime-local", name: "at", required: true, min: local(new Date()), value: local(tomorrow) }))],
         "Schedule", ({ at: when }) => at(new Date(when))));
   });
 }
@@ -32,18 +32,18 @@ const states = { waiting: "To be sent", sent: "Sent", failed: "Not sent" };
 
 export function showLater() {
   open("Scheduled messages", (body) => {
-    const list = el("ul", { class: "later" });
-    const none = el("p", { class: "hint" }, "None. The clock beside the field sends what you wrote later.");
+    const list = el("ul.later");
+    const none = el("p.hint", "None. The clock beside the field sends what you wrote later.");
     body.append(none, list);
-    const view = (one) => el("li", null,
-      el("p", { class: "hint" }, `${states[one.state]} to ${titleOf(chatOf(one.to))}, ${moment(one.at)}`),
-      el("p", { class: "text", dir: "auto" }, one.text || one.file?.name || "A file"),
-      one.detail && el("p", { class: "error" }, one.detail),
+    const view = (one) => el("li",
+      el("p.hint", `${states[one.state]} to ${titleOf(chatOf(one.to))}, ${moment(one.at)}`),
+      el("p.text", { dir: "auto" }, one.text || one.file?.name || "A file"),
+      one.detail && el("p.error", one.detail),
       one.state !== "sent" && action(one.state === "waiting" ? "Cancel" : "Remove", () => remove(`/scheduled/${one.id}`)));
     const update = () => {
       const all = [...state.scheduled.values()].filter(({ state: how }) => how !== "sent").sort((one, other) => one.at.localeCompare(other.at));
       none.hidden = all.length > 0;
-      keyed(list, all.map((one) => [one.id, JSON.stringify(one), () => view(one)]));
+      keyed(list, all.map((one) => [one.id, one, view]));
     };
     update();
     return update;

@@ -41,7 +41,7 @@ export function render() {
   const isOlder = top < $("messages").first;
   const below = scroll.scrollHeight - scroll.scrollTop;
   keyed($("messages"), entries(history?.list ?? []));
-  keyed($("pending"), waiting(address).map((one) => [one.key, JSON.stringify([one, state.link.state]), () => pendingView(one)]));
+  keyed($("pending"), waiting(address).map((one) => [one.key, { ...one, isOpen: state.link.state === "open" }, pendingView]));
   $("messages").first = top;
   $("start").textContent = startLine(history);
   if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
@@ -81,26 +81,26 @@ function* walk(list) {
   let before;
   for (const message of list) {
     const isNewDay = day(message.at) !== day(before?.at ?? 0);
-    if (isNewDay) yield [`day ${day(message.at)}`, dayName(message.at), () => el("li", { class: "day" }, dayName(message.at))];
-    if (message.id === mark) yield ["mark", "", () => el("li", { class: "mark" }, "New")];
+    if (isNewDay) yield [day(message.at), dayName(message.at), (name) => el("li.day", name)];
+    if (message.id === mark) yield ["mark", "New", (name) => el("li.mark", name)];
     const follows = !isNewDay && message.id !== mark && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
-    yield [message.id, JSON.stringify([message, follows]), () => messageView(message, follows)];
+    yield [message.id, { ...message, follows }, messageView];
     before = message;
   }
 }
 const entries = (list) => [...walk(list)];
 
-function messageView(message, follows) {
-  const { id, from, text, at, expires, file, comments } = message;
+function messageView(message) {
+  const { id, from, text, at, expires, file, comments, follows } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
-    el("div", { class: follows ? "unseen" : "by" }, el("b", null, from), " ", hour(at)),
-    text && el("p", { class: "text", dir: "auto" }, linked(text)),
+    el("div", { class: follows ? "unseen" : "by" }, el("b", from), " ", hour(at)),
+    text && el("p.text", { dir: "auto" }, linked(text)),
     file && fileView(file),
     el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button", { class: "quiet comments", onclick: () => showThread(message) }, word),
-      !isMe(from) && el("button", { class: "quiet", onclick: () => showPerson(from, message) }, `About ${from}`)));
+      has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
+      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, `About ${from}`)));
 }
 
 /** Whether a text names the reader. */
@@ -114,14 +114,14 @@ export function linked(text) {
 
 /** A post that is not sent yet. */
 export function pendingView(one) {
-  const how = state.link.state === "open" ? "Sending…" : "Waits for the connection";
+  const how = one.isOpen ? "Sending…" : "Waits for the connection";
   return el("li", { class: `message mine waiting${one.failed ? " failed" : ""}` },
-    el("p", { class: "text", dir: "auto" }, one.body.text || "A file"),
-    el("p", { class: "how", role: "status" }, one.failed ? `Not sent: ${one.failed}` : how),
-    one.failed && el("div", { class: "acts has" },
-      el("button", { class: "quiet", onclick: () => retry(one) }, "Try again"),
-      el("button", { class: "quiet", onclick: () => edit(one) }, "Edit"),
-      el("button", { class: "quiet", onclick: () => discard(one) }, "Discard")));
+    el("p.text", { dir: "auto" }, one.body.text || "A file"),
+    el("p.how", { role: "status" }, one.failed ? `Not sent: ${one.failed}` : how),
+    one.failed && el("div.acts.has",
+      el("button.quiet", { onclick: () => retry(one) }, "Try again"),
+      el("button.quiet", { onclick: () => edit(one) }, "Edit"),
+      el("button.quiet", { onclick: () => discard(one) }, "Discard")));
 }
 
 /** Takes a post that failed back into the field it came from. */

@@ -18,27 +18,27 @@ const presence = ({ online, seen }) => (online ? "online" : seen ? `seen ${momen
 export function showPeople() {
   open("New chat or room", (body) => {
     const find = el("input", { type: "search", "aria-label": "Find somebody by name", placeholder: "Find somebody", oninput: () => update() });
-    const list = el("ul", { class: "people" });
-    body.append(has("rooms") ? newRoom() : "", el("h3", null, "People"), find, list);
+    const list = el("ul.people");
+    body.append(has("rooms") ? newRoom() : "", el("h3", "People"), find, list);
     function update() {
       const wanted = find.value.trim().toLowerCase();
       const found = [...state.users.values()].filter(({ name }) => name.toLowerCase().includes(wanted));
       found.sort((one, other) => Number(other.online) - Number(one.online) || one.name.localeCompare(other.name));
-      keyed(list, found.slice(0, 200).map((user) => [user.name, JSON.stringify(user), () => personView(user)]));
+      keyed(list, found.slice(0, 200).map((user) => [user.name, user, personView]));
     }
     update();
     return update;
   });
 }
 
-const personView = (user) => el("li", null, el("button", { class: "row", onclick: () => go(user.name) },
+const personView = (user) => el("li", el("button.row", { onclick: () => go(user.name) },
   el("span", { class: `face private${user.online ? " online" : ""}`, "aria-hidden": "true" }, [...user.name][0].toUpperCase()),
-  el("span", { class: "name" }, isMe(user.name) ? `${user.name} (you)` : user.name), el("small", null, isMe(user.name) ? "your notebook" : presence(user))));
+  el("span.name", isMe(user.name) ? `${user.name} (you)` : user.name), el("small", isMe(user.name) ? "your notebook" : presence(user))));
 
 /** One person, perhaps the author of a message. */
 export function showPerson(name, message) {
   open(name, (body) => {
-    const line = el("p", { class: "hint" });
+    const line = el("p.hint");
     body.append(line, action("Write in private", () => go(name), { class: "main" }));
     if (has("rooms")) body.append(inviteTo(name));
     if (has("complaints")) body.append(complaint(name, message));
@@ -55,7 +55,7 @@ function complaint(name, message) {
     close();
     notice(made.banned_until ? `${name} may not post until ${moment(made.banned_until)}.` : `Noted: ${name} has ${made.warnings} of ${made.limit} warnings.`);
   };
-  return el("details", null, el("summary", null, `Complain about ${name}`),
-    form([el("label", null, "Reason, if you like", el("textarea", { name: "reason", rows: 3, maxlength: 4000 })),
-      el("p", { class: "hint" }, `A complaint is a warning. Nobody is told who made it, and it can't be taken back. ${about}`)], "Complain", send));
+  return el("details", el("summary", `Complain about ${name}`),
+    form([el("label", "Reason, if you like", el("textarea", { name: "reason", rows: 3, maxlength: 4000 })),
+      el("p.hint", `A complaint is a warning. Nobody is told who made it, and it can't be taken back. ${about}`)], "Complain", send));
 }

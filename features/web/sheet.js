@@ -9,9 +9,9 @@ let update;
 export function open(title, build) {
   $("sheet-title").textContent = title;
   const body = $("sheet-body");
-  body.replaceChildren(el("p", { class: "error", role: "alert" }));
-  update = build(body);
+  body.replaceChildren(el("p.error", { role: "alert" }));
   if (!sheet.open) sheet.showModal();
+  update = build(body);
 }
 
 export const close = () => sheet.close();
@@ -33,7 +33,7 @@ export function action(label, act, props) {
 
 /** A form of the sheet. `act` gets its values. */
 export function form(fields, label, act, props) {
-  const button = el("button", { class: "main" }, label);
+  const button = el("button.main", label);
   const node = el("form", {
     ...props,
     onsubmit(event) {
@@ -57,7 +57,8 @@ async function attempt(button, act) {
 
 onChange(() => sheet.open && update?.());
 $("close").onclick = close;
-sheet.onclick = (event) => event.target === sheet && close();
+// Not a handler's property: one that returns false would undo every click.
+sheet.addEventListener("click", ({ target }) => target === sheet && close());
 sheet.onclose = () => {
   update = null;
   $("sheet-body").replaceChildren();

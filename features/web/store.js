@@ -14,6 +14,8 @@ export function forget() {
     ready: false,
     link: { state: "connecting" },
     me: "",
+    /** The address of the chat that is looked at. */
+    open: "",
     server: { name: "veche", features: [] },
     user: {},
     clients: new Map(),

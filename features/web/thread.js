@@ -9,10 +9,10 @@ import { linked, pendingView } from "./messages.js";
 export function showThread(message) {
   const place = `#${message.id}`;
   open("Comments", (body) => {
-    const head = el("blockquote", { dir: "auto" }, el("b", null, message.from), " ", message.text || message.file?.name);
-    const list = el("ol", { class: "comments", "aria-label": "Comments", "aria-live": "polite" });
+    const head = el("blockquote", { dir: "auto" }, el("b", message.from), " ", message.text || message.file?.name);
+    const list = el("ol.comments", { "aria-label": "Comments", "aria-live": "polite" });
     const text = el("textarea", { rows: 1, "aria-label": "Comment", maxlength: 4000 });
-    const form = el("form", { class: "line", onsubmit }, text, el("button", { class: "main" }, "Send"));
+    const form = el("form.line", { onsubmit }, text, el("button.main", "Send"));
     const field = writer(text, () => place);
     function onsubmit(event) {
       event.preventDefault();
@@ -27,17 +27,17 @@ export function showThread(message) {
     openThread(message.id).then(changed, fail);
     return () => {
       const isGone = state.histories.size && !find(message.id);
-      if (isGone) return body.replaceChildren(el("p", { class: "hint" }, "This message is gone, and its comments with it."));
+      if (isGone) return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
       keyed(list, [
-        ...comments.map((one) => [one.id, "", () => commentView(one)]),
-        ...waiting(place).map((one) => [one.key, JSON.stringify([one, state.link.state]), () => pendingView(one)]),
+        ...comments.map((one) => [one.id, one, commentView]),
+        ...waiting(place).map((one) => [one.key, { ...one, isOpen: state.link.state === "open" }, pendingView]),
       ]);
     };
   });
 }
 
-const commentView = ({ from, at, text }) => el("li", null,
-  el("div", { class: "by" }, el("b", null, from), " ", time(at)), el("p", { class: "text", dir: "auto" }, linked(text)));
+const commentView = ({ from, at, text }) => el("li",
+  el("div.by", el("b", from), " ", time(at)), el("p.text", { dir: "auto" }, linked(text)));
 
 addEventListener("sheetclosed", () => (state.thread = null));

@@ -30,7 +30,7 @@ test("two people chat, and what is unread is counted until it is looked at", asy
   await ann.locator("#new").click();
   await ann.getByRole("button", { name: /^bob/ }).click();
   await say(ann, "in private");
-  const row = bob.locator("#chats a").filter({ hasText: "ann" });
+  const row = bob.locator('#chats [href="#%40ann"]');
   await row.locator(".count").waitFor();
   assert.match(await bob.title(), /^\(1\)/);
   await row.click();
@@ -222,6 +222,7 @@ test("the server is killed and comes back, and nothing that was typed is lost", 
   await message(bob, "during the outage").waitFor();
   await ann.locator("#pending li").waitFor({ state: "detached" });
   await ann.reload();
+  await message(ann, "during the outage").waitFor();
   await until("the draft is there again", async () => (await ann.locator("#text").inputValue()) === "half a sen");
   assert.equal(await message(ann, "during the outage").count(), 1);
   await ann.context().close();
@@ -320,11 +321,11 @@ for (const colorScheme of ["light", "dark"]) {
     const page = await visit(browser, server.url, { colorScheme });
     await checkAccess(page, "the door");
     await connect(page, `axe-${colorScheme}`);
-    await say(page, "@all read https://example.org/ now");
-    await message(page, "example.org").waitFor();
+    await say(page, `@axe-${colorScheme} read https://example.org/${colorScheme} now`);
+    await message(page, `org/${colorScheme}`).waitFor();
     await checkAccess(page, "a chat");
-    await message(page, "example.org").hover();
-    await message(page, "example.org").getByRole("button", { name: "Comment" }).click();
+    await message(page, `org/${colorScheme}`).hover();
+    await message(page, `org/${colorScheme}`).getByRole("button", { name: "Comment" }).click();
     await checkAccess(page, "comments");
     await page.keyboard.press("Escape");
     for (const id of ["new", "me", "later"]) {
