@@ -1,10 +1,12 @@
 //! The page, as a browser and as a program get it.
 #![cfg(has_feature = "web")]
 
+use std::io::Read;
+
 use veche::prelude::json;
 use veche::testing::{Reply, Server};
 
-/// All that the page is made of, in bytes.
+/// All that a browser fetches for the page, in bytes.
 const MOST: usize = 60 * 1024;
 
 /// The names of the page's parts: the files that lie beside the feature.
@@ -135,21 +137,45 @@ fn nothing_inline_and_nothing_of_others_runs_in_the_page() {
 
 #[test]
 fn it_is_small() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/features/web");
-    let lengths = parts().into_iter().map(|name| {
-        let file = std::fs::metadata(format!("{folder}/{name}"));
-        file.map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX))
+    let server = Server::only("web", "");
+    let fetched = addresses().into_iter().map(|address| {
+        let request = server.guest().request("GET", &address);
+        let reply = request.header("Accept-Encoding", "gzip, br").send();
+        let length = header(&reply, "content-length").parse().ok();
+        length.unwrap_or(MOST)
     });
-    let all: usize = lengths.sum();
+    let all: usize = fetched.sum();
     assert!(
         all > 0 && all <= MOST,
         "{all} bytes, and {MOST} are allowed"
     );
-    // And what is served is what lies there.
+}
+
+#[test]
+fn packed_or_not_it_is_what_lies_beside_the_feature() {
     let server = Server::only("web", "");
-    let served = addresses().into_iter();
-    let served = served.map(|address| server.guest().get(&address).text.len());
-    assert_eq!(served.sum::<usize>(), all);
+    for name in parts() {
+        let file = format!("{}/features/web/{name}", env!("CARGO_MANIFEST_DIR"));
+        let written = std::fs::read(file).unwrap_or_default();
+        let path = match name.as_str() {
+            "index.html" => "/".to_owned(),
+            name => format!("/web/{name}"),
+        };
+        assert_eq!(server.guest().get(&path).text.as_bytes(), written, "{name}");
+        let ask = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        );
+        let answer = server.raw(ask);
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = answer.split_at(end.unwrap_or_default() + 4);
+        let head = String::from_utf8_lossy(head).to_lowercase();
+        assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+        assert!(head.contains("\r\nvary: accept-encoding\r\n"), "{head}");
+        let mut unpacked = Vec::new();
+        let read = flate2::read::GzDecoder::new(body).read_to_end(&mut unpacked);
+        assert!(read.is_ok(), "{name}: {read:?}");
+        assert_eq!(unpacked, written, "{name}");
+    }
 }
 
 #[test]

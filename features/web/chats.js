@@ -17,7 +17,7 @@ export function titleOf({ chat, kind, title }) {
 function line({ chat, last }) {
   const { text } = draft(chat);
   if (text) return `Draft: ${text.slice(0, 200)}`;
-  if (!last) return "";
+  if (!last) return "Nothing yet";
   const words = last.text.slice(0, 200) || last.file?.name || "a file";
   return isMe(last.from) ? `You: ${words}` : chat.startsWith("@") ? words : `${last.from}: ${words}`;
 }

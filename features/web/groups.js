@@ -37,13 +37,12 @@ export function showRoom(address) {
     const parts = Object.fromEntries(["requests", "members", "invites", "links"].map((part) => [part, el("ul.people")]));
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
     const made = el("p.made");
-    const forOwner = el("div",
-      section("Who asks to come in", parts.requests), section("Invited", parts.invites),
+    const forOwner = el("div", section("Invited", parts.invites),
       form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })),
         el("datalist", { id: "known" }, [...state.users.keys()].map((name) => el("option", { value: name })))], "Invite", async ({ user }, node) => {
         await post(`${path}/invites`, { user });
         node.reset();
-      }),
+      }, { class: "line" }),
       section("Links", parts.links), made,
       form([el("label", "Works for", el("select", { name: "expires" }, [["", "ever"], ["1h", "an hour"], ["1d", "a day"], ["7d", "a week"]].map(([value, label]) => el("option", { value }, label)))),
         el("label", "Lets in", el("select", { name: "uses" }, ["", 1, 5, 25].map((uses) => el("option", { value: uses }, uses || "any number"))))], "Make a link", async ({ expires, uses }) => {
@@ -61,7 +60,7 @@ export function showRoom(address) {
         await remove(`${path}/links`);
         made.replaceChildren();
       }));
-    body.append(section("Members", parts.members), forOwner, leave(address, path));
+    body.append(section("Who asks to come in", parts.requests), section("Members", parts.members), forOwner, leave(address, path));
     function update() {
       const room = state.rooms.get(address);
       if (!room) return close();
@@ -72,7 +71,7 @@ export function showRoom(address) {
         action(approve ? "Let in" : "Refuse", () => post(`${path}/requests/${encodeURIComponent(user)}`, { approve }), { class: approve ? "main" : null, "aria-label": `${approve ? "Let in" : "Refuse"} ${user}` })));
       const invite = ({ user }) => el("li", el("span.name", user),
         action("Take back", () => remove(`${path}/invites/${encodeURIComponent(user)}`), { "aria-label": `Take back the invitation of ${user}` }));
-      const link = ({ at, expires, uses }) => el("li", el("span.name", `Made ${moment(at)}`),
+      const link = ({ at, expires, uses }) => el("li", el("span", `Made ${moment(at)}`),
         el("small", [expires ? `until ${moment(expires)}` : "no end", uses == null ? "for any number" : `for ${uses} more`].join(", ")));
       const list = (part, view, key) => keyed(parts[part], (room[part] ?? []).map((one) => [key(one), one, view]));
       keyed(parts.members, room.members.map((name) => [name, [name, room.owner], member]));
