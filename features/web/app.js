@@ -2,7 +2,7 @@
 import { $, announce } from "./dom.js";
 import { post, session, setSession } from "./net.js";
 import { follow } from "./hub.js";
-import { changed, chatOf, forget, hear, load, notice, onChange, state, takeComment, takeMessage } from "./store.js";
+import { changed, chatOf, everyone, hear, load, notice, onChange, state, takeComment, takeMessage } from "./store.js";
 import { flush, sent, wipe } from "./outbox.js";
 import { close, sentence } from "./sheet.js";
 import { titleOf } from "./chats.js";
@@ -14,28 +14,26 @@ import { showLater } from "./later.js";
 import { showPeople, showPerson } from "./people.js";
 
 const isWide = matchMedia("(min-width: 700px)");
+/** Where a page that is loaded anew finds what to say. */
+const WHY = "veche.why";
 let hub;
 let link;
+let isOpening = false;
 
 /** The code in the address, where the page was come to by a link. */
 const code = () => /^\/join\/([^/]+)$/.exec(location.pathname)?.[1];
 
 function begin() {
   const who = session();
-  hub?.stop();
-  hub = null;
-  forget();
-  close();
   $("door").hidden = Boolean(who);
   $("app").hidden = !who;
-  document.body.classList.remove("open");
-  if (!who) {
-    $("why").textContent = code() ? "You are invited to a room. Connect first, then ask to come in." : "";
-    document.title = "veche";
-    return;
+  if (who) {
+    state.me = who.name;
+    hub = follow(who, told);
+  } else {
+    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
+    sessionStorage.removeItem(WHY);
   }
-  state.me = who.name;
-  hub = follow(who, told);
 }
 
 /** What the stream tells. */
@@ -47,18 +45,26 @@ function told(message) {
     if (isBack) opened();
   }
   if (message.events) {
-    if (message.events.some(({ event }) => event === "reset")) state.ready = false;
     hear(message.events);
-    if (!state.ready) opened();
+    if (message.events.some(({ event }) => event === "reset")) {
+      state.ready = false;
+      opened();
+    }
   }
   changed();
 }
 
+/** The stream is there: asks for all, or goes on with what is there. */
 async function opened() {
+  if (isOpening) return;
+  isOpening = true;
   messages.again();
   try {
-    if (!state.ready) await load();
-    route();
+    if (state.ready) await everyone();
+    else {
+      await load();
+      route();
+    }
     flush();
     if (code()) {
       showJoin(code());
@@ -68,14 +74,16 @@ async function opened() {
     if (problem.passing) setTimeout(opened, 3000);
     else notice(sentence(problem.message));
   }
+  isOpening = false;
 }
 
+/** Begins anew, so that nothing of who was here stays in memory; other tabs follow. */
 function signedOut(why) {
   if (!session()) return;
   hub?.stop(true);
   setSession(null);
-  begin();
-  $("why").textContent = why;
+  sessionStorage.setItem(WHY, why);
+  location.reload();
 }
 
 /** Opens the chat that the address names. */
@@ -164,7 +172,7 @@ addEventListener("notice", ({ detail }) => {
   $("toast").hidden = false;
   setTimeout(() => ($("toast").hidden = true), 6000);
 });
-addEventListener("storage", ({ key }) => (key === "veche.session" ? begin() : changed()));
+addEventListener("storage", ({ key }) => (key === "veche.session" ? location.reload() : changed()));
 isWide.onchange = route;
 sent.addEventListener("sent", ({ detail: { one, answer } }) => {
   if (one.path === "/send") takeMessage(answer);

@@ -41,12 +41,12 @@ export function fileView(file) {
   if (!file.name) return el("p.hint", "a file");
   const about = `${file.name}, ${size(file.size)}`;
   if (!isPicture(file)) {
-    return el("button.file", { tabindex: -1, onclick: () => save(file).catch(fail) }, file.name, el("small", size(file.size)));
+    return el("button.file", { onclick: () => save(file).catch(fail) }, file.name, el("small", size(file.size)));
   }
   const image = el("img", { alt: file.name });
   image.file = file;
   seen.observe(image);
-  return el("button.picture", { tabindex: -1, "aria-label": `Picture ${about}`, onclick: () => look(file, about) }, image);
+  return el("button.picture", { "aria-label": `Picture ${about}`, onclick: () => look(file, about) }, image);
 }
 
 const fail = (problem) => notice(sentence(problem.message));

@@ -11,6 +11,8 @@ import { writer } from "./writer.js";
 const text = $("text");
 let address;
 let number = 0;
+/** Whether it is to be sent as soon as the files are up. */
+let isPressed = false;
 /** By chat, `{key, file, part, done, failed, stop}` each; `done` is the upload as the server has it. */
 const attached = new Map();
 const here = () => attached.get(address) ?? attached.set(address, []).get(address);
@@ -21,6 +23,7 @@ field.withFiles(() => here().map(({ done }) => done).filter(Boolean));
 /** Shows the draft of a chat. */
 export function show(next) {
   address = next;
+  isPressed = false;
   const files = field.show();
   if (!here().length) here().push(...files.map((done) => ({ key: (number += 1), file: done, done })));
   render();
@@ -47,15 +50,20 @@ async function start(one) {
   };
   try {
     one.done = await upload(one.file, progress, control.signal);
-    if (place === address) field.keep();
+    if (place === address) {
+      field.keep();
+      if (isPressed) submit();
+    }
   } catch (problem) {
     one.failed = sentence(problem.message);
+    isPressed = false;
   }
   render();
 }
 
 function drop(one) {
   one.stop?.();
+  isPressed = false;
   attached.set(address, here().filter((other) => other !== one));
   field.keep();
   render();
@@ -85,7 +93,8 @@ function hint() {
   if (address === "common" && limit?.left <= 5 && limit.until) {
     return `${limit.left} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`;
   }
-  return here().some(({ done, failed }) => !done && !failed) && isPressed ? "It is sent as soon as the files are uploaded." : "";
+  if (here().some(({ failed }) => failed)) return "A file was not uploaded: try again, or remove it.";
+  return isPressed ? "It is sent as soon as the files are uploaded." : "";
 }
 
 /** What is to be posted: the text with the first file, each further file by itself. */
@@ -95,8 +104,6 @@ function posts() {
   if (!files.length) return words.trim() ? [{ text: words }] : [];
   return files.map((file, index) => ({ ...(index === 0 && words.trim() && { text: words }), file }));
 }
-
-let isPressed = false;
 
 /** Sends, or waits for uploads that are under way. */
 function submit() {
@@ -150,8 +157,4 @@ addEventListener("limit", ({ detail }) => {
   const limit = state.user.rate_limit;
   if (limit && left) Object.assign(limit, { left: Number(left), until: new Date(Date.now() + seconds * 1000).toISOString() });
 });
-onChange(() => {
-  if (!address || !state.ready) return;
-  render();
-  if (isPressed && here().every(({ done }) => done)) submit();
-});
+onChange(() => address && state.ready && render());

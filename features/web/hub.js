@@ -55,6 +55,8 @@ export function follow({ client, token }, tell) {
     const address = policy ? policy.createScriptURL("") : "/web/worker.js";
     const worker = new SharedWorker(address, { type: "module", name });
     worker.port.postMessage(token);
+    // One that can't be loaded leaves each tab to itself.
+    worker.onerror = () => lead(name, token, cursor);
   } else if (locks) {
     takeTurn(false);
   } else {

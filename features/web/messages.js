@@ -109,7 +109,7 @@ const names = (text) => text.toLowerCase().split(/[^\p{L}\p{N}\p{M}_.@-]+/u).inc
 /** A text with its web addresses as links. */
 export function linked(text) {
   return text.split(/(https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]])/).map((part, index) =>
-    index % 2 ? el("a", { href: part, rel: "noopener noreferrer", target: "_blank", tabindex: -1 }, part) : part);
+    index % 2 ? el("a", { href: part, rel: "noopener noreferrer", target: "_blank" }, part) : part);
 }
 
 /** A post that is not sent yet. */

@@ -1,6 +1,8 @@
 /** Calls to the API. The token goes out in the header `Authorization` and nowhere else. */
 
 const SESSION = "veche.session";
+/** How long a call may take, in milliseconds. */
+const PATIENCE = 30_000;
 
 /** Who is connected here, `{name, client, token}`, or null. It lies in localStorage alone. */
 export function session() {
@@ -60,7 +62,7 @@ async function call(method, path, body, key) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
-  const options = { method, headers, body: body && JSON.stringify(body) };
+  const options = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) };
   const response = await request(session()?.token, path, options).catch(ended);
   const limit = response.headers.get("RateLimit");
   if (limit) dispatchEvent(new CustomEvent("limit", { detail: limit }));

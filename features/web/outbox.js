@@ -53,9 +53,9 @@ export const sent = new EventTarget();
 let busy = false;
 let again;
 
-/** Sends what waits, one after the other; stops where the server can't be reached or is too busy. */
+/** Sends what waits, one after the other; stops where the server is away or too busy, to try again. */
 export async function flush() {
-  if (busy) return;
+  if (busy || state.link.state !== "open") return;
   busy = true;
   clearTimeout(again);
   const work = () => drain().catch((problem) => {

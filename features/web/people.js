@@ -24,7 +24,9 @@ export function showPeople() {
       const wanted = find.value.trim().toLowerCase();
       const found = [...state.users.values()].filter(({ name }) => name.toLowerCase().includes(wanted));
       found.sort((one, other) => Number(other.online) - Number(one.online) || one.name.localeCompare(other.name));
-      keyed(list, found.slice(0, 200).map((user) => [user.name, user, personView]));
+      // A name that is not in the list may be one all the same.
+      const typed = wanted && !found.some(({ name }) => name.toLowerCase() === wanted) ? [{ name: find.value.trim() }] : [];
+      keyed(list, [...found.slice(0, 200), ...typed].map((user) => [user.name, user, personView]));
     }
     update();
     return update;

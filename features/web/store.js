@@ -6,32 +6,29 @@ import { get } from "./net.js";
 
 /** So many messages are fetched at once. */
 const PAGE = 50;
+/** So many users are listed; others are written to by typing their name. */
+const MOST = 2000;
 
-export const state = {};
-
-export function forget() {
-  Object.assign(state, {
-    ready: false,
-    link: { state: "connecting" },
-    me: "",
-    /** The address of the chat that is looked at. */
-    open: "",
-    server: { name: "veche", features: [] },
-    user: {},
-    clients: new Map(),
-    chats: new Map(),
-    users: new Map(),
-    /** By address: `{list, more}`, oldest first. */
-    histories: new Map(),
-    rooms: new Map(),
-    invites: new Map(),
-    asked: [],
-    scheduled: new Map(),
-    /** The comments that are looked at: `{message, list}`. */
-    thread: null,
-  });
-}
-forget();
+export const state = {
+  ready: false,
+  link: { state: "connecting" },
+  me: "",
+  /** The address of the chat that is looked at. */
+  open: "",
+  server: { name: "veche", features: [] },
+  user: {},
+  clients: new Map(),
+  chats: new Map(),
+  users: new Map(),
+  /** By address: `{list, more}`, oldest first. */
+  histories: new Map(),
+  rooms: new Map(),
+  invites: new Map(),
+  asked: [],
+  scheduled: new Map(),
+  /** The comments that are looked at: `{message, list}`. */
+  thread: null,
+};
 
 const listeners = new Set();
 let isTold = true;
@@ -123,9 +120,10 @@ async function overview() {
   for (const chat of chats) chat.top = chat.last?.id ?? 0;
 }
 
-async function everyone() {
+/** Who is there, as far as a list of them is of use. */
+export async function everyone() {
   const users = new Map();
-  for (let page = { more: true }, after = ""; page.more;) {
+  for (let page = { more: true }, after = ""; page.more && users.size < MOST;) {
     page = await get(`/users?limit=200${after && `&after=${encodeURIComponent(after)}`}`);
     for (const user of page.users) users.set(user.name, user);
     after = page.users.at(-1)?.name;

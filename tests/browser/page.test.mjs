@@ -26,6 +26,7 @@ test("two people chat, and what is unread is counted until it is looked at", asy
   await connect(bob, "bob");
   await say(ann, "hello <b>everyone</b>");
   await message(bob, "hello <b>everyone</b>").waitFor();
+  await bob.locator("#live").getByText("ann to everyone: hello <b>everyone</b>").or(bob.locator("#live").getByText("ann: hello <b>everyone</b>")).first().waitFor({ state: "attached" });
   assert.equal(await bob.locator("#messages .text b").count(), 0);
   await ann.locator("#new").click();
   await ann.getByRole("button", { name: /^bob/ }).click();
@@ -57,10 +58,6 @@ test("a name with a password is had again with it, and with no other", async () 
 });
 
 test("the older messages come by scrolling up, and the reader stays in place", async () => {
-  const eve = await server.person("eve");
-  for (let number = 0; number < 130; number += 1) await eve.post("/send", { to: "@eve2", text: `line ${number}` }).catch(() => {});
-  const { post } = await server.person("eve2");
-  for (let number = 1; number <= 130; number += 1) await post("/send", { to: "@me", text: `note ${number}.` });
   const page = await visit(browser, server.url);
   await connect(page, "reader", "r");
   const reader = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")).token);
@@ -68,6 +65,11 @@ test("the older messages come by scrolling up, and the reader stays in place", a
   await page.goto(`${server.url}/#%40reader`);
   await message(page, "note 130.").waitFor();
   assert.equal(await message(page, "note 20.").count(), 0);
+  const placeOf = (text) => message(page, text).evaluate((node) => node.getBoundingClientRect().top);
+  await page.locator("#scroll").evaluate((node) => (node.scrollTop = 200));
+  const place = await placeOf("note 90.");
+  await message(page, "note 50.").waitFor({ state: "attached" });
+  assert.ok(Math.abs((await placeOf("note 90.")) - place) < 2, "the reader stays in place");
   await until("the first note is there", async () => {
     await page.locator("#scroll").evaluate((node) => (node.scrollTop = 0));
     return (await message(page, "note 1.").count()) === 1;
@@ -107,6 +109,38 @@ test("a file goes over by choosing, dropping and pasting, and a picture is shown
   await bob.getByRole("button", { name: /^pasted\.txt/ }).waitFor();
   await ann.context().close();
   await bob.context().close();
+});
+
+test("what is sent while its file goes up follows it", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "una");
+  let release;
+  const held = new Promise((go) => (release = go));
+  await ann.route("**/files?*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await ann.locator("#pick").setInputFiles({ name: "slow.txt", mimeType: "text/plain", buffer: Buffer.from("slow") });
+  await ann.locator("#files progress").waitFor();
+  await say(ann, "with a file");
+  await ann.getByText("It is sent as soon as the files are uploaded.").waitFor();
+  release();
+  await message(ann, "with a file").getByRole("button", { name: /^slow\.txt/ }).waitFor();
+  await ann.context().close();
+});
+
+test("a file that is not uploaded says why, and is tried again", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "uma");
+  await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
+  await ann.locator("#pick").setInputFiles({ name: "again.txt", mimeType: "text/plain", buffer: Buffer.from("again") });
+  await ann.locator("#files").getByText("The server can't be reached.").waitFor();
+  await ann.locator("#files").getByRole("button", { name: "Try again" }).click();
+  await ann.locator(".send").click();
+  await ann.getByRole("button", { name: /^again\.txt/ }).waitFor();
+  await ann.locator("#pick").setInputFiles({ name: "large.bin", mimeType: "text/plain", buffer: Buffer.alloc(6 * 1024 * 1024) });
+  await ann.locator("#files .failed").filter({ hasText: "5242880" }).or(ann.locator("#files .failed").filter({ hasText: "MiB" })).waitFor();
+  await ann.context().close();
 });
 
 test("a comment is counted on its message and shown to others at once", async () => {
@@ -173,7 +207,7 @@ test("an invitation is taken, and a member is removed", async () => {
   await bob.context().close();
 });
 
-test("a message for later waits, is cancelled, and another is sent", async () => {
+test("a message for later waits, and is cancelled", async () => {
   const ann = await visit(browser, server.url);
   await connect(ann, "sue");
   await ann.locator("#text").fill("lunch?");
@@ -298,6 +332,38 @@ test("the keyboard alone is enough", async () => {
   await ann.keyboard.press("Escape");
   await ann.locator("#sheet").waitFor({ state: "hidden" });
   await ann.context().close();
+});
+
+test("on a phone the chats and a chat are a screen each", async () => {
+  const ann = await visit(browser, server.url, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
+  await connect(ann, "pia");
+  await ann.locator("#chats a").first().tap();
+  await ann.locator("#text").waitFor();
+  assert.equal(await ann.locator("#side").isVisible(), false);
+  await ann.locator("#text").fill("from a phone");
+  await ann.locator(".send").tap();
+  await message(ann, "from a phone").waitFor();
+  const width = await ann.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= 390, `${width} pixels wide`);
+  await ann.goBack();
+  await ann.locator("#side").waitFor();
+  await ann.context().close();
+});
+
+test("no text becomes markup, whoever should try", async () => {
+  const page = await visit(browser, server.url);
+  const before = complaints.length;
+  const isRefused = await page.evaluate(() => {
+    try {
+      document.body.innerHTML = "<b>bold</b>";
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  assert.ok(isRefused);
+  complaints.splice(before);
+  await page.context().close();
 });
 
 test("what the server has not, the page does not show", async () => {
