@@ -10,8 +10,8 @@ import { showPerson } from "./people.js";
 const scroll = $("scroll");
 /** Posts of one author within so many milliseconds stand together. */
 const TOGETHER = 5 * 60_000;
-/** Where the unread began when the chat was opened. */
-let mark = 0;
+/** Where the unread began when the chat was opened, or left alone; null before that is known. */
+let mark = null;
 let address;
 let isAtEnd = true;
 let isFetching = false;
@@ -24,7 +24,8 @@ const told = new Map();
 export function show(next) {
   if (address && address !== next) trim(address);
   address = next;
-  mark = current = 0;
+  mark = null;
+  current = 0;
   isAtEnd = true;
   isFailed = false;
   $("messages").replaceChildren();
@@ -36,7 +37,7 @@ export function render() {
   const history = state.histories.get(address);
   const chat = chatOf(address);
   if (!history && !isFailed) more();
-  else if (!mark && chat.unread) mark = firstUnread(history.list, chat.unread);
+  else mark ??= chat.unread && firstUnread(history.list, chat.unread);
   const top = history?.list[0]?.id;
   const isOlder = top < $("messages").first;
   const below = scroll.scrollHeight - scroll.scrollTop;

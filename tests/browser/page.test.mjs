@@ -37,6 +37,7 @@ test("two people chat, and what is unread is counted until it is looked at", asy
   await row.click();
   await message(bob, "in private").waitFor();
   await row.locator(".count").waitFor({ state: "detached" });
+  assert.equal(await bob.locator(".mark + .message").filter({ hasText: "in private" }).count(), 1);
   await say(bob, "and back");
   await message(ann, "and back").waitFor();
   await ann.context().close();
@@ -247,6 +248,7 @@ test("the server is killed and comes back, and nothing that was typed is lost", 
   await connect(bob, "ken");
   await say(ann, "before");
   await message(bob, "before").waitFor();
+  assert.equal(await bob.locator(".mark").count(), 0, "who looks has nothing new");
   await server.kill();
   await ann.locator("#link").filter({ hasText: "Offline" }).waitFor();
   await say(ann, "during the outage");
