@@ -91,8 +91,8 @@ impl Feature for Web {
         Routes::new()
             .fixed("/", "The page", |_| page())
             .fixed("/join/{code}", "The page, come to by a link", |_| page())
-            .fixed("/web/{name}", "A part of the page", |path| {
-                let asked = path.get("name")?;
+            .fixed("/web/{part}", "A part of the page", |path| {
+                let asked = path.get("part")?;
                 let mut parts = PARTS.iter().skip(1);
                 parts.find_map(|(name, part)| (*name == asked).then_some(part))
             })
