@@ -96,7 +96,7 @@ function route() {
   if (address) {
     messages.show(address);
     composer.show(address);
-    if (isWide.matches && !$("sheet").open) $("text").focus();
+    if (!$("sheet").open) $(isWide.matches ? "text" : "scroll").focus();
   }
   changed();
 }
@@ -175,7 +175,7 @@ addEventListener("notice", ({ detail }) => {
 addEventListener("storage", ({ key }) => (key === "veche.session" ? location.reload() : changed()));
 isWide.onchange = route;
 sent.addEventListener("sent", ({ detail: { one, answer } }) => {
-  if (one.path === "/send") takeMessage(answer);
+  if (one.path === "/send") takeMessage(answer, true);
   else takeComment(answer);
   changed();
 });

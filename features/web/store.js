@@ -194,14 +194,17 @@ function change(id, fields) {
   }
 }
 
-/** A message that was posted, by whatever way one hears of it. */
-export function takeMessage(message) {
+/**
+ * A message that was posted. The answer to one's own post may come before the events of what others
+ * posted before it, so it does not count as how far one has heard.
+ */
+export function takeMessage(message, isAnswer) {
   const address = addressOf(message);
   if (!state.chats.has(address)) state.chats.set(address, blank(address));
   const chat = state.chats.get(address);
-  if (message.id > chat.top) {
+  if (message.id > (chat.last?.id ?? 0)) chat.last = message;
+  if (!isAnswer && message.id > chat.top) {
     chat.top = message.id;
-    chat.last = message;
     if (!isMe(message.from)) {
       chat.unread += 1;
       dispatchEvent(new CustomEvent("posted", { detail: { address, message } }));
@@ -217,7 +220,7 @@ export function takeComment(comment) {
 }
 
 const events = {
-  message: takeMessage,
+  message: (message) => takeMessage(message),
   removed({ ids }) {
     for (const history of state.histories.values()) {
       history.list = history.list.filter(({ id }) => !ids.includes(id));

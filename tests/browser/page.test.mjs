@@ -47,6 +47,21 @@ test("two people chat, and what is unread is counted until it is looked at", asy
   await bob.context().close();
 });
 
+test("the token is in the storage of the page alone, and in no address", async () => {
+  const page = await visit(browser, server.url);
+  const addresses = [];
+  page.context().on("request", (request) => addresses.push(request.url()));
+  await connect(page, "toni");
+  await say(page, "who am I");
+  await message(page, "who am I").waitFor();
+  const { token } = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")));
+  assert.ok(addresses.length > 3);
+  assert.deepEqual(addresses.filter((address) => address.includes(token)), []);
+  assert.deepEqual(await page.context().cookies(), []);
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  await page.context().close();
+});
+
 test("a name with a password is had again with it, and with no other", async () => {
   const page = await visit(browser, server.url);
   await page.getByLabel("Your name").fill("ann");
