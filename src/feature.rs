@@ -15,6 +15,7 @@
 
 mod ask;
 mod erased;
+mod fixed;
 mod parse;
 mod routes;
 mod verdict;
@@ -36,6 +37,8 @@ pub(crate) use ask::limit;
 pub use ask::{Ask, NoQuery, Paging};
 pub use erased::Features;
 pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
+pub use fixed::Fixed;
+pub(crate) use fixed::answer as answer_fixed;
 pub use parse::{parse_json, parse_query};
 use routes::decide_on;
 pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Prepare, Route, Run};

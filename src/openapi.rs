@@ -185,6 +185,14 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
             }));
         }
     }
+    if matches!(route.run, Run::Fixed(_)) {
+        parameters.push(json!({
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The `ETag` that one has already: 304",
+            "schema": {"type": "string"},
+        }));
+    }
     let decides = matches!(route.run, Run::Write(_)) || route.uploads;
     if route.method == http::Method::POST && !route.open && decides {
         parameters.push(json!({
@@ -228,7 +236,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         let mut response = json!({"description": about});
         if let Some(schema) = schema {
             response["content"] = content(schema(generator).to_value());
-        } else if route.downloads {
+        } else if route.downloads || matches!((&route.run, status), (Run::Fixed(_), 200)) {
             let file = json!({"type": "string", "format": "binary"});
             response["content"] = json!({"*/*": {"schema": file}});
         }

@@ -11,7 +11,7 @@ pub use crate::bus::{
 };
 pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
 pub use crate::feature;
-pub use crate::feature::{Ask, Call, Feature, Named, NoQuery, Paging, Routes, Verdict};
+pub use crate::feature::{Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Verdict};
 pub use crate::http::{Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
 pub use crate::objects::Object;

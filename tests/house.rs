@@ -12,7 +12,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below a folder whose name ends so, sorted, but what is built or git's.
+/// Every file below a folder whose name ends so, sorted, but what is built, fetched or git's.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -20,7 +20,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             if path.is_dir() {
-                if name != "target" && name != ".git" {
+                if name != "target" && name != ".git" && name != "node_modules" {
                     folders.push(path);
                 }
             } else if name.to_string_lossy().ends_with(ending) {

@@ -182,14 +182,7 @@ impl<F: Feature> Ask<F> {
                     .header("content-range", &of)
             }
             Selected::NotModified => Answer::not_modified(),
-            Selected::Failed => {
-                let detail = "it is not the version that `If-Match` asks for";
-                return Err(Problem::new(
-                    StatusCode::PRECONDITION_FAILED,
-                    "precondition_failed",
-                    detail,
-                ));
-            }
+            Selected::Failed => return Err(Problem::outdated()),
             Selected::Unsatisfiable => {
                 let detail = format!("it has {size} bytes, and none in this range");
                 let of = HeaderValue::from_str(&format!("bytes */{size}"))

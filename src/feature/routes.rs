@@ -11,7 +11,7 @@ use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
-use super::{Ask, Feature, parse_json, parse_query};
+use super::{Ask, Feature, Fixed, parse_json, parse_query};
 use crate::bus::{Answer, Decide, Tx, fault};
 use crate::chat;
 use crate::http::{Body, Params, Problem, Request, Response, Upload};
@@ -28,6 +28,9 @@ pub(crate) type Prepare =
 /// Answers a request without the writer, or with it when it chooses.
 pub(crate) type Handler =
     Arc<dyn Fn(Arc<Core>, Option<Call>, Request) -> Boxed<Result<Response, Problem>> + Send + Sync>;
+
+/// Finds the fixed content of a path by its parameters.
+pub(crate) type Find = Arc<dyn Fn(&Params) -> Option<&'static Fixed> + Send + Sync>;
 
 /// One path with one method.
 pub(crate) struct Route {
@@ -80,6 +83,8 @@ pub(crate) enum Run {
     Write(Prepare),
     /// It is answered beside the writer.
     Read(Handler),
+    /// Anyone is answered with fixed content.
+    Fixed(Find),
 }
 
 /// A user's request, as a handler sees it.
@@ -325,6 +330,21 @@ impl<F: Feature> Routes<F> {
         let handler = beside(move |ask, query, _| answer(ask, query));
         self.add(Method::GET, path, about, Run::Read(handler))
             .query::<Q>()
+    }
+
+    /// A GET (and HEAD) that needs no token, answered with content that is the same for everyone.
+    /// `find` gets the path's parameters; what it does not find is 404.
+    #[must_use]
+    pub fn fixed(
+        self,
+        path: &'static str,
+        about: &'static str,
+        find: impl Fn(&Params) -> Option<&'static Fixed> + Send + Sync + 'static,
+    ) -> Self {
+        self.add(Method::GET, path, about, Run::Fixed(Arc::new(find)))
+            .open()
+            .returns_nothing(200, "The content")
+            .returns_nothing(304, "It is still what `If-None-Match` names")
     }
 
     /// A POST whose body is a file, raw or the part `file` of a form. `answer` reads it beside

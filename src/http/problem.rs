@@ -47,6 +47,16 @@ impl Problem {
         }))
     }
 
+    /// 412: the version that `If-Match` asks for is not there.
+    pub(crate) fn outdated() -> Self {
+        let detail = "it is not the version that `If-Match` asks for";
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition_failed",
+            detail,
+        )
+    }
+
     /// Adds a member to the answer's JSON.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

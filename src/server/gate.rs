@@ -22,7 +22,7 @@ use super::{Core, Delivers, Target, harden, json_body, respond, unauthorized};
 use crate::bus::{Bus, KeySpec};
 use crate::chat::connect::{bearer, hash, hex};
 use crate::chat::invalid;
-use crate::feature::{Call, Run};
+use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
     Chunk, Found, Params, Payload, Peer, Problem, Request, Response, Service, Source,
 };
@@ -117,22 +117,20 @@ impl Gate {
         };
         seen.path = target.path;
         if target.open {
+            is_on(target)?;
             return match &target.run {
                 Run::Read(handler) => handler(Arc::clone(core), None, request).await,
+                Run::Fixed(find) => answer_fixed(find, &params, &request),
                 Run::Write(_) => Err(unauthorized()),
             };
         }
         let call = self.authenticate(&request, params).await?;
         seen.call = Some(call.clone());
         core.bus.seen(call.client);
-        if let Some(feature) = target.off {
-            let detail = format!("the feature `{feature}` is off on this server");
-            return Err(
-                Problem::new(StatusCode::NOT_FOUND, "feature_off", detail).with("feature", feature)
-            );
-        }
+        is_on(target)?;
         match &target.run {
             Run::Read(handler) => handler(Arc::clone(core), Some(call), request).await,
+            Run::Fixed(find) => answer_fixed(find, &call.params, &request),
             Run::Write(_) => self.write(target, call, request).await,
         }
     }
@@ -274,6 +272,15 @@ impl Gate {
             "answered"
         );
     }
+}
+
+/// Refuses what is a feature's that is off.
+fn is_on(target: &Target) -> Result<(), Problem> {
+    let Some(feature) = target.off else {
+        return Ok(());
+    };
+    let detail = format!("the feature `{feature}` is off on this server");
+    Err(Problem::new(StatusCode::NOT_FOUND, "feature_off", detail).with("feature", feature))
 }
 
 /// An answer that delivers messages: asked for more, it knows that what it gave is written.

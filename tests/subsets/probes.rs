@@ -56,6 +56,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(Rooms::default()),
         Box::new(Schedule::default()),
         Box::new(Ttl),
+        Box::new(Web),
     ]
 }
 
@@ -494,4 +495,22 @@ impl Probe for Ttl {
         let message = stage.post("common", &json!({}));
         assert!(message["expires"].is_string(), "{message}");
     }
+}
+
+struct Web;
+
+impl Probe for Web {
+    fn name(&self) -> &'static str {
+        "web"
+    }
+
+    fn found(&mut self, stage: &mut Stage) {
+        assert_eq!(stage.ann.get("/").status, 200);
+    }
+
+    fn hidden(&self, stage: &mut Stage) {
+        stage.ann.get("/").problem(404, "feature_off");
+    }
+
+    fn act(&mut self, _: &mut Stage) {}
 }

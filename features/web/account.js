@@ -1,0 +1,42 @@
+/** Oneself: how one stands, one's clients, and signing out. */
+import { el, keyed, moment } from "./dom.js";
+import { post, session } from "./net.js";
+import { state } from "./store.js";
+import { waiting } from "./outbox.js";
+import { action, open } from "./sheet.js";
+
+/** The programs that people know, by what they call themselves. */
+const NAMES = [["Edg/", "Edge"], ["OPR/", "Opera"], ["Firefox/", "Firefox"], ["Chrome/", "Chrome"], ["Safari/", "Safari"]];
+const SYSTEMS = ["Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux"];
+
+function program(agent = "") {
+  const name = NAMES.find(([mark]) => agent.includes(mark))?.[1];
+  const system = SYSTEMS.find((one) => agent.includes(one));
+  return name ? [name, system].filter(Boolean).join(" on ") : agent || "a program";
+}
+
+export function showAccount(signOut) {
+  open(state.me, (body) => {
+    const standing = el("p");
+    const list = el("ul.people");
+    const lost = el("p.hint");
+    body.append(standing, el("section", el("h3", "Where you are connected"), list), lost,
+      action("Sign out here", () => post("/disconnect").then(signOut), { class: "main" }),
+      action("Sign out everywhere", () => post("/disconnect", { all: true }).then(signOut), { class: "danger" }));
+    const view = ({ id, agent, since, seen }) => el("li",
+      el("span.name", program(agent), id === session()?.client && el("small", " this one")),
+      el("small", `since ${moment(since)}, seen ${moment(seen)}`));
+    const update = () => {
+      const { complaints, rate_limit: limit } = state.user;
+      standing.textContent = [
+        complaints?.warnings && `You have ${complaints.warnings} of ${complaints.limit} warnings.`,
+        limit && `You may post ${limit.left} of ${limit.messages} messages to everyone${limit.until ? ` until ${moment(limit.until)}` : ""}.`,
+      ].filter(Boolean).join(" ");
+      const unsent = waiting().length;
+      lost.textContent = unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : "Without a password a name is lost with its last client.";
+      keyed(list, [...state.clients.values()].map((one) => [one.id, one, view]));
+    };
+    update();
+    return update;
+  });
+}

@@ -1,0 +1,160 @@
+/** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
+import { $, el, keyed, moment, size } from "./dom.js";
+import { upload } from "./net.js";
+import { has, onChange, state } from "./store.js";
+import { send } from "./outbox.js";
+import { sentence } from "./sheet.js";
+import { chooseTime } from "./later.js";
+import { toEnd } from "./messages.js";
+import { writer } from "./writer.js";
+
+const text = $("text");
+let address;
+let number = 0;
+/** Whether it is to be sent as soon as the files are up. */
+let isPressed = false;
+/** By chat, `{key, file, part, done, failed, stop}` each; `done` is the upload as the server has it. */
+const attached = new Map();
+const here = () => attached.get(address) ?? attached.set(address, []).get(address);
+
+const field = writer(text, () => address);
+field.withFiles(() => here().map(({ done }) => done).filter(Boolean));
+
+/** Shows the draft of a chat. */
+export function show(next) {
+  address = next;
+  isPressed = false;
+  const files = field.show();
+  if (!here().length) here().push(...files.map((done) => ({ key: (number += 1), file: done, done })));
+  render();
+}
+
+function attach(files) {
+  if (!has("files") || !address) return;
+  for (const file of files) {
+    const one = { key: (number += 1), file };
+    here().push(one);
+    start(one);
+  }
+}
+
+async function start(one) {
+  const place = address;
+  const control = new AbortController();
+  Object.assign(one, { failed: null, part: 0, stop: () => control.abort() });
+  render();
+  const progress = (part) => {
+    one.part = part;
+    const bar = document.querySelector(`#files [data-key="${one.key}"] progress`);
+    if (bar) bar.value = part;
+  };
+  try {
+    one.done = await upload(one.file, progress, control.signal);
+    if (place === address) {
+      field.keep();
+      if (isPressed) submit();
+    }
+  } catch (problem) {
+    one.failed = sentence(problem.message);
+    isPressed = false;
+  }
+  render();
+}
+
+function drop(one) {
+  one.stop?.();
+  isPressed = false;
+  attached.set(address, here().filter((other) => other !== one));
+  field.keep();
+  render();
+}
+
+function fileView(one) {
+  const { file: { name, size: bytes }, done, failed, part } = one;
+  return el("li", { class: failed ? "failed" : null },
+    el("span.name", name || "picture"), el("small", failed ?? size(bytes)),
+    !done && !failed && el("progress", { value: part, "aria-label": `Uploading ${name}` }),
+    failed && el("button", { type: "button", class: "quiet", onclick: () => start(one) }, "Try again"),
+    el("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, onclick: () => drop(one) }, "Remove"));
+}
+
+function render() {
+  keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed], () => fileView(one)]));
+  $("told").textContent = hint();
+  $("attach").hidden = !has("files");
+  $("when").hidden = $("later").hidden = !has("schedule");
+}
+
+/** What stands above the field: why one may not post, or soon may not. */
+function hint() {
+  const { complaints, rate_limit: limit } = state.user;
+  const until = complaints?.banned_until;
+  if (until && Date.parse(until) > Date.now()) return `You may not post until ${moment(until)}. You can read.`;
+  if (address === "common" && limit?.left <= 5 && limit.until) {
+    return `${limit.left} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`;
+  }
+  if (here().some(({ failed }) => failed)) return "A file was not uploaded: try again, or remove it.";
+  return isPressed ? "It is sent as soon as the files are uploaded." : "";
+}
+
+/** What is to be posted: the text with the first file, each further file by itself. */
+function posts() {
+  const files = here().map(({ done }) => done.id);
+  const words = text.value;
+  if (!files.length) return words.trim() ? [{ text: words }] : [];
+  return files.map((file, index) => ({ ...(index === 0 && words.trim() && { text: words }), file }));
+}
+
+/** Sends, or waits for uploads that are under way. */
+function submit() {
+  if (here().some(({ failed }) => failed)) return;
+  isPressed = here().some(({ done }) => !done);
+  render();
+  if (isPressed) return;
+  for (const post of posts()) send(address, "/send", { to: address, ...post });
+  clear();
+  toEnd();
+}
+
+function clear() {
+  attached.delete(address);
+  field.clear();
+  render();
+}
+
+$("composer").onsubmit = (event) => {
+  event.preventDefault();
+  submit();
+};
+$("when").onclick = () => {
+  const [first] = here().every(({ done }) => done) ? posts() : [];
+  if (first) chooseTime(address, first, clear);
+  else text.focus();
+};
+$("attach").onclick = () => $("pick").click();
+$("pick").onchange = () => {
+  attach($("pick").files);
+  $("pick").value = "";
+};
+text.addEventListener("paste", (event) => {
+  const { files } = event.clipboardData;
+  if (!files.length) return;
+  event.preventDefault();
+  attach(files);
+});
+const chat = $("chat");
+for (const kind of ["dragover", "drop", "dragleave"]) {
+  chat.addEventListener(kind, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    chat.classList.toggle("dropping", kind === "dragover");
+    if (kind === "drop") attach(event.dataTransfer.files);
+  });
+}
+addEventListener("redraft", () => address && show(address));
+addEventListener("limit", ({ detail }) => {
+  const [, left, seconds] = /r=(\d+);t=(\d+)/.exec(detail) ?? [];
+  const limit = state.user.rate_limit;
+  if (limit && left) Object.assign(limit, { left: Number(left), until: new Date(Date.now() + seconds * 1000).toISOString() });
+});
+onChange(() => address && state.ready && render());

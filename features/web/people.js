@@ -1,0 +1,63 @@
+/** People: whom to write to, and one of them, with what can be done about them. */
+import { el, keyed, moment } from "./dom.js";
+import { post } from "./net.js";
+import { has, isMe, notice, state } from "./store.js";
+import { action, close, form, open } from "./sheet.js";
+import { hashOf } from "./chats.js";
+import { inviteTo, newRoom } from "./groups.js";
+
+const go = (name) => {
+  close();
+  location.hash = hashOf(`@${name}`);
+};
+
+/** Somebody's presence in words. */
+const presence = ({ online, seen }) => (online ? "online" : seen ? `seen ${moment(seen)}` : "");
+
+/** Everyone, to begin a chat with; and a room to begin. */
+export function showPeople() {
+  open("New chat or room", (body) => {
+    const find = el("input", { type: "search", "aria-label": "Find somebody by name", placeholder: "Find somebody", oninput: () => update() });
+    const list = el("ul.people");
+    body.append(has("rooms") ? newRoom() : "", el("h3", "People"), find, list);
+    function update() {
+      const wanted = find.value.trim().toLowerCase();
+      const found = [...state.users.values()].filter(({ name }) => name.toLowerCase().includes(wanted));
+      found.sort((one, other) => Number(other.online) - Number(one.online) || one.name.localeCompare(other.name));
+      // A name that is not in the list may be one all the same.
+      const typed = wanted && !found.some(({ name }) => name.toLowerCase() === wanted) ? [{ name: find.value.trim() }] : [];
+      keyed(list, [...found.slice(0, 200), ...typed].map((user) => [user.name, user, personView]));
+    }
+    update();
+    return update;
+  });
+}
+
+const personView = (user) => el("li", el("button.row", { onclick: () => go(user.name) },
+  el("span", { class: `face private${user.online ? " online" : ""}`, "aria-hidden": "true" }, [...user.name][0].toUpperCase()),
+  el("span.name", isMe(user.name) ? `${user.name} (you)` : user.name), el("small", isMe(user.name) ? "your notebook" : presence(user))));
+
+/** One person, perhaps the author of a message. */
+export function showPerson(name, message) {
+  open(name, (body) => {
+    const line = el("p.hint");
+    body.append(line, action("Write in private", () => go(name), { class: "main" }));
+    if (has("rooms")) body.append(inviteTo(name));
+    if (has("complaints")) body.append(complaint(name, message));
+    const update = () => (line.textContent = presence(state.users.get(name) ?? {}));
+    update();
+    return update;
+  });
+}
+
+function complaint(name, message) {
+  const about = message ? "The message goes with it." : "";
+  const send = async ({ reason }) => {
+    const made = await post("/complaints", { user: name, reason: reason || undefined, message: message?.id });
+    close();
+    notice(made.banned_until ? `${name} may not post until ${moment(made.banned_until)}.` : `Noted: ${name} has ${made.warnings} of ${made.limit} warnings.`);
+  };
+  return el("details", el("summary", `Complain about ${name}`),
+    form([el("label", "Reason, if you like", el("textarea", { name: "reason", rows: 3, maxlength: 4000 })),
+      el("p.hint", `A complaint is a warning. Nobody is told who made it, and it can't be taken back. ${about}`)], "Complain", send));
+}

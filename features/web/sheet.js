@@ -1,0 +1,66 @@
+/** The one dialog: people, rooms, comments and what is one's own open in it, beside the chat. */
+import { $, el } from "./dom.js";
+import { onChange } from "./store.js";
+
+const sheet = $("sheet");
+let update;
+
+/** Opens it. `build` fills it, and may give back what brings it up to date when something changes. */
+export function open(title, build) {
+  $("sheet-title").textContent = title;
+  const body = $("sheet-body");
+  body.replaceChildren(el("p.error", { role: "alert" }));
+  if (!sheet.open) sheet.showModal();
+  update = build(body);
+}
+
+export const close = () => sheet.close();
+
+/** Says in it why something was not done. */
+export function fail(problem) {
+  const line = sheet.querySelector(".error");
+  if (line) line.textContent = problem ? sentence(problem.message) : "";
+}
+
+/** A server's detail as a sentence. */
+export const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replaceAll("`", "")}.`;
+
+/** A button that does something with the server; it waits for it, and says what went wrong. */
+export function action(label, act, props) {
+  const button = el("button", { type: "button", ...props, onclick: () => attempt(button, act) }, label);
+  return button;
+}
+
+/** A form of the sheet. `act` gets its values. */
+export function form(fields, label, act, props) {
+  const button = el("button.main", label);
+  const node = el("form", {
+    ...props,
+    onsubmit(event) {
+      event.preventDefault();
+      attempt(button, () => act(Object.fromEntries(new FormData(node)), node));
+    },
+  }, fields, button);
+  return node;
+}
+
+async function attempt(button, act) {
+  button.disabled = true;
+  fail(null);
+  try {
+    await act();
+  } catch (problem) {
+    fail(problem);
+  }
+  button.disabled = false;
+}
+
+onChange(() => sheet.open && update?.());
+$("close").onclick = close;
+// Not a handler's property: one that returns false would undo every click.
+sheet.addEventListener("click", ({ target }) => target === sheet && close());
+sheet.onclose = () => {
+  update = null;
+  $("sheet-body").replaceChildren();
+  dispatchEvent(new Event("sheetclosed"));
+};

@@ -1,0 +1,327 @@
+/**
+ * What the page knows: asked for once, then kept by the events alone. Views read `state` and are
+ * told by `onChange`; nothing else writes it.
+ */
+import { get } from "./net.js";
+
+/** So many messages are fetched at once. */
+const PAGE = 50;
+/** So many users are listed; others are written to by typing their name. */
+const MOST = 2000;
+
+export const state = {
+  ready: false,
+  link: { state: "connecting" },
+  me: "",
+  /** The address of the chat that is looked at. */
+  open: "",
+  server: { name: "veche", features: [] },
+  user: {},
+  clients: new Map(),
+  chats: new Map(),
+  users: new Map(),
+  /** By address: `{list, more}`, oldest first. */
+  histories: new Map(),
+  rooms: new Map(),
+  invites: new Map(),
+  asked: [],
+  scheduled: new Map(),
+  /** The comments that are looked at: `{message, list}`. */
+  thread: null,
+};
+
+const listeners = new Set();
+let isTold = true;
+
+export function onChange(listener) {
+  listeners.add(listener);
+}
+
+/** Has the views look again, once for all that changes now. */
+export function changed() {
+  if (!isTold) return;
+  isTold = false;
+  queueMicrotask(() => {
+    isTold = true;
+    listeners.forEach((listener) => listener());
+  });
+}
+
+/** Tells the person something that no view shows. */
+export const notice = (text) => dispatchEvent(new CustomEvent("notice", { detail: text }));
+
+export const has = (feature) => state.server.features.includes(feature);
+export const isMe = (name) => name === state.me;
+
+/** The chat of a message, as this user writes its address. */
+export function addressOf(message) {
+  const isToMe = message.to.startsWith("@") && !isMe(message.from);
+  return isToMe ? `@${message.from}` : message.to;
+}
+
+export const chatOf = (address) => state.chats.get(address) ?? blank(address);
+
+function blank(address) {
+  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, last: null, top: 0 };
+}
+
+/** What arrives while something is asked for waits for the answer, so that each goes on the other. */
+let waiting = null;
+let asking = 0;
+
+async function meanwhile(ask) {
+  waiting ??= [];
+  asking += 1;
+  try {
+    return await ask();
+  } finally {
+    asking -= 1;
+    if (!asking) {
+      const events = waiting;
+      waiting = null;
+      events.forEach((event) => take(event, true));
+    }
+    changed();
+  }
+}
+
+export function hear(events) {
+  for (const event of events) {
+    if (waiting) waiting.push(event);
+    else take(event);
+  }
+  changed();
+}
+
+export const load = () => meanwhile(async () => {
+  await overview();
+  const [rooms, scheduled] = await Promise.all([
+    has("rooms") && get("/rooms"),
+    has("schedule") && get("/scheduled"),
+    everyone(),
+  ]);
+  state.rooms = byKey(rooms?.rooms, "room");
+  state.invites = byKey(rooms?.invites, "room");
+  state.asked = rooms?.requests ?? [];
+  state.scheduled = byKey(scheduled?.scheduled, "id");
+  state.histories.clear();
+  state.ready = true;
+});
+
+const byKey = (list, key) => new Map((list ?? []).map((one) => [one[key], one]));
+
+async function overview() {
+  const { server, user, chats } = await get("/status");
+  state.server = server;
+  state.user = user;
+  state.me = user.name;
+  state.clients = byKey(user.clients, "id");
+  state.chats = byKey(chats, "chat");
+  for (const chat of chats) chat.top = chat.last?.id ?? 0;
+}
+
+/** Who is there, as far as a list of them is of use. */
+export async function everyone() {
+  const users = new Map();
+  for (let page = { more: true }, after = ""; page.more && users.size < MOST;) {
+    page = await get(`/users?limit=200${after && `&after=${encodeURIComponent(after)}`}`);
+    for (const user of page.users) users.set(user.name, user);
+    after = page.users.at(-1)?.name;
+  }
+  state.users = users;
+}
+
+/** Asks for the counts again, where events alone don't tell them. */
+let isDoubted = false;
+function doubt() {
+  if (isDoubted) return;
+  isDoubted = true;
+  setTimeout(() => {
+    isDoubted = false;
+    meanwhile(overview).catch(() => {});
+  }, 300);
+}
+
+/** Fetches the newest of a chat, or what is older than what is there. */
+export const fetchHistory = (address) => meanwhile(async () => {
+  const history = state.histories.get(address);
+  const before = history?.list[0]?.id;
+  const unread = history ? 0 : chatOf(address).unread;
+  const limit = Math.min(200, PAGE + unread);
+  const path = `/messages?chat=${encodeURIComponent(address)}&limit=${limit}`;
+  const page = await get(before ? `${path}&before=${before}` : path);
+  const list = [...page.messages, ...(history?.list ?? [])];
+  state.histories.set(address, { list, more: page.more });
+});
+
+/** Drops what is far up in a chat that is no longer looked at. */
+export function trim(address) {
+  const history = state.histories.get(address);
+  if (history?.list.length > 4 * PAGE) {
+    state.histories.set(address, { list: history.list.slice(-2 * PAGE), more: true });
+  }
+}
+
+export const openThread = (message) => meanwhile(async () => {
+  const list = [];
+  for (let page = { more: true }, after = 0; page.more; after = list.at(-1)?.id) {
+    page = await get(`/messages/${message}/comments?after=${after}&limit=200`);
+    list.push(...page.comments);
+  }
+  state.thread = { message, list };
+});
+
+/** A message by its id, where it is there. */
+export function find(id) {
+  for (const { list } of state.histories.values()) {
+    const message = list.find((one) => one.id === id);
+    if (message) return message;
+  }
+  return null;
+}
+
+/** Puts something with an id into a list that is in their order. */
+function put(list, one) {
+  const place = list.findLastIndex((other) => other.id <= one.id);
+  if (list[place]?.id === one.id) list[place] = one;
+  else list.splice(place + 1, 0, one);
+}
+
+function change(id, fields) {
+  for (const { list } of state.histories.values()) {
+    const place = list.findIndex((one) => one.id === id);
+    if (place >= 0) list[place] = { ...list[place], ...fields };
+  }
+}
+
+/**
+ * A message that was posted. The answer to one's own post may come before the events of what others
+ * posted before it, so it does not count as how far one has heard.
+ */
+export function takeMessage(message, isAnswer) {
+  const address = addressOf(message);
+  if (!state.chats.has(address)) state.chats.set(address, blank(address));
+  const chat = state.chats.get(address);
+  if (message.id > (chat.last?.id ?? 0)) chat.last = message;
+  if (!isAnswer && message.id > chat.top) {
+    chat.top = message.id;
+    if (!isMe(message.from)) {
+      chat.unread += 1;
+      dispatchEvent(new CustomEvent("posted", { detail: { address, message } }));
+    }
+  }
+  const history = state.histories.get(address);
+  if (history) put(history.list, message);
+}
+
+export function takeComment(comment) {
+  const { thread } = state;
+  if (thread?.message === comment.message) put(thread.list, comment);
+}
+
+const events = {
+  message: (message) => takeMessage(message),
+  removed({ ids }) {
+    for (const history of state.histories.values()) {
+      history.list = history.list.filter(({ id }) => !ids.includes(id));
+    }
+    if (ids.includes(state.thread?.message)) state.thread = null;
+    const isCounted = ({ unread, last }) => unread || ids.includes(last?.id);
+    if ([...state.chats.values()].some(isCounted)) doubt();
+  },
+  delivered({ messages }) {
+    for (const { id, ...fields } of messages) change(id, fields);
+  },
+  read({ chat: address, upto }) {
+    const chat = state.chats.get(address);
+    if (chat && upto >= chat.top) chat.unread = 0;
+    else doubt();
+  },
+  client({ id, live, ...about }) {
+    if (live) state.clients.set(id, { id, seen: about.since, ...about });
+    else state.clients.delete(id);
+  },
+  user({ name, online }) {
+    const isNew = !state.users.has(name);
+    state.users.set(name, { name, online, seen: new Date().toISOString() });
+    if (isNew && state.chats.has("common")) state.chats.get("common").members += 1;
+  },
+  comment(comment, isLate) {
+    takeComment(comment);
+    const { message } = comment;
+    // One that came while its message was asked for may be counted there already.
+    if (isLate) get(`/messages/${message}`).then((now) => { change(message, now); changed(); }, () => {});
+    else change(message, { comments: (find(message)?.comments ?? 0) + 1 });
+  },
+  room(room) {
+    const known = state.rooms.get(room.room);
+    state.rooms.set(room.room, { ...known, ...room });
+    if (!room.members) return;
+    const members = room.members.length;
+    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, last: null, top: 0 };
+    state.chats.set(room.room, { ...chat, title: room.title, members });
+    // The past of a room is told by no event.
+    if (!known && room.history === "all") doubt();
+  },
+  joined({ room: address, user, at }) {
+    if (isMe(user)) state.invites.delete(address);
+    else settle(address, user, (room) => [...room.members.filter((one) => one !== user), user]);
+  },
+  left({ room: address, user, owner }) {
+    if (isMe(user)) {
+      for (const map of [state.rooms, state.chats, state.histories]) map.delete(address);
+    } else {
+      settle(address, user, (room) => room.members.filter((one) => one !== user));
+      const room = state.rooms.get(address);
+      if (room && owner) room.owner = owner;
+    }
+  },
+  invited(invite) {
+    if (isMe(invite.user)) state.invites.set(invite.room, invite);
+    else add(invite.room, "invites", invite);
+  },
+  join_request(request) {
+    if (request.user) add(request.room, "requests", request);
+    else if (request.state === "pending") state.asked = [...state.asked.filter(({ at }) => at !== request.at), request];
+    else state.asked = state.asked.filter(({ at }) => at !== request.asked);
+  },
+  refused({ room: address, title, of, user, asked }) {
+    if (of === "invite" && (!user || isMe(user))) state.invites.delete(address);
+    else if (user) without(state.rooms.get(address), of === "invite" ? "invites" : "requests", user);
+    else state.asked = state.asked.filter(({ at }) => at !== asked);
+    if (of === "request" && !user) notice(`Your request to come into ${title} was refused.`);
+  },
+  cancelled: ({ id }) => state.scheduled.delete(id),
+  scheduled_forgotten: ({ id }) => state.scheduled.delete(id),
+};
+for (const name of ["scheduled", "scheduled_sent", "scheduled_failed"]) {
+  events[name] = (one) => state.scheduled.set(one.id, { ...state.scheduled.get(one.id), ...one });
+}
+for (const name of ["warned", "warning_ended", "banned", "unbanned"]) {
+  events[name] = (standing) => (state.user.complaints = standing);
+}
+
+function take({ event, data }, isLate = false) {
+  events[event]?.(data, isLate);
+}
+
+function without(room, part, user) {
+  if (room?.[part]) room[part] = room[part].filter((one) => one.user !== user);
+}
+
+function add(address, part, one) {
+  const room = state.rooms.get(address);
+  without(room, part, one.user);
+  room?.[part]?.push(one);
+}
+
+/** Changes who is in a room; whoever is in it waits no more. */
+function settle(address, user, members) {
+  const room = state.rooms.get(address);
+  if (!room) return;
+  without(room, "invites", user);
+  without(room, "requests", user);
+  room.members = members(room);
+  const chat = state.chats.get(address);
+  if (chat) chat.members = room.members.length;
+}

@@ -1,0 +1,153 @@
+//! Fixed content: what a feature serves to anyone who asks, such as a page and its parts.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+
+use crate::http::{Params, Payload, Problem, Request, Response, Selected, select};
+
+/// Content that is the same for everyone as long as the server runs. It is answered with its type
+/// and an `ETag` made of its bytes. Whoever keeps it asks each time whether it is still that
+/// (`Cache-Control: no-cache`), and is told so with 304 and no body. Who takes gzip gets it packed
+/// (RFC 9110, section 12.5.3), under an `ETag` of its own.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    plain: Form,
+    packed: Form,
+    headers: HeaderMap,
+}
+
+/// One of the forms in which content goes out.
+#[derive(Clone, Debug)]
+struct Form {
+    bytes: Bytes,
+    etag: String,
+}
+
+impl Form {
+    fn new(bytes: Bytes) -> Self {
+        let digest = Sha256::digest(&bytes);
+        let etag = format!("\"{}\"", crate::chat::connect::hex(&digest[..16]));
+        Self { bytes, etag }
+    }
+}
+
+fn pack(bytes: &[u8]) -> io::Result<Bytes> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(bytes)?;
+    packer.finish().map(Bytes::from)
+}
+
+impl Fixed {
+    /// Bytes of a media type.
+    pub fn new(kind: &'static str, bytes: &'static [u8]) -> Self {
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (VARY, HeaderValue::from_static("Accept-Encoding")),
+        ];
+        let plain = Form::new(Bytes::from_static(bytes));
+        // Packing writes to memory alone, which does not fail.
+        let packed = pack(bytes).map_or_else(|_| plain.clone(), Form::new);
+        Self {
+            plain,
+            packed,
+            headers: headers.into_iter().collect(),
+        }
+    }
+
+    /// Adds a header, or takes another value for one that is there.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        let name = HeaderName::from_static(name);
+        self.headers.insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    fn respond(&self, request: &Request) -> Result<Response, Problem> {
+        let headers = request.headers();
+        // What is not smaller packed goes out as it is.
+        let is_packed = takes_gzip(headers) && self.packed.bytes.len() < self.plain.bytes.len();
+        let form = if is_packed { &self.packed } else { &self.plain };
+        let length = form.bytes.len() as u64;
+        let mut response = match select(request.method(), headers, &form.etag, length) {
+            Selected::Failed => return Err(Problem::outdated()),
+            Selected::NotModified => {
+                let mut response = Response::new(Payload::Empty);
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response
+            }
+            // A range may be answered with the whole (RFC 9110, section 14.2).
+            Selected::Whole | Selected::Part(_) | Selected::Unsatisfiable => {
+                Response::new(Payload::Full(form.bytes.clone()))
+            }
+        };
+        response.headers_mut().extend(self.headers.clone());
+        if is_packed {
+            let gzip = HeaderValue::from_static("gzip");
+            response.headers_mut().insert(CONTENT_ENCODING, gzip);
+        }
+        if let Ok(etag) = HeaderValue::from_str(&form.etag) {
+            response.headers_mut().insert(ETAG, etag);
+        }
+        Ok(response)
+    }
+}
+
+/// Whether `Accept-Encoding` lists gzip by its name, and not with a weight of zero.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT_ENCODING).iter();
+    let codings = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    codings.into_iter().any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+        is_gzip && weight.is_none_or(|weight| weight > 0.0)
+    })
+}
+
+/// Answers a request with what was found for its path.
+pub(crate) fn answer(
+    find: &super::routes::Find,
+    params: &Params,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let found = find(params).ok_or_else(|| {
+        let detail = "there is nothing at this path";
+        Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+    })?;
+    found.respond(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_goes_to_those_who_name_it_with_any_weight_but_zero() {
+        for (line, expected) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip, br", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("br, identity", false),
+            ("*", false),
+            ("", false),
+        ] {
+            let value = line.parse().expect("a value");
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, value)]);
+            assert_eq!(takes_gzip(&headers), expected, "{line}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,450 @@
+/** The page in a real browser: what people do with it. */
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { Server, checkAccess, complaints, connect, message, open, say, tab, until, visit } from "./stage.mjs";
+
+/** A picture of one pixel. */
+const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+
+/** Settings of a server that has a stream for one reader alone. */
+const ONE_STREAM = "[server]\nstreams = 1\n";
+
+let browser;
+let server;
+
+before(async () => {
+  browser = await open();
+  server = await Server.start();
+});
+after(async () => {
+  await browser.close();
+  await server.end();
+  assert.deepEqual(complaints, [], "what the pages complained of");
+});
+
+test("two people chat, and what is unread is counted until it is looked at", async () => {
+  const ann = await visit(browser, server.url);
+  const bob = await visit(browser, server.url);
+  await connect(ann, "ann", "one");
+  await connect(bob, "bob");
+  await say(ann, "hello <b>everyone</b>");
+  await message(bob, "hello <b>everyone</b>").waitFor();
+  await bob.locator("#live").getByText("ann to everyone: hello <b>everyone</b>").or(bob.locator("#live").getByText("ann: hello <b>everyone</b>")).first().waitFor({ state: "attached" });
+  assert.equal(await bob.locator("#messages .text b").count(), 0);
+  await ann.locator("#new").click();
+  await ann.getByRole("button", { name: /^bob/ }).click();
+  await say(ann, "in private");
+  const row = bob.locator('#chats [href="#%40ann"]');
+  await row.locator(".count").waitFor();
+  assert.match(await bob.title(), /^\(1\)/);
+  await row.click();
+  await message(bob, "in private").waitFor();
+  await row.locator(".count").waitFor({ state: "detached" });
+  assert.equal(await bob.locator(".mark + .message").filter({ hasText: "in private" }).count(), 1);
+  await say(bob, "and back");
+  await message(ann, "and back").waitFor();
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("the token is in the storage of the page alone, and in no address", async () => {
+  const page = await visit(browser, server.url);
+  const addresses = [];
+  page.context().on("request", (request) => addresses.push(request.url()));
+  await connect(page, "toni");
+  await say(page, "who am I");
+  await message(page, "who am I").waitFor();
+  const { token } = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")));
+  assert.ok(addresses.length > 3);
+  assert.deepEqual(addresses.filter((address) => address.includes(token)), []);
+  assert.deepEqual(await page.context().cookies(), []);
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  await page.context().close();
+});
+
+test("a name with a password is had again with it, and with no other", async () => {
+  const page = await visit(browser, server.url);
+  await page.getByLabel("Your name").fill("ann");
+  await page.getByLabel(/^Password/).fill("another");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.locator("#connect .error").filter({ hasText: /password/i }).waitFor();
+  await connect(page, "ann", "one");
+  await page.locator("#me").click();
+  await page.getByRole("button", { name: "Sign out here" }).click();
+  await page.getByText("You are signed out.").waitFor();
+  assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+  await page.context().close();
+});
+
+test("the older messages come by scrolling up, and the reader stays in place", async () => {
+  const page = await visit(browser, server.url);
+  await connect(page, "reader", "r");
+  const reader = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")).token);
+  for (let number = 1; number <= 130; number += 1) await server.call(reader, "POST", "/send", { to: "@me", text: `note ${number}.` });
+  await page.goto(`${server.url}/#%40reader`);
+  await message(page, "note 130.").waitFor();
+  assert.equal(await message(page, "note 20.").count(), 0);
+  let release;
+  const held = new Promise((go) => (release = go));
+  await page.route("**/messages?*before=*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const placeOf = (text) => message(page, text).evaluate((node) => node.getBoundingClientRect().top);
+  await page.locator("#scroll").evaluate((node) => (node.scrollTop = 200));
+  const place = await placeOf("note 90.");
+  release();
+  await message(page, "note 50.").waitFor({ state: "attached" });
+  assert.ok(Math.abs((await placeOf("note 90.")) - place) < 2, "the reader stays in place");
+  await until("the first note is there", async () => {
+    await page.locator("#scroll").evaluate((node) => (node.scrollTop = 0));
+    return (await message(page, "note 1.").count()) === 1;
+  });
+  const order = await page.locator("#messages .text").allTextContents();
+  assert.deepEqual(order, Array.from({ length: 130 }, (_, index) => `note ${index + 1}.`));
+  await page.context().close();
+});
+
+test("a file goes over by choosing, dropping and pasting, and a picture is shown from a blob", async () => {
+  const ann = await visit(browser, server.url);
+  const bob = await visit(browser, server.url);
+  await connect(ann, "fay");
+  await connect(bob, "fred");
+  await ann.locator("#pick").setInputFiles({ name: "dot.png", mimeType: "image/png", buffer: PNG });
+  await ann.locator("#files li").waitFor();
+  await say(ann, "look at this");
+  const image = message(bob, "look at this").locator("img");
+  await until("the picture is shown", () => image.evaluate((node) => node.naturalWidth === 1).catch(() => false));
+  assert.match(await image.getAttribute("src"), /^blob:/);
+  await ann.evaluate(() => {
+    const data = new DataTransfer();
+    data.items.add(new File(["bread, salt"], "list.txt", { type: "text/plain" }));
+    document.getElementById("chat").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+  });
+  await ann.locator("#files li").filter({ hasText: "list.txt" }).waitFor();
+  await ann.evaluate(() => {
+    const data = new DataTransfer();
+    data.items.add(new File(["more"], "pasted.txt", { type: "text/plain" }));
+    document.getElementById("text").dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  });
+  await ann.locator("#files li").filter({ hasText: "pasted.txt" }).waitFor();
+  await ann.locator(".send").click();
+  const saved = bob.waitForEvent("download");
+  await bob.getByRole("button", { name: /^list\.txt/ }).click();
+  assert.equal((await saved).suggestedFilename(), "list.txt");
+  await bob.getByRole("button", { name: /^pasted\.txt/ }).waitFor();
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("what is sent while its file goes up follows it", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "una");
+  let release;
+  const held = new Promise((go) => (release = go));
+  await ann.route("**/files?*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await ann.locator("#pick").setInputFiles({ name: "slow.txt", mimeType: "text/plain", buffer: Buffer.from("slow") });
+  await ann.locator("#files progress").waitFor();
+  await say(ann, "with a file");
+  await ann.getByText("It is sent as soon as the files are uploaded.").waitFor();
+  release();
+  await message(ann, "with a file").getByRole("button", { name: /^slow\.txt/ }).waitFor();
+  await ann.context().close();
+});
+
+test("a file that is not uploaded says why, and is tried again", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "uma");
+  await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
+  await ann.locator("#pick").setInputFiles({ name: "again.txt", mimeType: "text/plain", buffer: Buffer.from("again") });
+  await ann.locator("#files").getByText("The server can't be reached.").waitFor();
+  await ann.locator("#files").getByRole("button", { name: "Try again" }).click();
+  await ann.locator(".send").click();
+  await ann.getByRole("button", { name: /^again\.txt/ }).waitFor();
+  await ann.locator("#pick").setInputFiles({ name: "large.bin", mimeType: "text/plain", buffer: Buffer.alloc(6 * 1024 * 1024) });
+  await ann.locator("#files .failed").filter({ hasText: "5242880" }).or(ann.locator("#files .failed").filter({ hasText: "MiB" })).waitFor();
+  await ann.context().close();
+});
+
+test("a comment is counted on its message and shown to others at once", async () => {
+  const ann = await visit(browser, server.url);
+  const bob = await visit(browser, server.url);
+  await connect(ann, "cora");
+  await connect(bob, "carl");
+  await say(ann, "what of this");
+  await message(bob, "what of this").hover();
+  await message(bob, "what of this").getByRole("button", { name: "Comment" }).click();
+  await bob.getByRole("textbox", { name: "Comment" }).fill("much");
+  await bob.getByRole("textbox", { name: "Comment" }).press("Enter");
+  await bob.locator(".comments .text").filter({ hasText: "much" }).waitFor();
+  await message(ann, "what of this").getByRole("button", { name: "1 comment" }).click();
+  await ann.locator(".comments .text").filter({ hasText: "much" }).waitFor();
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("a room is joined by a link and an approval", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "ria");
+  await ann.locator("#new").click();
+  await ann.getByText("New room").click();
+  await ann.getByLabel("Title").fill("Kitchen");
+  await ann.getByRole("button", { name: "Make the room" }).click();
+  await ann.locator("#title").filter({ hasText: "Kitchen" }).waitFor();
+  await ann.locator("#details").click();
+  await ann.getByRole("button", { name: "Make a link" }).click();
+  const link = await ann.getByLabel("The link").inputValue();
+  const bob = await visit(browser, link);
+  await connect(bob, "rob");
+  await bob.getByRole("button", { name: "Ask to come in" }).click();
+  await bob.getByText(/You asked to come into Kitchen/).waitFor();
+  assert.equal(new URL(bob.url()).pathname, "/");
+  await ann.getByRole("button", { name: "Let in rob" }).click();
+  await bob.getByRole("button", { name: "Close" }).first().click();
+  await bob.locator("#chats a").filter({ hasText: "Kitchen" }).click();
+  await say(bob, "thanks");
+  await ann.locator("#close").click();
+  await message(ann, "thanks").waitFor();
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("an invitation is taken, and a member is removed", async () => {
+  const ann = await visit(browser, server.url);
+  const bob = await visit(browser, server.url);
+  await connect(bob, "ivo");
+  await connect(ann, "ira");
+  await ann.locator("#new").click();
+  await ann.getByText("New room").click();
+  await ann.getByLabel("Title").fill("Garden");
+  await ann.getByRole("button", { name: "Make the room" }).click();
+  await ann.locator("#title").filter({ hasText: "Garden" }).waitFor();
+  await ann.locator("#details").click();
+  await ann.getByLabel("Invite").fill("ivo");
+  await ann.getByRole("button", { name: "Invite", exact: true }).click();
+  await bob.getByRole("button", { name: "Join" }).click();
+  await bob.locator("#title").filter({ hasText: "Garden" }).waitFor();
+  await ann.getByRole("button", { name: "Remove ivo" }).click();
+  await bob.locator("#chats a").filter({ hasText: "Garden" }).waitFor({ state: "detached" });
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("a message for later waits, and is cancelled", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "sue");
+  await ann.locator("#text").fill("lunch?");
+  await ann.locator("#when").click();
+  await ann.getByRole("button", { name: "In an hour" }).click();
+  await ann.locator("#sheet").waitFor({ state: "hidden" });
+  assert.equal(await ann.locator("#text").inputValue(), "");
+  await ann.locator("#later").click();
+  await ann.locator(".later").getByText("lunch?").waitFor();
+  await ann.getByRole("button", { name: "Cancel" }).click();
+  await ann.locator(".later li").waitFor({ state: "detached" });
+  await ann.context().close();
+});
+
+test("a complaint is made, and the accused alone is told", async () => {
+  const ann = await visit(browser, server.url);
+  const bob = await visit(browser, server.url);
+  await connect(ann, "mia");
+  await connect(bob, "max");
+  await say(bob, "buy this");
+  await message(ann, "buy this").hover();
+  await message(ann, "buy this").getByRole("button", { name: "About max" }).click();
+  await ann.getByText("Complain about max").click();
+  await ann.getByLabel("Reason, if you like").fill("again and again");
+  await ann.getByRole("button", { name: "Complain", exact: true }).click();
+  await ann.getByText("max has 1 of 3 warnings").first().waitFor();
+  await bob.locator("#me").click();
+  await bob.getByText("You have 1 of 3 warnings.").waitFor();
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("the server is killed and comes back, and nothing that was typed is lost", async () => {
+  const ann = await visit(browser, server.url);
+  const bob = await visit(browser, server.url);
+  await connect(ann, "kim");
+  await connect(bob, "ken");
+  await say(ann, "before");
+  await message(bob, "before").waitFor();
+  assert.equal(await bob.locator(".mark").count(), 0, "who looks has nothing new");
+  await server.kill();
+  await ann.locator("#link").filter({ hasText: "Offline" }).waitFor();
+  await say(ann, "during the outage");
+  await ann.locator("#pending .message").filter({ hasText: "during the outage" }).waitFor();
+  await ann.locator("#text").fill("half a sen");
+  await server.restart();
+  await message(bob, "during the outage").waitFor();
+  await ann.locator("#pending li").waitFor({ state: "detached" });
+  await ann.reload();
+  await message(ann, "during the outage").waitFor();
+  await until("the draft is there again", async () => (await ann.locator("#text").inputValue()) === "half a sen");
+  assert.equal(await message(ann, "during the outage").count(), 1);
+  await ann.context().close();
+  await bob.context().close();
+});
+
+test("a post whose answer is lost is sent again, and is there once", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "lia");
+  await ann.route("**/send", async (route) => {
+    await route.fetch();
+    await route.abort();
+  }, { times: 1 });
+  const answered = ann.waitForResponse((response) => response.url().endsWith("/send"));
+  await say(ann, "on a bad line");
+  assert.equal((await answered).headers()["idempotency-replayed"], "true");
+  await ann.locator("#pending li").waitFor({ state: "detached" });
+  assert.equal(await message(ann, "on a bad line").count(), 1);
+  await ann.context().close();
+});
+
+test("what is refused says why, and can be edited or sent again", async () => {
+  const ann = await visit(browser, server.url);
+  await connect(ann, "fin");
+  await say(ann, "x".repeat(4001));
+  const failed = ann.locator("#pending .failed");
+  await failed.getByText(/1 to 4000 are allowed/).waitFor();
+  await ann.reload();
+  await failed.getByRole("button", { name: "Edit" }).click();
+  await until("the text is back", async () => (await ann.locator("#text").inputValue()).length === 4001);
+  await say(ann, "shorter");
+  await message(ann, "shorter").waitFor();
+  await ann.context().close();
+});
+
+test("tabs share one stream, keep in step, and sign out together", async () => {
+  const narrow = await Server.start(ONE_STREAM);
+  const one = await visit(browser, narrow.url);
+  await connect(one, "tom", "t");
+  const two = await tab(one.context(), narrow.url);
+  await two.locator("#chats a").first().waitFor();
+  const other = await narrow.person("tim");
+  await other.post("/send", { to: "@tom", text: "to both" });
+  for (const page of [one, two]) await page.locator("#chats a").filter({ hasText: "to both" }).waitFor();
+  const three = await tab(one.context(), narrow.url);
+  await three.locator("#me").click();
+  await three.getByRole("button", { name: "Sign out here" }).click();
+  for (const page of [one, two, three]) await page.getByLabel("Your name").waitFor();
+  await one.context().close();
+  await narrow.end();
+});
+
+test("where there is no shared worker one tab reads for all, and another takes its turn", async () => {
+  const narrow = await Server.start(ONE_STREAM);
+  const one = await visit(browser, narrow.url);
+  await one.context().addInitScript(() => delete window.SharedWorker);
+  await one.reload();
+  await connect(one, "lou");
+  const two = await tab(one.context(), narrow.url);
+  await two.locator("#chats a").first().waitFor();
+  const other = await narrow.person("len");
+  await other.post("/send", { to: "@lou", text: "the first" });
+  for (const page of [one, two]) await page.locator("#chats a").filter({ hasText: "the first" }).waitFor();
+  await one.close();
+  await other.post("/send", { to: "@lou", text: "the second" });
+  await two.locator("#chats a").filter({ hasText: "the second" }).waitFor();
+  await two.context().close();
+  await narrow.end();
+});
+
+test("the keyboard alone is enough", async () => {
+  const ann = await visit(browser, server.url);
+  await ann.getByLabel("Your name").focus();
+  await ann.keyboard.type("kay");
+  await ann.keyboard.press("Enter");
+  await until("one can write", () => ann.locator("#text").evaluate((node) => node === document.activeElement));
+  await ann.keyboard.type("by keys");
+  await ann.keyboard.press("Enter");
+  await message(ann, "by keys").waitFor();
+  await ann.locator("#scroll").focus();
+  await ann.keyboard.press("ArrowUp");
+  await ann.keyboard.press("Tab");
+  await ann.keyboard.press("Enter");
+  await ann.getByRole("textbox", { name: "Comment" }).waitFor();
+  await ann.keyboard.type("and so on");
+  await ann.keyboard.press("Enter");
+  await ann.locator(".comments .text").filter({ hasText: "and so on" }).waitFor();
+  await ann.keyboard.press("Escape");
+  await ann.locator("#sheet").waitFor({ state: "hidden" });
+  await ann.context().close();
+});
+
+test("on a phone the chats and a chat are a screen each", async () => {
+  const ann = await visit(browser, server.url, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
+  await connect(ann, "pia");
+  await ann.locator("#chats a").first().tap();
+  await ann.locator("#text").waitFor();
+  assert.equal(await ann.locator("#side").isVisible(), false);
+  await ann.locator("#text").fill("from a phone");
+  await ann.locator(".send").tap();
+  await message(ann, "from a phone").waitFor();
+  const width = await ann.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= 390, `${width} pixels wide`);
+  await ann.goBack();
+  await ann.locator("#side").waitFor();
+  await ann.context().close();
+});
+
+test("no text becomes markup, whoever should try", async () => {
+  const page = await visit(browser, server.url);
+  const before = complaints.length;
+  const isRefused = await page.evaluate(() => {
+    try {
+      document.body.innerHTML = "<b>bold</b>";
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  assert.ok(isRefused);
+  complaints.splice(before);
+  await page.context().close();
+});
+
+test("what the server has not, the page does not show", async () => {
+  const names = ["comments", "complaints", "files", "rate_limit", "rooms", "schedule", "ttl"];
+  const bare = await Server.start(names.map((name) => `[features.${name}]\nenabled = false\n`).join(""));
+  const page = await visit(browser, bare.url);
+  await connect(page, "ada");
+  await say(page, "bare");
+  await message(page, "bare").waitFor();
+  await message(page, "bare").hover();
+  for (const id of ["attach", "when", "later"]) assert.equal(await page.locator(`#${id}`).isVisible(), false, id);
+  assert.equal(await message(page, "bare").getByRole("button").count(), 0);
+  await page.locator("#new").click();
+  assert.equal(await page.getByText("New room").count(), 0);
+  await page.context().close();
+  await bare.end();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing in the ${colorScheme} page, wide and narrow`, async () => {
+    const page = await visit(browser, server.url, { colorScheme });
+    await checkAccess(page, "the door");
+    await connect(page, `axe-${colorScheme}`);
+    await say(page, `@axe-${colorScheme} read https://example.org/${colorScheme} now`);
+    await message(page, `org/${colorScheme}`).waitFor();
+    await checkAccess(page, "a chat");
+    await message(page, `org/${colorScheme}`).hover();
+    await message(page, `org/${colorScheme}`).getByRole("button", { name: "Comment" }).click();
+    await checkAccess(page, "comments");
+    await page.keyboard.press("Escape");
+    for (const id of ["new", "me", "later"]) {
+      await page.locator(`#${id}`).click();
+      await checkAccess(page, id);
+      await page.keyboard.press("Escape");
+    }
+    await page.setViewportSize({ width: 390, height: 800 });
+    await checkAccess(page, "a chat on a phone");
+    await page.goto(`${server.url}/#`);
+    await checkAccess(page, "the chats on a phone");
+    await page.context().close();
+  });
+}

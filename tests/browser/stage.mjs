@@ -1,0 +1,137 @@
+/** A real server on a free port of this machine, and browsers to look at it with. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { once } from "node:events";
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const BINARY = process.env.VECHE_BINARY ?? new URL("../../target/debug/veche", import.meta.url).pathname;
+/** How long anything may take that is waited for, in milliseconds. */
+export const PATIENCE = 20_000;
+
+export class Server {
+  #folder = mkdtempSync(join(tmpdir(), "veche-browser-"));
+  #port = 0;
+  #child;
+
+  static async start(config = "") {
+    const server = new Server();
+    writeFileSync(join(server.#folder, "config.toml"), config);
+    await server.restart();
+    return server;
+  }
+
+  /** Runs it on the same data, and on the same port if it had one. */
+  async restart() {
+    this.#child = spawn(BINARY, ["--listen", `127.0.0.1:${this.#port}`], {
+      cwd: this.#folder,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    for await (const piece of this.#child.stdout) {
+      const port = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(piece)?.[1];
+      if (port) {
+        this.#port = Number(port);
+        this.#child.stdout.resume();
+        return;
+      }
+    }
+    throw new Error("the server did not start");
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Ends it as a crash would. */
+  async kill() {
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+  }
+
+  async end() {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  /** A call to the API by somebody who has no browser. */
+  async call(token, method, path, body) {
+    const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+    const response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
+    assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+    return response.status === 204 ? null : response.json();
+  }
+
+  /** Somebody who has no browser. */
+  async person(name) {
+    const { token } = await this.call(null, "POST", "/connect", { name });
+    return {
+      post: (path, body = {}) => this.call(token, "POST", path, body),
+      get: (path) => this.call(token, "GET", path),
+    };
+  }
+}
+
+export const open = () => chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+
+/** What pages said that should not have been said. */
+export const complaints = [];
+
+/** A page of a browser of its own, with its own storage. */
+export async function visit(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 760 }, reducedMotion: "reduce", locale: "en-GB", ...options });
+  return tab(context, url);
+}
+
+export async function tab(context, url) {
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complaints.push(String(error.stack ?? error)));
+  page.on("console", (message) => {
+    // A server that is not there, or refuses, is the browser's to note.
+    const isNoted = message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !isNoted) complaints.push(message.text());
+  });
+  await page.goto(url);
+  return page;
+}
+
+export async function connect(page, name, password = "") {
+  await page.getByLabel("Your name").fill(name);
+  await page.getByLabel(/^Password/).fill(password);
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.locator("#chats a").first().waitFor();
+}
+
+export async function say(page, text) {
+  await page.locator("#text").fill(text);
+  await page.locator("#text").press("Enter");
+}
+
+export const message = (page, text) => page.locator("#messages .message").filter({ hasText: text });
+
+/** Waits until something holds. */
+export async function until(what, look) {
+  const end = Date.now() + PATIENCE;
+  while (!(await look())) {
+    assert.ok(Date.now() < end, `in vain: ${what}`);
+    await new Promise((go) => setTimeout(go, 25));
+  }
+}
+
+/** Holds a page to the rules of access (WCAG 2.2, A and AA, and what axe calls best practice). */
+export async function checkAccess(page, view) {
+  // The policy of the page lets nobody add a script, so axe comes by the protocol.
+  const { readFileSync } = await import("node:fs");
+  await page.evaluate(readFileSync(AXE, "utf8"));
+  const { violations } = await page.evaluate(() => window.axe.run(document));
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  assert.deepEqual(found, [], view);
+}
