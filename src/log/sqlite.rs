@@ -137,6 +137,7 @@ impl SqliteLog {
     /// Brings all of the WAL over to the database; false where somebody is in the way. That is tried
     /// again soon: waiting here would hold every post up.
     fn checkpoint(&self, mode: &str) -> Result<bool, LogError> {
+        let _turn = self.checkpointer.take_turn();
         self.connection.busy_timeout(Duration::ZERO)?;
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let busy: Result<i64, _> = self.connection.query_row(&sql, [], |row| row.get(0));
@@ -216,12 +217,11 @@ impl Log for SqliteLog {
         }
         self.end()?;
         self.last = self.staged;
-        if self.checkpointer.is_behind() {
+        if self.checkpointer.is_behind()
+            && let Err(error) = self.checkpoint("RESTART")
+        {
             // What was committed is durable all the same.
-            let emptied = self.checkpoint("RESTART");
-            if let Err(error) = emptied {
-                tracing::warn!(%error, "emptying the WAL");
-            }
+            tracing::warn!(%error, "emptying the WAL");
         }
         Ok(())
     }

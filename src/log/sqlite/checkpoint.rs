@@ -30,6 +30,8 @@ struct Shared {
     pages: AtomicI32,
     asked: Mutex<Asked>,
     changed: Condvar,
+    /// Held while something is brought over: SQLite lets only one do it at a time.
+    turn: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -60,9 +62,14 @@ impl Checkpointer {
         })
     }
 
-    /// Whether the WAL is to be emptied before it grows further.
+    /// Whether the writer is to empty the WAL before that grows further.
     pub(super) fn is_behind(&self) -> bool {
         self.shared.pages.load(Ordering::Relaxed) >= MOST
+    }
+
+    /// The turn of the writer: the thread does nothing until this is dropped.
+    pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.shared.take_turn()
     }
 }
 
@@ -95,7 +102,8 @@ impl Shared {
 
     fn run(&self, connection: &Connection) {
         while self.wait() {
-            // Whoever reads, or empties the WAL, is not waited for: it is tried again soon.
+            let turn = self.take_turn();
+            // Whoever reads is not waited for: the rest is brought over the next time.
             let done = connection.busy_timeout(Duration::ZERO).and_then(|()| {
                 connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
             });
@@ -103,6 +111,7 @@ impl Shared {
                 // What was not brought over stays in the WAL, where it is durable.
                 tracing::warn!(%error, "a checkpoint");
             }
+            drop(turn);
         }
     }
 
@@ -113,6 +122,10 @@ impl Shared {
         let mut asked = asked.unwrap_or_else(PoisonError::into_inner);
         asked.work = false;
         !asked.end
+    }
+
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Asked> {
