@@ -96,7 +96,7 @@ function route() {
   if (address) {
     messages.show(address);
     composer.show(address);
-    if (!$("sheet").open) $(isWide.matches ? "text" : "scroll").focus();
+    if (!$("sheet").open) $(isWide.matches ? "text" : "title").focus();
   }
   changed();
 }
