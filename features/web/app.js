@@ -61,7 +61,8 @@ async function opened() {
   messages.again();
   try {
     if (state.ready) await everyone();
-    else {
+    // Also where it turned out meanwhile that all is to be asked for anew.
+    if (!state.ready) {
       await load();
       route();
     }
