@@ -61,7 +61,8 @@ async function opened() {
   messages.again();
   try {
     if (state.ready) await everyone();
-    else {
+    // Also where it turned out meanwhile that all is to be asked for anew.
+    if (!state.ready) {
       await load();
       route();
     }
@@ -96,7 +97,7 @@ function route() {
   if (address) {
     messages.show(address);
     composer.show(address);
-    if (!$("sheet").open) $(isWide.matches ? "text" : "scroll").focus();
+    if (!$("sheet").open) $(isWide.matches ? "text" : "title").focus();
   }
   changed();
 }

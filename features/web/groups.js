@@ -45,7 +45,7 @@ export function showRoom(address) {
       }, { class: "line" }),
       section("Links", parts.links), made,
       form([el("label", "Works for", el("select", { name: "expires" }, [["", "ever"], ["1h", "an hour"], ["1d", "a day"], ["7d", "a week"]].map(([value, label]) => el("option", { value }, label)))),
-        el("label", "Lets in", el("select", { name: "uses" }, ["", 1, 5, 25].map((uses) => el("option", { value: uses }, uses || "any number"))))], "Make a link", async ({ expires, uses }) => {
+        el("label", "Lets in", el("select", { name: "uses" }, ["", 1, 5, 25].map((uses) => el("option", { value: uses }, uses || "any"))))], "Make a link", async ({ expires, uses }) => {
         const { url } = await post(`${path}/links`, { ...(expires && { expires }), ...(uses && { uses: Number(uses) }) });
         const address = new URL(url, location.origin).href;
         const field = el("input", { readonly: true, value: address, "aria-label": "The link", onfocus: () => field.select() });

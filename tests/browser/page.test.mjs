@@ -290,6 +290,29 @@ test("the server is killed and comes back, and nothing that was typed is lost", 
   await bob.context().close();
 });
 
+test("a server that comes back with older data is shown as it is", async () => {
+  const old = await Server.start();
+  const ann = await visit(browser, old.url);
+  await connect(ann, "zoe");
+  await say(ann, "in the copy");
+  await message(ann, "in the copy").waitFor();
+  await old.kill();
+  old.keep();
+  await old.restart();
+  await ann.locator("#link").waitFor({ state: "hidden" });
+  await say(ann, "after the copy");
+  await message(ann, "after the copy").waitFor();
+  await old.kill();
+  old.putBack();
+  await old.restart();
+  await message(ann, "after the copy").waitFor({ state: "detached" });
+  await message(ann, "in the copy").waitFor();
+  await say(ann, "and on");
+  await message(ann, "and on").waitFor();
+  await ann.context().close();
+  await old.end();
+});
+
 test("a post whose answer is lost is sent again, and is there once", async () => {
   const ann = await visit(browser, server.url);
   await connect(ann, "lia");

@@ -1,6 +1,6 @@
 /** A real server on a free port of this machine, and browsers to look at it with. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,6 +51,17 @@ export class Server {
     const gone = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
     await gone;
+  }
+
+  /** Keeps a copy of the data of a server that does not run. */
+  keep() {
+    cpSync(join(this.#folder, "data"), join(this.#folder, "kept"), { recursive: true });
+  }
+
+  /** Puts that copy in place of the data. */
+  putBack() {
+    rmSync(join(this.#folder, "data"), { recursive: true });
+    cpSync(join(this.#folder, "kept"), join(this.#folder, "data"), { recursive: true });
   }
 
   async end() {
@@ -129,7 +140,6 @@ export async function until(what, look) {
 /** Holds a page to the rules of access (WCAG 2.2, A and AA, and what axe calls best practice). */
 export async function checkAccess(page, view) {
   // The policy of the page lets nobody add a script, so axe comes by the protocol.
-  const { readFileSync } = await import("node:fs");
   await page.evaluate(readFileSync(AXE, "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document));
   const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`);
