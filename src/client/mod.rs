@@ -23,8 +23,10 @@ mod pipe;
 mod render;
 mod retry;
 mod screen;
+mod script;
 mod seen;
 mod session;
+mod settings;
 mod sse;
 mod state;
 mod store;
@@ -46,26 +48,16 @@ use serde_json::Value;
 
 use self::here::Here;
 use self::render::Event;
+pub use self::script::{download, send, upload};
 use self::session::Session;
+use self::settings::Settings;
+pub use self::settings::{Look, Who};
 use self::stream::Stream;
 use self::transfer::Progress;
 use self::worker::Job;
 
 /// A password file holds a line, not a film.
 const MAX_PASSWORD_FILE: u64 = 4096;
-
-/// What the client is started with.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The user's name.
-    pub name: String,
-    /// The server's address, like `http://127.0.0.1:8000`.
-    pub server: String,
-    /// A file whose first line is the password.
-    pub password_file: Option<PathBuf>,
-    /// Prints one event a line, as JSON, and reads plain lines, also from a terminal.
-    pub json: bool,
-}
 
 /// Why the client ended before its user wanted it to, or could not do all that was asked.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +87,21 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody said who to be.
+    #[error(
+        "who to be? give --name NAME, or VECHE_NAME in the environment, or a line name = \"NAME\" \
+         in {0}"
+    )]
+    NameNeeded(String),
+    /// The config file is not as it should be. The text is a whole sentence.
+    #[error("{0}")]
+    Settings(String),
+    /// What was asked for was refused, or makes no sense. The text is a whole sentence.
+    #[error("{0}")]
+    NotDone(String),
+    /// A single call was not answered, or refused.
+    #[error("{}", .0.explain())]
+    Call(#[from] answer::CallError),
     /// The name is somebody's who set no password.
     #[error(
         "the name {0} is taken: it has no password, so only those of its clients that are still \
@@ -128,6 +135,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// The exit status, for scripts: 3 where the same may go well later, 4 where the session could
+    /// not be had, 1 for all else.
+    pub fn status(&self) -> u8 {
+        match self {
+            Error::Server { source, .. } | Error::Call(source)
+                if source.passes() || source.is_status(429) =>
+            {
+                3
+            }
+            Error::Stream(_) => 3,
+            Error::NameTaken(_)
+            | Error::WrongPassword(_)
+            | Error::PasswordNeeded(_)
+            | Error::NameNeeded(_)
+            | Error::Ended => 4,
+            _ => 1,
+        }
+    }
+
     /// The error and its causes in one line.
     fn explain(&self) -> String {
         let mut text = self.to_string();
@@ -165,19 +191,36 @@ trait Output: Send + Sync {
 /// # Errors
 /// What kept the session from being had or from going on; in a pipe, also that some lines were
 /// refused.
-pub fn run(options: Options) -> Result<(), Error> {
-    let base = api::base_url(&options.server).map_err(Error::Address)?;
-    let password = options.password_file.as_deref().map(read_password);
-    let password = password.transpose()?;
-    let store = store::Store::open()?;
-    let history = store.history();
-    let mut session = Session::new(api::Api::new(&base), store, options.name, password);
-    if io::stdin().is_terminal() && !options.json {
+pub fn chat(who: Who, look: Look) -> Result<(), Error> {
+    let typed = io::stdin().is_terminal() && !look.json;
+    let (mut session, store, _settings) = open(who, typed)?;
+    if typed {
         session.here = Here::typed();
-        terminal::run(Arc::new(session), &history)
+        terminal::run(Arc::new(session), &store.history())
     } else {
-        pipe::run(Arc::new(session), options.json)
+        pipe::run(Arc::new(session), look.json)
     }
+}
+
+/// Prints what is unread and what comes, until the session ends or nobody reads it.
+///
+/// # Errors
+/// What kept the session from being had or from going on.
+pub fn listen(who: Who, json: bool) -> Result<(), Error> {
+    let (session, ..) = open(who, false)?;
+    pipe::listen(Arc::new(session), json)
+}
+
+/// A session that is not signed in yet, as flags, environment and config file want it.
+fn open(who: Who, may_ask: bool) -> Result<(Session, store::Store, Settings), Error> {
+    let store = store::Store::open()?;
+    let settings = Settings::load(&store.settings(), who, may_ask)?;
+    let base = api::base_url(&settings.server).map_err(Error::Address)?;
+    let password = settings.password_file.as_deref().map(read_password);
+    let password = password.transpose()?;
+    let name = settings.name.clone();
+    let session = Session::new(api::Api::new(&base), store.clone(), name, password);
+    Ok((session, store, settings))
 }
 
 fn read_password(path: &Path) -> Result<String, Error> {

@@ -135,6 +135,11 @@ impl Store {
         })
     }
 
+    /// Where the user writes what they would else say by flags.
+    pub fn settings(&self) -> PathBuf {
+        self.folder.join("client.toml")
+    }
+
     /// Where the lines typed before are kept.
     pub fn history(&self) -> PathBuf {
         self.folder.join("history")
