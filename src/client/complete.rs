@@ -51,6 +51,13 @@ impl Completer for Completion {
         pos: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        self.pairs(line, pos)
+    }
+}
+
+impl Completion {
+    /// What stands at `pos` of the line may become, and where that begins.
+    pub fn pairs(&self, line: &str, pos: usize) -> rustyline::Result<(usize, Vec<Pair>)> {
         let typed = line.get(..pos).unwrap_or(line);
         let specs = || specs(|feature| self.session.has_feature(feature));
         if let Some((Takes::Path, _)) = argument(typed, specs()) {

@@ -3,7 +3,7 @@
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
 //! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
 //! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print; `here` is where lines go; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
+//! print; `here` is where lines go; `sheet` is what the former prints on. `screen` takes the whole terminal. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
 //! are what these stand on. Nothing here is used by the server.
 
 mod answer;
@@ -27,6 +27,7 @@ mod script;
 mod seen;
 mod session;
 mod settings;
+mod sheet;
 mod sse;
 mod state;
 mod store;
@@ -43,8 +44,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use self::answer::ChatStatus;
 
 use self::here::Here;
 use self::render::Event;
@@ -129,6 +133,9 @@ pub enum Error {
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// The whole terminal cannot be drawn on.
+    #[error("the terminal cannot be used")]
+    Screen(#[source] io::Error),
     /// The line editor failed.
     #[error("the terminal cannot be used")]
     Terminal(#[source] rustyline::error::ReadlineError),
@@ -166,6 +173,17 @@ impl Error {
     }
 }
 
+/// How the stream of events stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// Not there yet.
+    Connecting,
+    /// Events come as they happen.
+    Up,
+    /// It is tried again at that time.
+    Lost(Instant),
+}
+
 /// Where events, answers and notices go.
 trait Output: Send + Sync {
     /// An event of the stream, or a message of the history.
@@ -184,6 +202,18 @@ trait Output: Send + Sync {
     fn trouble(&self, text: &str);
     /// Why nothing more can be printed, once.
     fn broken(&self) -> Option<io::Error>;
+    /// The chats as they are now; `anew` where what was shown of them may have gaps.
+    fn chats(&self, _chats: &[ChatStatus], _anew: bool) {}
+    /// Whether events come, or how long until that is tried again.
+    fn link(&self, _link: Link) {}
+    /// A post that the server wants only after so long; true where it will be posted then.
+    fn later(&self, _body: &Value, _wait: Duration) -> bool {
+        false
+    }
+    /// A post that failed; true where its text is kept for another try.
+    fn unsent(&self, _body: &Value, _why: &str) -> bool {
+        false
+    }
 }
 
 /// Chats until the user leaves or standard input ends. Blocks; starts threads of its own.
@@ -193,7 +223,13 @@ trait Output: Send + Sync {
 /// refused.
 pub fn chat(who: Who, look: Look) -> Result<(), Error> {
     let typed = io::stdin().is_terminal() && !look.json;
-    let (mut session, store, _settings) = open(who, typed)?;
+    let (mut session, store, settings) = open(who, typed)?;
+    let plain = look.plain.or(settings.plain).unwrap_or(false);
+    if typed && !plain && io::stdout().is_terminal() {
+        session.look_at_chats();
+        let bell = look.bell.or(settings.bell).unwrap_or(true);
+        return screen::run(Arc::new(session), &store, bell);
+    }
     if typed {
         session.here = Here::typed();
         terminal::run(Arc::new(session), &store.history())

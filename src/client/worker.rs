@@ -35,6 +35,8 @@ pub enum Job {
     Run(Command, Option<String>),
     /// The same, where the end is waited for.
     Await(Command, Option<String>, SyncSender<Ended>),
+    /// A message that the server has wanted later.
+    Post(Value),
     /// A line that was not understood, and why.
     Wrong(String),
     /// Ends this client; answers whether it is done.
@@ -121,6 +123,7 @@ impl Worker {
                     let done = command.run(&mut self, at.as_deref());
                     done.and_then(|_| self.post_due()).err()
                 }
+                Ok(Job::Post(body)) => self.post("message", "/send", &body).err(),
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
                 Ok(Job::Await(command, at, ended)) => {
                     let done = command.run(&mut self, at.as_deref());
@@ -276,6 +279,14 @@ impl Worker {
             Ok(_) => Ok(()),
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
+                let wait = error.retry_after().filter(|_| error.is_status(429));
+                // A comment does not say where it went.
+                let kept = kind == "message"
+                    && (wait.is_some_and(|wait| self.output.later(body, wait))
+                        || self.output.unsent(body, &error.explain()));
+                if kept {
+                    return Ok(());
+                }
                 let why = error.explain();
                 let text = body["text"].as_str().unwrap_or_default();
                 Err(Failure::Refused(match excerpt(text, EXCERPT) {
