@@ -7,10 +7,11 @@ use ratatui::text::{Line, Span, Text};
 use std::time::Instant;
 
 use super::super::Link;
-use super::super::text::{Zone, duration};
+use super::super::text::{Zone, duration, safe_line};
+use super::chat::Chat;
 use super::input::Input;
 use super::lines::Page;
-use super::model::{Chat, Model};
+use super::model::Model;
 use super::wrap::{cut, width};
 
 /// How wide the list of chats is.
@@ -92,7 +93,8 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
     };
     Some(format!(
         "#{}: c comment · v comments · r write to {}{get} · x complain · Esc",
-        message.id, message.from
+        message.id,
+        safe_line(&message.from)
     ))
 }
 
@@ -120,7 +122,13 @@ pub fn draw(
         selected: model.selected,
     };
     let (rows, is_top) = page.sight(model.chat(), parts.pane.height.into());
-    frame.render_widget(Text::from(rows), parts.pane);
+    // The newest stand where the eye is: above the line being typed.
+    let mut pane = parts.pane;
+    let missing = pane
+        .height
+        .saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
+    (pane.y, pane.height) = (pane.y + missing, pane.height - missing);
+    frame.render_widget(Text::from(rows), pane);
     if is_top {
         model.want_older();
     }
@@ -237,3 +245,7 @@ pub fn cursor(area: Rect, column: usize, row: usize) -> Option<Position> {
     let place = Position::new(x.min(area.right().saturating_sub(1)), y);
     area.contains(place).then_some(place)
 }
+
+#[cfg(test)]
+#[path = "draw_tests.rs"]
+mod tests;

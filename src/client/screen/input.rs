@@ -10,6 +10,7 @@ use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 use rustyline::history::{DefaultHistory, History as _, SearchDirection};
 
 use super::super::complete::Completion;
+use super::super::text::safe_line;
 use super::draw::cursor;
 use super::wrap::width;
 
@@ -36,6 +37,15 @@ struct Offered {
     at: usize,
     /// How many characters the last one has put before the cursor.
     put: usize,
+}
+
+/// A text without what steers a terminal.
+fn typeable(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = text.replace('\t', "    ");
+    text.chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .collect()
 }
 
 impl Input {
@@ -69,6 +79,7 @@ impl Input {
 
     /// Puts another text there, with the cursor at its end.
     pub fn set(&mut self, text: &str) {
+        let text = typeable(text);
         self.area = TextArea::new(text.split('\n').map(str::to_owned).collect());
         self.area.set_wrap_mode(WrapMode::WordOrGlyph);
         self.area.set_cursor_line_style(Style::new());
@@ -96,12 +107,7 @@ impl Input {
 
     /// Puts in what was pasted, as one piece, without what steers a terminal.
     pub fn paste(&mut self, text: &str) {
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let text: String = text
-            .chars()
-            .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
-            .collect();
-        self.area.insert_str(text.replace('\t', "    "));
+        self.area.insert_str(typeable(text));
         self.offered = None;
     }
 
@@ -276,7 +282,7 @@ impl Input {
             };
             let words: Vec<(String, String)> = pairs
                 .into_iter()
-                .map(|pair| (pair.display, pair.replacement))
+                .map(|pair| (safe_line(&pair.display), pair.replacement))
                 .collect();
             if words.is_empty() {
                 return;

@@ -6,7 +6,8 @@ use ratatui::text::Line;
 
 use super::super::render::{Attached, Comment, Message};
 use super::super::text::{Zone, mentions, safe_line, safe_lines, size};
-use super::model::{Chat, Entry, Key, Model};
+use super::chat::{Chat, Entry, Key};
+use super::model::Model;
 use super::wrap::{width, wrap};
 
 /// From this width on a message shows its number.

@@ -4,6 +4,7 @@
 //! and `keys` what each key does; `front` is how the other threads tell of news, `tty` the terminal,
 //! `drafts` what is kept of lines that were not sent. One thread, this one, has the model.
 
+mod chat;
 mod drafts;
 mod draw;
 mod editor;

@@ -1,7 +1,7 @@
 //! What is shown, apart from how: the chats with what was said in them. Events and answers change
 //! it, and it tells what is to be asked for then. It knows no terminal and no server.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use serde::Deserialize as _;
@@ -12,120 +12,10 @@ use super::super::answer::{ChatStatus, Page};
 use super::super::here::COMMON;
 use super::super::render::{Comment, Event, Message};
 use super::super::text::mentions;
+use super::chat::{Chat, Entry, Key, Loaded};
 
-/// The most lines of a chat that are kept; older ones are fetched again when they are scrolled to.
-const MAX_LINES: usize = 5_000;
 /// The most posts that wait for their time.
 const MAX_WAITING: usize = 100;
-
-/// Where a line stands: by the id of its message or comment; what is neither follows the last one.
-pub type Key = (u64, u32);
-
-/// A line of a chat.
-#[derive(Debug, Clone)]
-pub enum Entry {
-    /// A message.
-    Message(Box<Message>),
-    /// A comment on one.
-    Comment(Comment),
-    /// Something told to the reader alone, as it is to be shown.
-    Note { text: String, bad: bool },
-}
-
-/// Whether the end of a chat was fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loaded {
-    /// Nobody has asked for it.
-    No,
-    /// It is asked for.
-    Asked,
-    /// It is there.
-    Yes,
-}
-
-/// One chat.
-#[derive(Debug)]
-pub struct Chat {
-    /// Its address.
-    pub address: String,
-    /// What people call it.
-    pub label: String,
-    /// How many of its messages are not read.
-    pub unread: u64,
-    /// Whether one of them is for the reader in particular.
-    pub called: bool,
-    /// What is known of it.
-    pub lines: BTreeMap<Key, Entry>,
-    /// The first message that was not read when the chat was opened.
-    pub fresh: Option<u64>,
-    /// Whether its end is there.
-    pub loaded: Loaded,
-    /// Whether its beginning is there.
-    pub whole: bool,
-    /// Whether an older page is asked for.
-    pub asked: bool,
-    /// The line at the bottom of the pane and how many of its rows are below; none: the newest.
-    pub bottom: Option<(Key, usize)>,
-    /// The line that is begun for it.
-    pub draft: String,
-    /// How many are in it and how many of them are here, if that was told.
-    pub people: Option<(u64, u64)>,
-}
-
-impl Chat {
-    fn new(address: &str, label: &str) -> Chat {
-        Chat {
-            address: address.to_owned(),
-            label: label.to_owned(),
-            unread: 0,
-            called: false,
-            lines: BTreeMap::new(),
-            fresh: None,
-            loaded: Loaded::No,
-            whole: false,
-            asked: false,
-            bottom: None,
-            draft: String::new(),
-            people: None,
-        }
-    }
-
-    fn newest(&self) -> u64 {
-        let ids = self.lines.keys().rev().map(|(id, _)| *id);
-        ids.max().unwrap_or(0)
-    }
-
-    fn newest_message(&self) -> u64 {
-        let messages = self.lines.iter().rev();
-        let mut ids = messages.filter(|(_, entry)| matches!(entry, Entry::Message(_)));
-        ids.next().map_or(0, |((id, _), _)| *id)
-    }
-
-    /// The messages of others after this one.
-    fn after(&self, upto: u64, me: &str) -> impl DoubleEndedIterator<Item = u64> {
-        self.lines
-            .range((upto + 1, 0)..)
-            .filter_map(move |((id, _), entry)| match entry {
-                Entry::Message(message) if message.from != me => Some(*id),
-                _ => None,
-            })
-    }
-
-    fn note(&mut self, text: String, bad: bool) {
-        let last = self.lines.last_key_value();
-        let key = last.map_or((0, 1), |((id, n), _)| (*id, n + 1));
-        self.lines.insert(key, Entry::Note { text, bad });
-        self.trim();
-    }
-
-    /// Forgets the oldest lines, where nobody looks at them.
-    fn trim(&mut self) {
-        while self.lines.len() > MAX_LINES && self.bottom.is_none() {
-            self.lines.pop_first();
-            self.whole = false;
-        }
-    }
-}
 
 /// What is to be done for the model.
 #[derive(Debug, PartialEq, Eq)]
@@ -346,7 +236,7 @@ impl Model {
             "comment" => self.comment(data),
             "removed" => self.removed(data),
             "read" => self.read(data),
-            "user" => {}
+            "user" => self.presence(data),
             kind => {
                 let mine = data["user"].is_null() || data["user"] == self.me.as_str();
                 let room = data["room"].as_str();
@@ -362,6 +252,22 @@ impl Model {
                     let text = text.trim_start_matches("! ").trim_start_matches("· ");
                     self.chats[at].note(text.to_owned(), bad);
                 }
+            }
+        }
+    }
+
+    /// Somebody has come or gone: the common chat is everybody's, a private one is theirs.
+    fn presence(&mut self, data: &Value) {
+        let online = data["online"] == true;
+        let name = data["name"].as_str().unwrap_or_default();
+        let private = format!("@{name}");
+        let chats = self.chats.iter_mut();
+        for chat in chats.filter(|chat| chat.address == COMMON || chat.address == private) {
+            if let Some((members, here)) = &mut chat.people {
+                *here = match online {
+                    true => (*here + 1).min(*members),
+                    false => here.saturating_sub(1),
+                };
             }
         }
     }
@@ -506,8 +412,12 @@ impl Model {
 
     /// Selects the message before or after the selected one.
     pub fn select(&mut self, up: bool) {
-        let selected = self.selected.unwrap_or(u64::MAX);
         let chat = self.chat();
+        // From what is in sight, if nothing is selected yet.
+        let sight = chat
+            .bottom
+            .map_or(u64::MAX, |((id, _), _)| id.saturating_add(1));
+        let selected = self.selected.unwrap_or(sight);
         let is_message = |(key, entry): (&Key, &Entry)| match entry {
             Entry::Message(_) => Some(key.0),
             _ => None,
@@ -534,3 +444,7 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

@@ -8,9 +8,15 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 /// How many columns a text takes.
 pub fn width(text: &str) -> usize {
-    text.graphemes(true)
-        .map(|one| usize::from(one.cell_width()))
-        .sum()
+    text.graphemes(true).map(columns_of).sum()
+}
+
+/// The columns of one character as people see it. What steers a terminal is drawn nowhere.
+fn columns_of(one: &str) -> usize {
+    match one.contains(char::is_control) {
+        true => 0,
+        false => one.cell_width().into(),
+    }
 }
 
 /// The beginning of a text that fits in so many columns, with an ellipsis where something is cut.
@@ -21,7 +27,7 @@ pub fn cut(text: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
     for one in text.graphemes(true) {
-        used += usize::from(one.cell_width());
+        used += columns_of(one);
         if used + 1 > columns {
             break;
         }
@@ -49,7 +55,7 @@ pub fn wrap(spans: &[(String, Style)], columns: usize, indent: usize) -> Vec<Lin
             text.graphemes(true).map(|one| Piece {
                 text: one,
                 style: *style,
-                width: usize::from(one.cell_width()),
+                width: columns_of(one),
             })
         })
         .collect();
