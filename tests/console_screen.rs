@@ -20,18 +20,27 @@ impl Screen {
     }
 
     fn with(server: &Server, name: &str, home: Folder, variables: &str) -> Self {
+        let chat = format!("chat {name} --server {}", server.url());
+        let screen = Self::run(home, &chat, variables);
+        screen.sees("● connected");
+        screen
+    }
+
+    fn run(home: Folder, arguments: &str, variables: &str) -> Self {
+        let unique = uuid::Uuid::new_v4().to_string();
+        // Another socket each time: the last server may not have ended yet.
+        let socket = home.join(format!("tmux-{}", &unique[..8]));
         let screen = Self {
-            socket: home.join("tmux").display().to_string(),
+            socket: socket.display().to_string(),
             home,
         };
         let command = format!(
-            "cd {home}; env HOME={home} XDG_CONFIG_HOME= TZ=UTC NO_COLOR= {variables} {} chat {name} \
-             --server {}; echo \"ended with $?\"; cat",
+            "cd {home}; env HOME={home} XDG_CONFIG_HOME= TZ=UTC NO_COLOR= {variables} {} {arguments}; \
+             echo \"ended with $?\"; cat",
             binary().display(),
-            server.url(),
             home = screen.home.path().display(),
         );
-        screen.tmux(&[
+        let session = [
             "-f",
             "/dev/null",
             "new-session",
@@ -40,9 +49,8 @@ impl Screen {
             "80",
             "-y",
             "24",
-            &command,
-        ]);
-        screen.sees("● connected");
+        ];
+        screen.tmux(&[&session[..], &[&command]].concat());
         screen
     }
 
@@ -134,10 +142,10 @@ fn two_people_chat_and_what_is_unread_is_counted_and_marked() {
     ann.keys(&["M-a"]);
     let seen = ann.sees("─ new ─");
     assert!(seen.contains("bob: psst"), "{seen}");
-    assert!(seen.contains("@bob> "), "{seen}");
+    assert!(seen.contains("@bob>"), "{seen}");
     ann.says("what is it");
     ann.keys(&["M-1"]);
-    ann.sees("common> ");
+    ann.sees("common>");
     bob.keys(&["M-2"]);
     bob.sees("ann: what is it");
     bob.says("nothing");
@@ -342,6 +350,102 @@ fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
         (bob.texts("common") == ["one", "two"]).then_some(())
     });
     ann.sees("ann: two");
+}
+
+#[test]
+fn an_upload_shows_its_bar_and_ctrl_c_stops_it() {
+    if !has(&["files"]) {
+        return;
+    }
+    let server = Server::only("files", "max_size = \"1GiB\"");
+    let ann = Screen::start(&server, "ann");
+    let film = std::fs::File::create(ann.home.join("film.mkv"));
+    let film = film.and_then(|film| film.set_len(64 << 20));
+    assert!(film.is_ok(), "{film:?}");
+    // A server that does not read holds the upload up, so that it is there to be stopped.
+    server.terminate("STOP");
+    ann.types("/file fil");
+    ann.keys(&["Tab"]);
+    ann.sees("common> /file film.mkv");
+    ann.keys(&["Enter"]);
+    ann.sees("film.mkv             [");
+    // The screen does other things meanwhile.
+    ann.types("typed meanwhile");
+    ann.sees("common> typed meanwhile");
+    ann.keys(&["C-c"]);
+    ann.sees("the upload of film.mkv was cancelled: nothing was sent");
+    ann.sees("common> typed meanwhile");
+    server.terminate("CONT");
+}
+
+#[test]
+fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = Screen::start(&server, "ann");
+    // Wide enough for a link in one row.
+    ann.tmux(&["resize-window", "-x", "120", "-y", "24"]);
+    ann.says("/room The Garden");
+    ann.sees("[The Garden]>");
+    ann.says("/link");
+    let seen = ann.sees("/join/");
+    let code = seen
+        .split("/join/")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
+    let bob = Screen::start(&server, "bob");
+    bob.says(&format!("/join {}", code.unwrap_or_default()));
+    ann.sees("bob asks to come into");
+    ann.keys(&["F3"]);
+    ann.sees("[The Garden]> /approve");
+    ann.types("b");
+    ann.keys(&["Tab"]);
+    ann.sees("/approve bob");
+    ann.keys(&["Enter"]);
+    bob.sees("2 [The Garden]");
+    bob.keys(&["M-2"]);
+    bob.sees("[The Garden]>");
+    bob.types("half a tho");
+    bob.sees("[The Garden]> half a tho");
+    ann.says("/kick bob");
+    // What was begun for the room goes nowhere else.
+    let seen = bob.sees("you were removed from \"The Garden\"");
+    assert!(seen.contains("1 common"), "{seen}");
+    bob.until("an empty line for common", |shown| {
+        shown.lines().any(|line| line == "common>")
+    });
+    bob.keys(&["Up"]);
+    bob.sees("common> half a tho");
+}
+
+#[test]
+fn a_first_start_asks_for_what_it_needs_and_a_second_one_does_not() {
+    let server = Server::core();
+    server.client(&json!({ "name": "ann", "password": "secret" }));
+    let screen = Screen::run(Folder::new(), "chat", "");
+    screen.sees("server [http://127.0.0.1:8000]:");
+    screen.says(&server.url());
+    screen.sees("your name:");
+    screen.says("ann");
+    screen.sees("password:");
+    screen.says("secret");
+    screen.sees("● connected");
+    screen.keys(&["C-d"]);
+    let seen = screen.sees("ended with 0");
+    assert!(!seen.contains("secret"), "{seen}");
+    let Screen { ref home, .. } = screen;
+    let kept = std::fs::read_to_string(home.join(".config/veche/client.toml"));
+    assert!(kept.is_ok_and(|kept| kept.contains("name = \"ann\"")));
+    let binary = binary();
+    let again = format!(
+        "env HOME={} XDG_CONFIG_HOME= {} chat; cat",
+        home.path().display(),
+        binary.display()
+    );
+    screen.tmux(&["new-window", &again]);
+    screen.sees("● connected");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use super::wrap::{width, wrap};
 const NUMBERS: usize = 50;
 /// Where the further rows of a message begin: after its time.
 const INDENT: usize = 6;
+/// Where those of something told begin: after its mark.
+const TOLD: usize = 2;
 /// Readable on dark and on light ground, and none of them taken for a warning.
 const NAMES: [Color; 5] = [
     Color::Green,
@@ -73,20 +75,28 @@ impl Page<'_> {
         Line::styled(super::wrap::cut(&text, self.columns), style)
     }
 
-    fn text(&self, mut head: Spans, text: &str, style: Style, tail: Spans) -> Vec<Line<'static>> {
+    /// What is written, line by line: after `head`, and indented by so much below it.
+    fn text(
+        &self,
+        indent: usize,
+        mut head: Spans,
+        text: &str,
+        style: Style,
+        tail: Spans,
+    ) -> Vec<Line<'static>> {
         let lines = safe_lines(text);
         let last = lines.len() - 1;
         let mut rows = Vec::new();
         for (number, line) in lines.into_iter().enumerate() {
             let mut spans = match number {
                 0 => std::mem::take(&mut head),
-                _ => vec![(" ".repeat(INDENT), Style::new())],
+                _ => vec![(" ".repeat(indent), Style::new())],
             };
             spans.push((line, style));
             if number == last {
                 spans.extend(tail.iter().cloned());
             }
-            rows.extend(wrap(&spans, self.columns, INDENT));
+            rows.extend(wrap(&spans, self.columns, indent));
         }
         rows
     }
@@ -111,7 +121,7 @@ impl Page<'_> {
             1 => tail.push((" (1 comment)".to_owned(), dim())),
             n => tail.push((format!(" ({n} comments)"), dim())),
         }
-        self.text(head, &message.text, style, tail)
+        self.text(INDENT, head, &message.text, style, tail)
     }
 
     fn comment(&self, comment: &Comment) -> Vec<Line<'static>> {
@@ -119,7 +129,7 @@ impl Page<'_> {
         head.push(("↳ ".to_owned(), dim()));
         head.push((safe_line(&comment.from), name_style(&comment.from)));
         head.push((format!(" on #{}: ", comment.message), dim()));
-        self.text(head, &comment.text, Style::new(), Vec::new())
+        self.text(INDENT, head, &comment.text, Style::new(), Vec::new())
     }
 
     /// The rows of a line, with what stands between it and the one before.
@@ -145,7 +155,13 @@ impl Page<'_> {
                     true => ("! ", Style::new().fg(Color::Red)),
                     false => ("· ", dim()),
                 };
-                self.text(vec![(mark.to_owned(), style)], text, style, Vec::new())
+                self.text(
+                    TOLD,
+                    vec![(mark.to_owned(), style)],
+                    text,
+                    style,
+                    Vec::new(),
+                )
             }
         };
         let is_selected = self.selected == Some(key.0) && key.1 == 0;

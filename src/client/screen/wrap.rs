@@ -88,8 +88,12 @@ fn line_end(pieces: &[Piece<'_>], room: usize) -> usize {
             if piece.text == " " {
                 return at;
             }
-            // One that is wider than the place is there nevertheless, and is cut.
-            return blank.unwrap_or(at.max(1));
+            // A word that no line has room for begins where it stands.
+            let begun = blank.unwrap_or(0);
+            let word = pieces[begun..].iter().take_while(|piece| piece.text != " ");
+            let fits = word.map(|piece| piece.width).sum::<usize>() <= room;
+            // One piece that is wider than the place is there nevertheless, and is cut.
+            return blank.filter(|_| fits).unwrap_or(at.max(1));
         }
         if piece.text == " " {
             blank = Some(at + 1);
@@ -129,6 +133,7 @@ mod tests {
         assert_eq!(lines("one two three", 8, 0), ["one two", "three"]);
         assert_eq!(lines("one two three", 9, 2), ["one two", "  three"]);
         assert_eq!(lines("abcdefgh", 3, 0), ["abc", "def", "gh"]);
+        assert_eq!(lines("a bcdefgh i", 4, 0), ["a bc", "defg", "h i"]);
         assert_eq!(lines("", 3, 0), [""]);
         assert_eq!(lines("abc   def", 3, 0), ["abc", "def"]);
     }
