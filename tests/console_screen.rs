@@ -340,12 +340,17 @@ fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
     if !has(&["rate_limit"]) {
         return;
     }
-    let server = Server::only("rate_limit", "messages = 1\nper = \"4s\"");
+    let server = Server::only("rate_limit", "messages = 1\nper = \"6s\"");
     let ann = Screen::start(&server, "ann");
     let bob = server.connect("bob");
     ann.says("one");
     ann.says("two");
     ann.sees("1 to send in");
+    ann.says("three");
+    ann.sees("2 to send in");
+    ann.keys(&["C-c"]);
+    ann.sees("not sent: taken back");
+    ann.sees("common> three");
     wait_until("the second", || {
         (bob.texts("common") == ["one", "two"]).then_some(())
     });

@@ -20,6 +20,7 @@ mod naming;
 mod notice;
 mod own;
 mod pipe;
+mod post;
 mod render;
 mod retry;
 mod screen;
@@ -51,6 +52,7 @@ use serde_json::Value;
 use self::answer::ChatStatus;
 
 use self::here::Here;
+use self::post::Post;
 use self::render::Event;
 pub use self::script::{download, send, upload};
 use self::session::Session;
@@ -207,11 +209,11 @@ trait Output: Send + Sync {
     /// Whether events come, or how long until that is tried again.
     fn link(&self, _link: Link) {}
     /// A post that the server wants only after so long; true where it will be posted then.
-    fn later(&self, _body: &Value, _wait: Duration) -> bool {
+    fn later(&self, _post: &Post, _wait: Duration) -> bool {
         false
     }
     /// A post that failed; true where its text is kept for another try.
-    fn unsent(&self, _body: &Value, _why: &str) -> bool {
+    fn unsent(&self, _post: &Post, _why: &str) -> bool {
         false
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::CallError;
 use super::commands::{Command, Memory};
+use super::post::Post;
 use super::render::Event;
 use super::session::Session;
 use super::text::{Zone, excerpt};
@@ -36,7 +37,7 @@ pub enum Job {
     /// The same, where the end is waited for.
     Await(Command, Option<String>, SyncSender<Ended>),
     /// A message that the server has wanted later.
-    Post(Value),
+    Post(Post),
     /// A line that was not understood, and why.
     Wrong(String),
     /// Ends this client; answers whether it is done.
@@ -123,7 +124,7 @@ impl Worker {
                     let done = command.run(&mut self, at.as_deref());
                     done.and_then(|_| self.post_due()).err()
                 }
-                Ok(Job::Post(body)) => self.post("message", "/send", &body).err(),
+                Ok(Job::Post(post)) => self.post(post.kind, &post.path, &post.body).err(),
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
                 Ok(Job::Await(command, at, ended)) => {
                     let done = command.run(&mut self, at.as_deref());
@@ -257,7 +258,7 @@ impl Worker {
     }
 
     /// Posts a message or a comment, and sees to it that it stands on the screen once.
-    pub fn post(&self, kind: &str, path: &str, body: &Value) -> Result<(), Failure> {
+    pub fn post(&self, kind: &'static str, path: &str, body: &Value) -> Result<(), Failure> {
         if self.typed {
             self.session.posting();
         }
@@ -280,10 +281,13 @@ impl Worker {
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
                 let wait = error.retry_after().filter(|_| error.is_status(429));
-                // A comment does not say where it went.
-                let kept = kind == "message"
-                    && (wait.is_some_and(|wait| self.output.later(body, wait))
-                        || self.output.unsent(body, &error.explain()));
+                let post = Post {
+                    kind,
+                    path: path.to_owned(),
+                    body: body.clone(),
+                };
+                let kept = wait.is_some_and(|wait| self.output.later(&post, wait))
+                    || self.output.unsent(&post, &error.explain());
                 if kept {
                     return Ok(());
                 }

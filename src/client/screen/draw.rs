@@ -247,5 +247,4 @@ pub fn cursor(area: Rect, column: usize, row: usize) -> Option<Position> {
 }
 
 #[cfg(test)]
-#[path = "draw_tests.rs"]
 mod tests;

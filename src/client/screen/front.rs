@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::answer::{ChatStatus, Page};
+use super::super::post::Post;
 use super::super::render::{Event, Style};
 use super::super::session::Session;
 use super::super::text::Zone;
@@ -38,9 +39,9 @@ pub enum News {
     /// A page of a chat before a message, or its newest.
     Page(String, Option<u64>, Result<Page, String>),
     /// A post that the server wants later.
-    Later(Value, Instant),
+    Later(Post, Instant),
     /// A post that failed, and why.
-    Unsent(Value, String),
+    Unsent(Post, String),
     /// A command has ended that leads to another chat.
     Moved(Ended),
     /// A key, a paste, another size.
@@ -126,13 +127,13 @@ impl Output for Front {
         self.tell(News::Link(link));
     }
 
-    fn later(&self, body: &Value, wait: Duration) -> bool {
-        self.tell(News::Later(body.clone(), Instant::now() + wait));
+    fn later(&self, post: &Post, wait: Duration) -> bool {
+        self.tell(News::Later(post.clone(), Instant::now() + wait));
         true
     }
 
-    fn unsent(&self, body: &Value, why: &str) -> bool {
-        self.tell(News::Unsent(body.clone(), why.to_owned()));
+    fn unsent(&self, post: &Post, why: &str) -> bool {
+        self.tell(News::Unsent(post.clone(), why.to_owned()));
         true
     }
 }

@@ -107,7 +107,8 @@ impl Screen {
             self.input.set("");
             self.unsaved = true;
         } else if let Some(waiting) = self.model.waiting.pop() {
-            self.unsent(&waiting.body, "taken back");
+            self.unsent(&waiting.post, "taken back");
+            self.unsaved = true;
         } else {
             self.model.note("Ctrl+D or /quit leaves".to_owned(), false);
         }

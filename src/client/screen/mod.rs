@@ -22,9 +22,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
-use serde_json::Value;
-
 use self::drafts::Drafts;
 use self::front::Front;
 pub use self::front::News;
@@ -33,11 +30,14 @@ use self::model::{Effect, Model};
 use self::tty::Tty;
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
+use super::post::Post;
 use super::session::Session;
 use super::store::Store;
 use super::text::{Zone, duration};
 use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
+use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
+
 
 /// How much news may wait for the screen's thread.
 const NEWS: usize = 1_024;
@@ -170,9 +170,9 @@ impl Screen {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            for body in self.model.due(Instant::now()) {
-                if self.jobs.try_send(Job::Post(body.clone())).is_err() {
-                    self.model.later(body, Instant::now() + TICK);
+            for post in self.model.due(Instant::now()) {
+                if self.jobs.try_send(Job::Post(post.clone())).is_err() {
+                    self.model.later(post, Instant::now() + TICK);
                 }
             }
         }
@@ -228,15 +228,15 @@ impl Screen {
             }
             News::Link(link) => self.model.link(link),
             News::Page(chat, before, page) => self.model.page(&chat, before, page),
-            News::Later(body, at) => {
+            News::Later(post, at) => {
                 let wait = at.saturating_duration_since(Instant::now()).as_secs() + 1;
                 let text = format!("the server takes it in {}; it is sent then", duration(wait));
                 self.model.note(text, false);
-                if !self.model.later(body.clone(), at) {
-                    self.unsent(&body, "too many wait already");
+                if !self.model.later(post.clone(), at) {
+                    self.unsent(&post, "too many wait already");
                 }
             }
-            News::Unsent(body, why) => self.unsent(&body, &why),
+            News::Unsent(post, why) => self.unsent(&post, &why),
             News::Moved(Ended::At(chat)) => {
                 let at = self.model.place(&chat, &label(&chat));
                 self.open(at);
@@ -281,9 +281,10 @@ impl Screen {
     }
 
     /// Puts a text that was not sent back to where it was typed.
-    fn unsent(&mut self, body: &Value, why: &str) {
-        let to = body["to"].as_str().unwrap_or_default().to_owned();
-        let text = body["text"].as_str().unwrap_or_default().to_owned();
+    fn unsent(&mut self, post: &Post, why: &str) {
+        let here = &self.model.chat().address;
+        let to = post.to().unwrap_or(here).to_owned();
+        let text = post.line();
         self.model.note(format!("not sent: {why}"), true);
         if text.is_empty() {
             return;
@@ -337,8 +338,7 @@ impl Screen {
             }
         };
         for waiting in &self.model.waiting {
-            let field = |name| waiting.body[name].as_str().unwrap_or_default();
-            add(field("to"), field("text"));
+            add(&waiting.here, &waiting.post.line());
         }
         for (at, chat) in self.model.chats.iter().enumerate() {
             match at == self.model.at {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::super::Link;
 use super::super::answer::{ChatStatus, Page};
 use super::super::here::COMMON;
+use super::super::post::Post;
 use super::super::render::{Comment, Event, Message};
 use super::super::text::mentions;
 use super::chat::{Chat, Entry, Key, Loaded};
@@ -32,7 +33,9 @@ pub enum Effect {
 #[derive(Debug, PartialEq)]
 pub struct Waiting {
     /// What is posted.
-    pub body: Value,
+    pub post: Post,
+    /// The chat that was shown when it was typed.
+    pub here: String,
     /// When.
     pub at: Instant,
 }
@@ -396,18 +399,19 @@ impl Model {
     }
 
     /// A post that the server wants only at that time; false where too many wait.
-    pub fn later(&mut self, body: Value, at: Instant) -> bool {
+    pub fn later(&mut self, post: Post, at: Instant) -> bool {
         let room = self.waiting.len() < MAX_WAITING;
         if room {
-            self.waiting.push(Waiting { body, at });
+            let here = post.to().unwrap_or(&self.chat().address).to_owned();
+            self.waiting.push(Waiting { post, here, at });
         }
         room
     }
 
     /// Takes out the posts whose time has come.
-    pub fn due(&mut self, now: Instant) -> Vec<Value> {
+    pub fn due(&mut self, now: Instant) -> Vec<Post> {
         let due = self.waiting.extract_if(.., |waiting| waiting.at <= now);
-        due.map(|waiting| waiting.body).collect()
+        due.map(|waiting| waiting.post).collect()
     }
 
     /// Selects the message before or after the selected one.
@@ -446,5 +450,4 @@ impl Model {
 }
 
 #[cfg(test)]
-#[path = "model_tests.rs"]
 mod tests;

@@ -226,14 +226,17 @@ fn after_a_gap_all_is_fetched_anew_and_the_reader_stays_where_they_were() {
 fn a_post_waits_for_its_time_and_no_more_than_some_do() {
     let mut model = model();
     let now = Instant::now();
+    let post = |body: Value| Post {
+        kind: "message",
+        path: "/send".to_owned(),
+        body,
+    };
     for number in 0..MAX_WAITING as u64 {
-        assert!(model.later(json!(number), now + Duration::from_secs(number)));
+        assert!(model.later(post(json!(number)), now + Duration::from_secs(number)));
     }
-    assert!(!model.later(json!("one more"), now));
-    assert_eq!(
-        model.due(now + Duration::from_secs(1)),
-        [json!(0), json!(1)]
-    );
+    assert!(!model.later(post(json!("one more")), now));
+    let due = model.due(now + Duration::from_secs(1));
+    assert_eq!(due, [post(json!(0)), post(json!(1))]);
     assert_eq!(model.waiting.len(), MAX_WAITING - 2);
 }
 
