@@ -1,19 +1,22 @@
 //! The command line.
 
 mod backup;
+mod client;
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::bus::causes;
 use crate::config::{self, Config, ConfigError, FeatureTable};
 use crate::feature::registry;
 use crate::settings::Table;
-use crate::{client, logging, memory, server};
+use crate::{logging, memory, server};
 
 /// A self-hosted chat server in one binary.
 #[derive(Parser)]
@@ -33,10 +36,20 @@ enum Command {
     Check(Check),
     /// Lists the features: what each does, whether it is on, its settings
     Features(Settings),
-    /// Chats from the console
-    Chat(Chat),
+    #[command(flatten)]
+    Client(client::Command),
     /// Writes a consistent copy of the data to FILE, as a tar; the server may be running
     Backup(Backup),
+    /// Prints what makes a shell complete the commands and flags of this program
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints the manual page, for `man -l -`
+    Man {
+        /// The command whose page it is; without it the program's
+        command: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -68,26 +81,6 @@ struct Serve {
 }
 
 #[derive(Args)]
-struct Chat {
-    /// Who to be
-    name: String,
-    /// The server
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "VECHE_SERVER",
-        default_value = "http://127.0.0.1:8000"
-    )]
-    server: String,
-    /// A file whose first line is the password
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Prints one event a line, as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
 struct Backup {
     /// Where to; `-` is the standard output
     file: PathBuf,
@@ -107,8 +100,10 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check(arguments)) => check(&arguments),
         Some(Command::Features(settings)) => features(&settings),
-        Some(Command::Chat(arguments)) => chat(arguments),
+        Some(Command::Client(command)) => client::run(command),
         Some(Command::Backup(arguments)) => back_up(arguments),
+        Some(Command::Completions { shell }) => completions(shell),
+        Some(Command::Man { command }) => man(command.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,15 +111,20 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("veche: {}", causes(&*error));
-            ExitCode::FAILURE
+            client::status(&*error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::BrokenPipe;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn tables() -> Vec<FeatureTable> {
@@ -172,19 +172,30 @@ fn features(settings: &Settings) -> Result<(), Box<dyn Error>> {
     Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
-fn chat(arguments: Chat) -> Result<(), Box<dyn Error>> {
-    let Chat {
-        name,
-        server,
-        password_file,
-        json,
-    } = arguments;
-    Ok(client::run(client::Options {
-        name,
-        server,
-        password_file,
-        json,
-    })?)
+/// Hands what makes it to standard output at once: a reader that has seen enough is no panic then.
+fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Box<dyn Error>> {
+    let mut text = Vec::new();
+    make(&mut text)?;
+    Ok(io::stdout().write_all(&text)?)
+}
+
+fn completions(shell: Shell) -> Result<(), Box<dyn Error>> {
+    print(|text| {
+        clap_complete::generate(shell, &mut Cli::command(), "veche", text);
+        Ok(())
+    })
+}
+
+fn man(command: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let mut page = Cli::command();
+    page.build();
+    if let Some(name) = command {
+        let known = page.find_subcommand(name);
+        let found =
+            known.ok_or_else(|| format!("{name} is no command: veche --help lists them"))?;
+        page = found.clone();
+    }
+    print(|text| Man::new(page).render(text))
 }
 
 fn back_up(arguments: Backup) -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! The console client on a terminal: what is drawn, and what Ctrl-C does.
+//! The console client line by line on a terminal: what is drawn, and what Ctrl-C does.
 
 #![cfg(unix)]
 
@@ -38,7 +38,7 @@ impl Terminal {
         };
         let home = Folder::new();
         let child = Command::new(binary())
-            .args(["chat", name, "--server", &server.url()])
+            .args(["chat", name, "--plain", "--server", &server.url()])
             .current_dir(home.path())
             .env("HOME", home.path())
             .env("XDG_CONFIG_HOME", home.join(".config"))

@@ -170,7 +170,7 @@ pub struct UserStatus {
     pub name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[allow(missing_docs)]
 pub struct ChatStatus {
     pub chat: String,
@@ -178,6 +178,12 @@ pub struct ChatStatus {
     pub kind: String,
     #[serde(default)]
     pub title: Option<String>,
+    #[serde(default)]
+    pub unread: u64,
+    #[serde(default)]
+    pub online: Option<u64>,
+    #[serde(default)]
+    pub members: Option<u64>,
     #[serde(default)]
     pub last: Option<Value>,
 }

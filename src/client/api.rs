@@ -184,6 +184,17 @@ impl Api {
         typed(self.get("/messages", &query)?)
     }
 
+    /// `GET /messages`: the last of a chat before `before`, or the newest.
+    pub fn older(&self, chat: &str, before: Option<u64>, limit: u16) -> Result<Page, CallError> {
+        let limit = limit.to_string();
+        let before = before.map(|id| id.to_string());
+        let mut query = vec![("chat", chat), ("limit", limit.as_str())];
+        if let Some(before) = &before {
+            query.push(("before", before));
+        }
+        typed(self.get("/messages", &query)?)
+    }
+
     /// `GET /unread`.
     pub fn unread(&self, limit: u16) -> Result<Page, CallError> {
         typed(self.get("/unread", &[("limit", &limit.to_string())])?)

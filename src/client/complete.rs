@@ -51,6 +51,13 @@ impl Completer for Completion {
         pos: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        self.pairs(line, pos)
+    }
+}
+
+impl Completion {
+    /// What stands at `pos` of the line may become, and where that begins.
+    pub fn pairs(&self, line: &str, pos: usize) -> rustyline::Result<(usize, Vec<Pair>)> {
         let typed = line.get(..pos).unwrap_or(line);
         let specs = || specs(|feature| self.session.has_feature(feature));
         if let Some((Takes::Path, _)) = argument(typed, specs()) {
@@ -83,7 +90,7 @@ fn argument(typed: &str, mut specs: impl Iterator<Item = &'static Spec>) -> Opti
 }
 
 /// What the last word may become, and where it begins: a command at the beginning of the line, what
-/// a command takes, and a name after an `@` anywhere.
+/// a command takes, a name anywhere in a text, and after an `@` also in a command.
 fn candidates<S: Iterator<Item = &'static Spec>>(
     typed: &str,
     specs: impl Fn() -> S,
@@ -113,7 +120,8 @@ fn candidates<S: Iterator<Item = &'static Spec>>(
             }
             (at, words)
         }
-        _ => (start, Vec::new()),
+        _ if word.is_empty() || typed.starts_with('/') => (start, Vec::new()),
+        _ => (start, (known.names)(word)),
     }
 }
 
@@ -156,6 +164,8 @@ mod tests {
         assert_eq!(complete("/invite an"), (8, words(&["ann", "Anna"])));
         assert!(complete("/invite ann an").1.is_empty());
         assert!(complete("hello").1.is_empty());
+        assert_eq!(complete("hi an"), (3, words(&["ann", "Anna"])));
+        assert!(complete("hi ").1.is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::answer::CallError;
+use super::answer::{CallError, ChatStatus};
 use super::render::{Event, Message};
 use super::session::Session;
 
@@ -23,6 +23,14 @@ impl Session {
         self.state().note_newest(&status.chats);
         let history = self.api.messages("common", None, HISTORY)?;
         self.show_unread(history.messages.into(), show)
+    }
+
+    /// How the chats stand.
+    pub fn chats(&self) -> Result<Vec<ChatStatus>, CallError> {
+        let status = self.api.status()?;
+        self.state().learn(&status);
+        self.state().note_newest(&status.chats);
+        Ok(status.chats)
     }
 
     /// Shows what was posted since the last that was shown in each chat, where the log no longer

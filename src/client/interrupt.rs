@@ -4,8 +4,10 @@
 use std::io;
 use std::process::exit;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread;
 
+use super::screen::News;
 use super::session::Session;
 
 /// What shells call a program that Ctrl-C has ended.
@@ -34,6 +36,46 @@ pub fn watch(session: Arc<Session>) -> io::Result<()> {
         .name("interrupt".to_owned())
         .spawn(watch)?;
     Ok(())
+}
+
+/// Tells once that the system ends the program or closes its terminal, so that both are left as
+/// they are to be. Watches on a thread of its own, for as long as the program runs.
+pub fn on_end(news: SyncSender<News>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let ends = {
+        let _entered = runtime.enter();
+        ends()?
+    };
+    let watch = move || {
+        runtime.block_on(ends);
+        // A screen that has closed needs not be told.
+        let _ = news.send(News::Over);
+    };
+    thread::Builder::new().name("end".to_owned()).spawn(watch)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn ends() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+#[cfg(windows)]
+fn ends() -> io::Result<impl Future<Output = ()>> {
+    let mut closed = tokio::signal::windows::ctrl_close()?;
+    Ok(async move {
+        closed.recv().await;
+    })
 }
 
 #[cfg(unix)]

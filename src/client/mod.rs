@@ -3,7 +3,7 @@
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
 //! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
 //! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print; `here` is where lines go; `screen` is what the former prints on. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
+//! print; `here` is where lines go; `sheet` is what the former prints on. `screen` takes the whole terminal. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
 //! are what these stand on. Nothing here is used by the server.
 
 mod answer;
@@ -20,11 +20,15 @@ mod naming;
 mod notice;
 mod own;
 mod pipe;
+mod post;
 mod render;
 mod retry;
 mod screen;
+mod script;
 mod seen;
 mod session;
+mod settings;
+mod sheet;
 mod sse;
 mod state;
 mod store;
@@ -41,31 +45,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::answer::ChatStatus;
+
 use self::here::Here;
+use self::post::Post;
 use self::render::Event;
+pub use self::script::{download, send, upload};
 use self::session::Session;
+use self::settings::Settings;
+pub use self::settings::{Look, Who};
 use self::stream::Stream;
 use self::transfer::Progress;
 use self::worker::Job;
 
 /// A password file holds a line, not a film.
 const MAX_PASSWORD_FILE: u64 = 4096;
-
-/// What the client is started with.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The user's name.
-    pub name: String,
-    /// The server's address, like `http://127.0.0.1:8000`.
-    pub server: String,
-    /// A file whose first line is the password.
-    pub password_file: Option<PathBuf>,
-    /// Prints one event a line, as JSON, and reads plain lines, also from a terminal.
-    pub json: bool,
-}
 
 /// Why the client ended before its user wanted it to, or could not do all that was asked.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +93,21 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody said who to be.
+    #[error(
+        "who to be? give --name NAME, or VECHE_NAME in the environment, or a line name = \"NAME\" \
+         in {0}"
+    )]
+    NameNeeded(String),
+    /// The config file is not as it should be. The text is a whole sentence.
+    #[error("{0}")]
+    Settings(String),
+    /// What was asked for was refused, or makes no sense. The text is a whole sentence.
+    #[error("{0}")]
+    NotDone(String),
+    /// A single call was not answered, or refused.
+    #[error("{}", .0.explain())]
+    Call(#[from] answer::CallError),
     /// The name is somebody's who set no password.
     #[error(
         "the name {0} is taken: it has no password, so only those of its clients that are still \
@@ -122,12 +135,34 @@ pub enum Error {
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// The whole terminal cannot be drawn on.
+    #[error("the terminal cannot be used")]
+    Screen(#[source] io::Error),
     /// The line editor failed.
     #[error("the terminal cannot be used")]
     Terminal(#[source] rustyline::error::ReadlineError),
 }
 
 impl Error {
+    /// The exit status, for scripts: 3 where the same may go well later, 4 where the session could
+    /// not be had, 1 for all else.
+    pub fn status(&self) -> u8 {
+        match self {
+            Error::Server { source, .. } | Error::Call(source)
+                if source.passes() || source.is_status(429) =>
+            {
+                3
+            }
+            Error::Stream(_) => 3,
+            Error::NameTaken(_)
+            | Error::WrongPassword(_)
+            | Error::PasswordNeeded(_)
+            | Error::NameNeeded(_)
+            | Error::Ended => 4,
+            _ => 1,
+        }
+    }
+
     /// The error and its causes in one line.
     fn explain(&self) -> String {
         let mut text = self.to_string();
@@ -138,6 +173,17 @@ impl Error {
         }
         text
     }
+}
+
+/// How the stream of events stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// Not there yet.
+    Connecting,
+    /// Events come as they happen.
+    Up,
+    /// It is tried again at that time.
+    Lost(Instant),
 }
 
 /// Where events, answers and notices go.
@@ -158,6 +204,18 @@ trait Output: Send + Sync {
     fn trouble(&self, text: &str);
     /// Why nothing more can be printed, once.
     fn broken(&self) -> Option<io::Error>;
+    /// The chats as they are now; `anew` where what was shown of them may have gaps.
+    fn chats(&self, _chats: &[ChatStatus], _anew: bool) {}
+    /// Whether events come, or how long until that is tried again.
+    fn link(&self, _link: Link) {}
+    /// A post that the server wants only after so long; true where it will be posted then.
+    fn later(&self, _post: &Post, _wait: Duration) -> bool {
+        false
+    }
+    /// A post that failed; true where its text is kept for another try.
+    fn unsent(&self, _post: &Post, _why: &str) -> bool {
+        false
+    }
 }
 
 /// Chats until the user leaves or standard input ends. Blocks; starts threads of its own.
@@ -165,19 +223,42 @@ trait Output: Send + Sync {
 /// # Errors
 /// What kept the session from being had or from going on; in a pipe, also that some lines were
 /// refused.
-pub fn run(options: Options) -> Result<(), Error> {
-    let base = api::base_url(&options.server).map_err(Error::Address)?;
-    let password = options.password_file.as_deref().map(read_password);
-    let password = password.transpose()?;
-    let store = store::Store::open()?;
-    let history = store.history();
-    let mut session = Session::new(api::Api::new(&base), store, options.name, password);
-    if io::stdin().is_terminal() && !options.json {
-        session.here = Here::typed();
-        terminal::run(Arc::new(session), &history)
-    } else {
-        pipe::run(Arc::new(session), options.json)
+pub fn chat(who: Who, look: Look) -> Result<(), Error> {
+    let typed = io::stdin().is_terminal() && !look.json;
+    let (mut session, store, settings) = open(who, typed)?;
+    let plain = look.plain.or(settings.plain).unwrap_or(false);
+    if typed && !plain && io::stdout().is_terminal() {
+        session.look_at_chats();
+        let bell = look.bell.or(settings.bell).unwrap_or(true);
+        return screen::run(Arc::new(session), &store, bell);
     }
+    if typed {
+        session.here = Here::typed();
+        terminal::run(Arc::new(session), &store.history())
+    } else {
+        pipe::run(Arc::new(session), look.json)
+    }
+}
+
+/// Prints what is unread and what comes, until the session ends or nobody reads it.
+///
+/// # Errors
+/// What kept the session from being had or from going on.
+pub fn listen(who: Who, json: bool) -> Result<(), Error> {
+    let (session, ..) = open(who, false)?;
+    pipe::listen(Arc::new(session), json)
+}
+
+/// A session that is not signed in yet, as flags, environment and config file want it.
+fn open(who: Who, may_ask: bool) -> Result<(Session, store::Store, Settings), Error> {
+    let store = store::Store::open()?;
+    let settings = Settings::load(&store.settings(), who, may_ask)?;
+    let base = api::base_url(&settings.server).map_err(Error::Address)?;
+    let password = settings.password_file.as_deref().map(read_password);
+    let password = password.transpose()?;
+    let name = settings.name.clone();
+    let session = Session::new(api::Api::new(&base), store.clone(), name, password);
+    Ok((session, store, settings))
 }
 
 fn read_password(path: &Path) -> Result<String, Error> {

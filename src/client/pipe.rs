@@ -39,6 +39,19 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
     result
 }
 
+/// Prints what arrives, and reads nothing.
+pub fn listen(session: Arc<Session>, json: bool) -> Result<(), Error> {
+    session.sign_in(&mut |_| None)?;
+    let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
+    let (jobs, queue) = sync_channel(QUEUE);
+    super::follow(&session, &output, &jobs)?;
+    // The stream alone has jobs from here on: when it ends, so does this.
+    drop(jobs);
+    let result = Worker::new(session.clone(), output, false).run(&queue);
+    session.gate.close();
+    result
+}
+
 /// Makes jobs of the lines; ends early where nobody takes them any more.
 fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, here: &Here, has: impl Fn(&str) -> bool) {
     loop {

@@ -36,7 +36,7 @@ impl Event {
 }
 
 /// What of a message is shown; features may add more, which is left alone.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Message {
     /// Its id.
     pub id: u64,
@@ -55,8 +55,9 @@ pub struct Message {
     /// What is attached to it.
     #[serde(default)]
     pub file: Option<Attached>,
+    /// How many comments there are on it.
     #[serde(default)]
-    comments: u64,
+    pub comments: u64,
 }
 
 /// A file that is attached to a message.
@@ -71,8 +72,9 @@ pub struct Attached {
     /// The SHA-256 of them, in hexadecimal digits.
     #[serde(default)]
     pub sha256: Option<String>,
+    /// Its media type, as its sender gave it.
     #[serde(default, rename = "type")]
-    kind: String,
+    pub kind: String,
 }
 
 impl Attached {
@@ -83,7 +85,7 @@ impl Attached {
 }
 
 /// A comment on a message.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Comment {
     /// Its id, of the same count as those of messages.
     pub id: u64,

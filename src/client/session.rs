@@ -314,6 +314,24 @@ impl Session {
         }
     }
 
+    /// From now on a chat is read when [`Session::looked`] says so, and not when something of it
+    /// arrives.
+    pub fn look_at_chats(&self) {
+        self.state().looks = true;
+    }
+
+    /// Whether the reader looks at one chat at a time.
+    pub fn looks(&self) -> bool {
+        self.state().looks
+    }
+
+    /// The reader has seen a chat up to this message.
+    pub fn looked(&self, chat: &str, upto: u64) {
+        let mut state = self.state();
+        let mark = state.marks.entry(chat.to_owned()).or_insert(0);
+        *mark = upto.max(*mark);
+    }
+
     /// Takes note of messages that are shown again on demand.
     pub fn note_shown(&self, messages: &[Value]) {
         let mut state = self.state();

@@ -46,6 +46,8 @@ pub struct State {
     pub held: Vec<Event>,
     /// How many events are on their way to the screen.
     pub showing: usize,
+    /// Whether a chat is read when its reader looks at it, and not when a message is shown.
+    pub looks: bool,
     /// Own posts that the stream has not brought back yet.
     pub awaited: BTreeMap<u64, Event>,
 }
@@ -159,7 +161,7 @@ impl State {
 
     /// Notes that a message is to be marked as read. One's own move no mark.
     pub fn read(&mut self, message: &Message) {
-        if message.from != self.me {
+        if message.from != self.me && !self.looks {
             let mark = self.marks.entry(self.chat(message)).or_insert(0);
             *mark = message.id.max(*mark);
         }

@@ -135,6 +135,11 @@ impl Store {
         })
     }
 
+    /// Where the user writes what they would else say by flags.
+    pub fn settings(&self) -> PathBuf {
+        self.folder.join("client.toml")
+    }
+
     /// Where the lines typed before are kept.
     pub fn history(&self) -> PathBuf {
         self.folder.join("history")
@@ -143,6 +148,15 @@ impl Store {
     /// The file's name tells a reader whose it is, as far as ASCII can, and the digest tells all
     /// servers and names apart, whatever characters and length they have.
     fn token_path(&self, server: &str, name: &str) -> PathBuf {
+        self.own_path("token", server, name)
+    }
+
+    /// Where the lines are kept that were typed and not sent.
+    pub fn drafts(&self, server: &str, name: &str) -> PathBuf {
+        self.own_path("drafts", server, name)
+    }
+
+    fn own_path(&self, what: &str, server: &str, name: &str) -> PathBuf {
         let folded = folded(name);
         let digest = Sha256::digest(format!("{server}\n{folded}").as_bytes());
         let digest: String = digest.iter().take(12).map(|b| format!("{b:02x}")).collect();
@@ -151,7 +165,7 @@ impl Store {
             .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
             .take(32)
             .collect();
-        self.folder.join(format!("token-{readable}-{digest}"))
+        self.folder.join(format!("{what}-{readable}-{digest}"))
     }
 }
 

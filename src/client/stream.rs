@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::session::{Session, SignedIn};
 use super::sse::{Frame, Parser};
 use super::text::duration;
 use super::worker::Job;
-use super::{Error, Output};
+use super::{Error, Link, Output};
 
 /// What a connection broke off with.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +108,7 @@ impl Stream {
                 _ => Duration::ZERO,
             };
             let pause = self.backoff.next(dice()).max(asked);
+            self.output.link(Link::Lost(Instant::now() + pause));
             if !std::mem::replace(&mut self.lost, true) {
                 let seconds = duration(pause.as_secs_f64().ceil() as u64);
                 self.output.notice(&format!(
@@ -171,6 +172,7 @@ impl Stream {
                 }
                 self.fetch()?;
                 self.backoff.reset();
+                self.output.link(Link::Up);
                 if std::mem::take(&mut self.lost) {
                     self.output.notice("connected again");
                 }
@@ -204,6 +206,9 @@ impl Stream {
 
     /// Fetches what the stream itself does not bring.
     fn fetch(&mut self) -> Result<(), CallError> {
+        if self.session.looks() && self.due != Due::Nothing {
+            return self.fetch_chats();
+        }
         let mut show = |event: Event| self.show(&event);
         match self.due {
             Due::Beginning => self.session.begin(&mut show)?,
@@ -215,6 +220,17 @@ impl Stream {
             }
             Due::Nothing => {}
         }
+        self.due = Due::Nothing;
+        Ok(())
+    }
+
+    /// Fetches how the chats stand: their messages are fetched when they are looked at.
+    fn fetch_chats(&mut self) -> Result<(), CallError> {
+        let here = self.session.here.get();
+        let title = here.as_deref().and_then(|room| self.session.title(room));
+        let chats = self.session.chats()?;
+        self.output.chats(&chats, self.due == Due::Missed);
+        self.miss_removal(here, title);
         self.due = Due::Nothing;
         Ok(())
     }

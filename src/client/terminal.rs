@@ -20,8 +20,8 @@ use rustyline::{ColorMode, CompletionType, Config, Editor, Helper, Prompt};
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
 use super::here::{COMMON, Here};
-use super::screen::Screen;
 use super::session::{Session, SignedIn};
+use super::sheet::Sheet;
 use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Output, interrupt};
 
@@ -42,16 +42,12 @@ const LEAVING: Duration = Duration::from_secs(5);
 
 /// Chats on the terminal until the user leaves.
 pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
-    let mut attempts = ATTEMPTS;
-    let signed_in = session.sign_in(&mut |again| {
-        attempts = attempts.checked_sub(1)?;
-        ask_password(again)
-    })?;
+    let signed_in = sign_in(&session)?;
     let mut editor = editor(session.clone()).map_err(Error::Terminal)?;
     // There is no history at the first start, and a damaged one is no reason not to chat.
     let _ = editor.load_history(history);
     let columns = Arc::new(AtomicUsize::new(COLUMNS));
-    let screen = Screen::new(session.clone(), &mut editor, columns.clone());
+    let screen = Sheet::new(session.clone(), &mut editor, columns.clone());
     let screen: Arc<dyn Output> = Arc::new(screen);
     screen.notice(&greeting(&session, signed_in));
     let (jobs, queue) = sync_channel(QUEUE);
@@ -75,7 +71,17 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
     leave(&session, &jobs, &end).and(left)
 }
 
-fn greeting(session: &Session, signed_in: SignedIn) -> String {
+/// Signs in, and asks for the password where there is one.
+pub fn sign_in(session: &Session) -> Result<SignedIn, Error> {
+    let mut attempts = ATTEMPTS;
+    session.sign_in(&mut |again| {
+        attempts = attempts.checked_sub(1)?;
+        ask_password(again)
+    })
+}
+
+/// What a user is told at the beginning.
+pub fn greeting(session: &Session, signed_in: SignedIn) -> String {
     let (me, server) = (session.me(), session.api.base());
     let mut text = format!("you are {me} at {server}; /help lists the commands");
     if signed_in == SignedIn::NewName && !session.has_password() {
@@ -185,7 +191,7 @@ fn too_many() {
 }
 
 /// Lets the worker finish what it has, but not for long.
-fn leave(
+pub fn leave(
     session: &Session,
     jobs: &SyncSender<Job>,
     end: &Receiver<Result<(), Error>>,

@@ -34,6 +34,14 @@ pub fn safe_indented(text: &str) -> String {
     safe(&line_breaks(text)).replace('\n', "\n      ")
 }
 
+/// Its lines, each safe.
+pub fn safe_lines(text: &str) -> Vec<String> {
+    safe(&line_breaks(text))
+        .split('\n')
+        .map(str::to_owned)
+        .collect()
+}
+
 /// JSON with such characters escaped the way that JSON does. They can stand in strings only.
 pub fn safe_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
@@ -59,6 +67,18 @@ pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a text has this name as a word of its own, whatever its case.
+pub fn mentions(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    !name.is_empty()
+        && text.match_indices(&name).any(|(at, found)| {
+            let before = text[..at].chars().next_back();
+            let after = text[at + found.len()..].chars().next();
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
 }
 
 /// The zone that times are shown in.
@@ -183,6 +203,17 @@ pub fn excerpt(text: &str, length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_mentioned_as_a_word_of_its_own() {
+        for text in ["ann", "hi @Ann!", "ANN: look", "(ann)"] {
+            assert!(mentions(text, "Ann"), "{text}");
+        }
+        for text in ["", "anna", "joann", "ann-marie", "an n"] {
+            assert!(!mentions(text, "Ann"), "{text}");
+        }
+        assert!(!mentions("anything", ""));
+    }
 
     #[test]
     fn no_control_character_survives() {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::CallError;
 use super::commands::{Command, Memory};
+use super::post::Post;
 use super::render::Event;
 use super::session::Session;
 use super::text::{Zone, excerpt};
@@ -35,6 +36,8 @@ pub enum Job {
     Run(Command, Option<String>),
     /// The same, where the end is waited for.
     Await(Command, Option<String>, SyncSender<Ended>),
+    /// A message that the server has wanted later.
+    Post(Post),
     /// A line that was not understood, and why.
     Wrong(String),
     /// Ends this client; answers whether it is done.
@@ -121,6 +124,7 @@ impl Worker {
                     let done = command.run(&mut self, at.as_deref());
                     done.and_then(|_| self.post_due()).err()
                 }
+                Ok(Job::Post(post)) => self.post(post.kind, &post.path, &post.body).err(),
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
                 Ok(Job::Await(command, at, ended)) => {
                     let done = command.run(&mut self, at.as_deref());
@@ -254,7 +258,7 @@ impl Worker {
     }
 
     /// Posts a message or a comment, and sees to it that it stands on the screen once.
-    pub fn post(&self, kind: &str, path: &str, body: &Value) -> Result<(), Failure> {
+    pub fn post(&self, kind: &'static str, path: &str, body: &Value) -> Result<(), Failure> {
         if self.typed {
             self.session.posting();
         }
@@ -276,6 +280,17 @@ impl Worker {
             Ok(_) => Ok(()),
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
+                let wait = error.retry_after().filter(|_| error.is_status(429));
+                let post = Post {
+                    kind,
+                    path: path.to_owned(),
+                    body: body.clone(),
+                };
+                let kept = wait.is_some_and(|wait| self.output.later(&post, wait))
+                    || self.output.unsent(&post, &error.explain());
+                if kept {
+                    return Ok(());
+                }
                 let why = error.explain();
                 let text = body["text"].as_str().unwrap_or_default();
                 Err(Failure::Refused(match excerpt(text, EXCERPT) {

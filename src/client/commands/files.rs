@@ -1,8 +1,12 @@
 //! `/file` and `/get`, for servers with the feature `files`.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
+use super::super::Output;
 use super::super::render::Attached;
+use super::super::session::Session;
 use super::super::text::{safe_line, size};
 use super::super::transfer::{Meter, TransferError, Wanted, download, upload};
 use super::super::worker::{Failure, Worker};
@@ -66,12 +70,13 @@ impl Command {
                 Ok(())
             }
             Command::Get { which, path } => {
-                let wanted = find(worker, &which).map_err(|failure| {
-                    match worker.session.transfers.is_stopped() {
-                        true => Failure::Refused(CANCELLED.to_owned()),
-                        false => failure,
-                    }
-                })?;
+                let wanted =
+                    find(&worker.session, &worker.output, &which).map_err(
+                        |failure| match worker.session.transfers.is_stopped() {
+                            true => Failure::Refused(CANCELLED.to_owned()),
+                            false => failure,
+                        },
+                    )?;
                 let id = wanted.id.clone();
                 let saved = download(&worker.session, &worker.output, wanted, path.as_deref());
                 let saved = saved.map_err(|error| {
@@ -98,9 +103,8 @@ impl Command {
 }
 
 /// What the number of a message, a file's id or the beginning of one means.
-fn find(worker: &Worker, which: &str) -> Result<Wanted, Failure> {
-    let session = &worker.session;
-    let _asking = Meter::asking(&session.transfers, &worker.output, which);
+pub fn find(session: &Session, output: &Arc<dyn Output>, which: &str) -> Result<Wanted, Failure> {
+    let _asking = Meter::asking(&session.transfers, output, which);
     let api = session.transfers.carrier(&session.api);
     let mut why = format!(
         "no file that was shown here has the id {}",

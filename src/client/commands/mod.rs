@@ -18,6 +18,7 @@ use super::notice::{Notice, Reader};
 use super::render::Event;
 use super::worker::{Failure, Worker};
 
+pub use files::find as find_file;
 use list::COMMANDS;
 pub use list::{Spec, Takes};
 

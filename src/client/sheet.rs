@@ -23,7 +23,7 @@ type Printer = Box<dyn FnMut(String) -> bool + Send>;
 const CLEAR: &str = "\r\u{1b}[K";
 
 /// The terminal, above the line being typed.
-pub struct Screen {
+pub struct Sheet {
     session: Arc<Session>,
     style: Style,
     paper: Mutex<Paper>,
@@ -62,9 +62,9 @@ impl Paper {
     }
 }
 
-impl Screen {
+impl Sheet {
     /// The terminal of that editor; `columns` tells how wide it is.
-    pub fn new(session: Arc<Session>, editor: &mut Lines, columns: Arc<AtomicUsize>) -> Screen {
+    pub fn new(session: Arc<Session>, editor: &mut Lines, columns: Arc<AtomicUsize>) -> Sheet {
         let style = Style {
             colour: super::colours(),
             single_line: false,
@@ -75,7 +75,7 @@ impl Screen {
             let print = move |text| printer.print(text).is_ok();
             Box::new(print) as Printer
         });
-        Screen {
+        Sheet {
             session,
             style,
             paper: Mutex::new(Paper { printer, bar: None }),
@@ -95,7 +95,7 @@ impl Screen {
     }
 }
 
-impl Output for Screen {
+impl Output for Sheet {
     fn event(&self, event: &Event) {
         let now = Timestamp::now();
         let mut event = Cow::Borrowed(event);

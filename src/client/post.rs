@@ -1,0 +1,51 @@
+//! A message or a comment on its way to the server.
+
+use serde_json::Value;
+
+/// What is posted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    /// The kind of the event that it leads to.
+    pub kind: &'static str,
+    /// Where it is posted to.
+    pub path: String,
+    /// What is posted.
+    pub body: Value,
+}
+
+impl Post {
+    /// The chat that it goes to, if it says that.
+    pub fn to(&self) -> Option<&str> {
+        self.body["to"].as_str()
+    }
+
+    /// The line by which it is posted; an empty one where there is none, since it has no text.
+    pub fn line(&self) -> String {
+        let text = self.body["text"].as_str().unwrap_or_default();
+        match self.path.split('/').collect::<Vec<_>>()[..] {
+            ["", "messages", id, "comments"] => format!("/comment {id} {text}"),
+            // One slash would make it a command.
+            _ if text.starts_with('/') => format!("/{text}"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_line_of_a_post_posts_the_same_again() {
+        let line = |path: &str, body| {
+            let (kind, path) = ("message", path.to_owned());
+            Post { kind, path, body }.line()
+        };
+        assert_eq!(line("/send", json!({"text": "hello"})), "hello");
+        assert_eq!(line("/send", json!({"text": "/etc"})), "//etc");
+        assert_eq!(line("/send", json!({"file": "x"})), "");
+        let comment = line("/messages/812/comments", json!({"text": "/nice"}));
+        assert_eq!(comment, "/comment 812 /nice");
+    }
+}

@@ -1,0 +1,121 @@
+//! One chat as it is shown: its lines by their ids, and what of it is known.
+
+use std::collections::BTreeMap;
+
+use super::super::render::{Comment, Message};
+
+/// The most lines of a chat that are kept; older ones are fetched again when they are scrolled to.
+const MAX_LINES: usize = 5_000;
+
+/// Where a line stands: by the id of its message or comment; what is neither follows the last one.
+pub type Key = (u64, u32);
+
+/// A line of a chat.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A message.
+    Message(Box<Message>),
+    /// A comment on one.
+    Comment(Comment),
+    /// Something told to the reader alone, as it is to be shown.
+    Note { text: String, bad: bool },
+}
+
+/// Whether the end of a chat was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// Nobody has asked for it.
+    No,
+    /// It is asked for.
+    Asked,
+    /// It is there.
+    Yes,
+}
+
+/// One chat.
+#[derive(Debug)]
+pub struct Chat {
+    /// Its address.
+    pub address: String,
+    /// What people call it.
+    pub label: String,
+    /// How many of its messages are not read.
+    pub unread: u64,
+    /// Whether one of them is for the reader in particular.
+    pub called: bool,
+    /// What is known of it.
+    pub lines: BTreeMap<Key, Entry>,
+    /// The first message that was not read when the chat was opened.
+    pub fresh: Option<u64>,
+    /// Whether its end is there.
+    pub loaded: Loaded,
+    /// Whether its beginning is there.
+    pub whole: bool,
+    /// Whether an older page is asked for.
+    pub asked: bool,
+    /// The line at the bottom of the pane and how many of its rows are below; none: the newest.
+    pub bottom: Option<(Key, usize)>,
+    /// The line that is begun for it.
+    pub draft: String,
+    /// How many are in it and how many of them are here, if that was told.
+    pub people: Option<(u64, u64)>,
+}
+
+impl Chat {
+    /// One that nothing is known of yet.
+    pub fn new(address: &str, label: &str) -> Chat {
+        Chat {
+            address: address.to_owned(),
+            label: label.to_owned(),
+            unread: 0,
+            called: false,
+            lines: BTreeMap::new(),
+            fresh: None,
+            loaded: Loaded::No,
+            whole: false,
+            asked: false,
+            bottom: None,
+            draft: String::new(),
+            people: None,
+        }
+    }
+
+    /// The id of its last line.
+    pub fn newest(&self) -> u64 {
+        let ids = self.lines.keys().rev().map(|(id, _)| *id);
+        ids.max().unwrap_or(0)
+    }
+
+    /// The id of its last message.
+    pub fn newest_message(&self) -> u64 {
+        let messages = self.lines.iter().rev();
+        let mut ids = messages.filter(|(_, entry)| matches!(entry, Entry::Message(_)));
+        ids.next().map_or(0, |((id, _), _)| *id)
+    }
+
+    /// The messages of others after this one.
+    pub fn after(&self, upto: u64, me: &str) -> impl DoubleEndedIterator<Item = u64> {
+        self.lines
+            .range((upto + 1, 0)..)
+            .filter_map(move |((id, _), entry)| match entry {
+                Entry::Message(message) if message.from != me => Some(*id),
+                _ => None,
+            })
+    }
+
+    /// Puts something told below all that is there.
+    pub fn note(&mut self, text: String, bad: bool) {
+        let last = self.lines.last_key_value();
+        let key = last.map_or((0, 1), |((id, n), _)| (*id, n + 1));
+        self.lines.insert(key, Entry::Note { text, bad });
+        self.trim();
+    }
+
+    /// Forgets the oldest lines, where nobody looks at them.
+    pub fn trim(&mut self) {
+        while self.lines.len() > MAX_LINES && self.bottom.is_none() {
+            self.lines.pop_first();
+            self.whole = false;
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Draws the model: chats at the side, messages, what a file does, the state, the line being typed.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Position, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span, Text};
+use std::time::Instant;
+
+use super::super::Link;
+use super::super::text::{Zone, duration, safe_line};
+use super::chat::Chat;
+use super::input::Input;
+use super::lines::Page;
+use super::model::Model;
+use super::wrap::{cut, width};
+
+/// How wide the list of chats is.
+const SIDE: u16 = 22;
+/// The narrowest terminal that has room for it.
+const WIDE: u16 = 70;
+/// The most rows of the line being typed.
+const INPUT: usize = 6;
+
+/// How large the pane of messages is, in columns and rows, on a terminal of this size.
+pub fn pane(area: Rect, input: &Input, model: &Model) -> Rect {
+    parts(area, input, model).pane
+}
+
+struct Parts {
+    side: Option<Rect>,
+    pane: Rect,
+    extra: Rect,
+    status: Rect,
+    prompt: Rect,
+    input: Rect,
+}
+
+fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
+    let prompt_width = u16::try_from(width(&prompt(model, area.width))).unwrap_or(0);
+    let columns = usize::from(area.width.saturating_sub(prompt_width + 1));
+    let rows = u16::try_from(input.height(columns).clamp(1, INPUT)).unwrap_or(1);
+    let extra = u16::from(model.progress.is_some() || extra(model, input).is_some());
+    let [body, extra, status, below] = area.layout(&Layout::vertical([
+        Constraint::Min(1),
+        Constraint::Length(extra),
+        Constraint::Length(1),
+        Constraint::Length(rows),
+    ]));
+    let (side, pane) = if area.width >= WIDE {
+        let [side, _, pane] = body.layout(&Layout::horizontal([
+            Constraint::Length(SIDE),
+            Constraint::Length(1),
+            Constraint::Min(1),
+        ]));
+        (Some(side), pane)
+    } else {
+        (None, body)
+    };
+    let [prompt, input] = below.layout(&Layout::horizontal([
+        Constraint::Length(prompt_width),
+        Constraint::Min(1),
+    ]));
+    Parts {
+        side,
+        pane,
+        extra,
+        status,
+        prompt,
+        input,
+    }
+}
+
+fn prompt(model: &Model, columns: u16) -> String {
+    let room = usize::from(columns / 3).saturating_sub(2);
+    format!("{}> ", cut(&model.chat().label, room))
+}
+
+/// What stands above the state: what keys do now, what Tab offers, what is searched for.
+fn extra(model: &Model, input: &Input) -> Option<String> {
+    if let Some(search) = input.searching() {
+        return Some(format!(
+            "search: {search}  (Ctrl+R older, Enter takes it, Esc leaves)"
+        ));
+    }
+    if let Some(offers) = input.offers() {
+        return Some(offers);
+    }
+    let message = model.selected()?;
+    let get = if message.file.is_some() {
+        " · g get the file"
+    } else {
+        ""
+    };
+    Some(format!(
+        "#{}: c comment · v comments · r write to {}{get} · x complain · Esc",
+        message.id,
+        safe_line(&message.from)
+    ))
+}
+
+/// Draws everything; `colour` is whether colours are wanted.
+pub fn draw(
+    frame: &mut Frame<'_>,
+    model: &mut Model,
+    input: &mut Input,
+    zone: &Zone,
+    colour: bool,
+) {
+    let area = frame.area();
+    let parts = parts(area, input, model);
+    if let Some(side) = parts.side {
+        frame.render_widget(chats(model, side), side);
+        let rule = Rect::new(side.right(), side.y, 1, side.height);
+        let bars =
+            vec![Line::styled("│", Style::new().add_modifier(Modifier::DIM)); rule.height.into()];
+        frame.render_widget(Text::from(bars), rule);
+    }
+    let page = Page {
+        me: &model.me,
+        zone,
+        columns: parts.pane.width.into(),
+        selected: model.selected,
+    };
+    let (rows, is_top) = page.sight(model.chat(), parts.pane.height.into());
+    // The newest stand where the eye is: above the line being typed.
+    let mut pane = parts.pane;
+    let missing = pane
+        .height
+        .saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
+    (pane.y, pane.height) = (pane.y + missing, pane.height - missing);
+    frame.render_widget(Text::from(rows), pane);
+    if is_top {
+        model.want_older();
+    }
+    if let Some(text) = extra(model, input).or_else(|| model.progress.clone()) {
+        let text = cut(&text, parts.extra.width.into());
+        let line = Line::styled(text, Style::new().fg(Color::Yellow));
+        frame.render_widget(line, parts.extra);
+    }
+    frame.render_widget(status(model, parts.status.width.into()), parts.status);
+    let label = prompt(model, area.width);
+    frame.render_widget(
+        Line::styled(label, Style::new().add_modifier(Modifier::BOLD)),
+        parts.prompt,
+    );
+    input.draw(frame, parts.input);
+    if !colour {
+        for cell in &mut frame.buffer_mut().content {
+            (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
+        }
+    }
+}
+
+fn chats(model: &Model, area: Rect) -> Text<'static> {
+    let height = usize::from(area.height);
+    let columns = usize::from(area.width);
+    let first = (model.at + 1).saturating_sub(height);
+    let rows = model.chats.iter().enumerate().skip(first).take(height);
+    let rows = rows.map(|(at, chat)| {
+        let number = if at < 9 {
+            format!("{} ", at + 1)
+        } else {
+            "  ".to_owned()
+        };
+        let count = unread(chat);
+        let room = columns.saturating_sub(number.len() + width(&count) + 1);
+        let label = cut(&chat.label, room);
+        let gap = " ".repeat(columns.saturating_sub(number.len() + width(&label) + width(&count)));
+        let mut style = Style::new();
+        if chat.unread > 0 {
+            style = style.add_modifier(Modifier::BOLD);
+        }
+        if chat.called {
+            style = style.fg(Color::Magenta);
+        }
+        if at == model.at {
+            style = style.add_modifier(Modifier::REVERSED);
+        }
+        Line::styled(format!("{number}{label}{gap}{count}"), style)
+    });
+    Text::from(rows.collect::<Vec<_>>())
+}
+
+fn unread(chat: &Chat) -> String {
+    match (chat.unread, chat.called) {
+        (0, _) => String::new(),
+        (n, true) => format!("!{n}"),
+        (n, false) => n.to_string(),
+    }
+}
+
+fn status(model: &Model, columns: usize) -> Line<'static> {
+    let now = Instant::now();
+    let seconds = |at: Instant| at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
+    let (mark, link, colour) = match model.link {
+        Link::Connecting => ("○", "connecting".to_owned(), Color::Yellow),
+        Link::Up => ("●", "connected".to_owned(), Color::Green),
+        Link::Lost(at) => match seconds(at) {
+            0 => ("○", "offline, trying".to_owned(), Color::Red),
+            left => (
+                "○",
+                format!("offline, again in {}", duration(left)),
+                Color::Red,
+            ),
+        },
+    };
+    let mut parts = vec![link, model.me.clone(), model.chat().label.clone()];
+    if let Some((members, online)) = model.chat().people {
+        parts[2].push_str(&format!(" {online}/{members} here"));
+    }
+    if let Some(next) = model.waiting.iter().map(|waiting| waiting.at).min() {
+        let (count, left) = (model.waiting.len(), duration(seconds(next)));
+        parts.insert(1, format!("{count} to send in {left} (Ctrl+C takes back)"));
+    }
+    if model.chat().bottom.is_some() {
+        parts.insert(1, "older messages (Ctrl+End: newest)".to_owned());
+    }
+    let others = model.chats.iter().enumerate();
+    let others = others.filter(|(at, chat)| *at != model.at && chat.unread > 0);
+    let others: Vec<String> = others
+        .map(|(_, chat)| format!("{} {}", chat.label, unread(chat)))
+        .collect();
+    if !others.is_empty() {
+        parts.insert(1, format!("new: {}", others.join(", ")));
+    }
+    if !model.bell {
+        parts.push("bell off".to_owned());
+    }
+    let text = cut(
+        &format!(" {}", parts.join(" │ ")),
+        columns.saturating_sub(2),
+    );
+    let gap = " ".repeat(columns.saturating_sub(width(&text) + 2));
+    let bar = Style::new().add_modifier(Modifier::REVERSED);
+    Line::from(vec![
+        Span::styled(format!(" {mark}"), bar.fg(colour)),
+        Span::styled(format!("{text}{gap}"), bar),
+    ])
+}
+
+/// Where the cursor is within an area, if it is in sight.
+pub fn cursor(area: Rect, column: usize, row: usize) -> Option<Position> {
+    let x = area.x.checked_add(u16::try_from(column).ok()?)?;
+    let y = area.y.checked_add(u16::try_from(row).ok()?)?;
+    let place = Position::new(x.min(area.right().saturating_sub(1)), y);
+    area.contains(place).then_some(place)
+}
+
+#[cfg(test)]
+mod tests;

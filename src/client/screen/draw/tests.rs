@@ -1,0 +1,183 @@
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use serde_json::json;
+
+use super::super::super::answer::ChatStatus;
+use super::super::super::complete::Completion;
+use super::super::super::fake::{Reply, folder, serve, session};
+use super::super::super::render::Event;
+use super::super::lines::{scroll, show_selected};
+use super::*;
+use std::sync::Arc;
+
+fn input(typed: &str) -> Input {
+    let answer = json!({"server": {}, "user": {"name": "ann"}});
+    let session = session(&serve(move |_| Reply::Json(200, answer.clone())));
+    let mut input = Input::new(
+        Completion::new(Arc::new(session)),
+        &folder().path().join("history"),
+    );
+    input.set(typed);
+    input
+}
+
+fn say(model: &mut Model, id: u64, from: &str, to: &str, text: &str) {
+    let at = format!("2026-11-24T20:{:02}:55.123Z", id % 60);
+    let data = json!({"id": id, "from": from, "to": to, "text": text, "at": at});
+    model.event(&Event::message(data), None, str::to_owned);
+}
+
+fn shown(model: &mut Model, input: &mut Input, columns: u16, rows: u16) -> Vec<String> {
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+    let zone = Zone::utc();
+    terminal
+        .draw(|frame| draw(frame, model, input, &zone, true))
+        .unwrap();
+    let buffer = terminal.backend().buffer();
+    (0..rows)
+        .map(|y| {
+            let mut line = String::new();
+            let mut skip = 0;
+            for x in 0..columns {
+                let symbol = buffer[(x, y)].symbol();
+                if skip == 0 {
+                    line.push_str(symbol);
+                }
+                skip = width(symbol).max(skip).saturating_sub(1);
+            }
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
+
+fn model() -> Model {
+    let mut model = Model::new("ann", true);
+    model.link = Link::Up;
+    let chats: Vec<ChatStatus> = serde_json::from_value(json!([
+        {"chat": "common", "unread": 0, "members": 3, "online": 2},
+        {"chat": "@bob", "unread": 2},
+    ]))
+    .unwrap();
+    model.chats(&chats, str::to_owned, false);
+    model
+}
+
+#[test]
+fn chats_stand_at_the_side_with_what_is_unread_and_vanish_where_it_is_narrow() {
+    let mut model = model();
+    say(&mut model, 7, "carl", "common", "hello there");
+    let wide = shown(&mut model, &mut input("typed"), 80, 8);
+    assert!(wide[0].starts_with("1 common              │"), "{wide:?}");
+    assert!(wide[1].starts_with("2 @bob               2│"), "{wide:?}");
+    assert!(wide[5].ends_with("20:07 #7 carl: hello there"), "{wide:?}");
+    assert!(
+        wide[6].contains("● connected │ new: @bob 2 │ ann │ common 2/3 here"),
+        "{wide:?}"
+    );
+    assert_eq!(wide[7], "common> typed");
+    let narrow = shown(&mut model, &mut input("typed"), 40, 8);
+    assert_eq!(narrow[5], "20:07 carl: hello there");
+    assert!(
+        narrow[6].contains("● connected │ new: @bob 2"),
+        "{narrow:?}"
+    );
+}
+
+#[test]
+fn the_state_of_the_connection_is_always_in_sight() {
+    let mut model = model();
+    for columns in [20, 40, 80, 160] {
+        model.link = Link::Lost(Instant::now() + std::time::Duration::from_secs(9));
+        let lines = shown(&mut model, &mut input(""), columns, 4);
+        assert!(lines[2].starts_with(" ○ offline, "), "{lines:?}");
+        model.link = Link::Up;
+        let lines = shown(&mut model, &mut input(""), columns, 4);
+        assert!(lines[2].starts_with(" ● connected"), "{lines:?}");
+    }
+}
+
+#[test]
+fn days_and_the_beginning_of_the_unread_are_marked() {
+    let mut model = model();
+    say(&mut model, 7, "carl", "common", "one");
+    say(&mut model, 8, "carl", "common", "two");
+    model.chat_mut().fresh = Some(8);
+    let lines = shown(&mut model, &mut input(""), 60, 8);
+    assert!(
+        lines[2].contains("─ Tuesday, 24 November 2026 ─"),
+        "{lines:?}"
+    );
+    assert_eq!(lines[3], "20:07 #7 carl: one");
+    assert!(lines[4].contains("─ new ─"), "{lines:?}");
+    assert_eq!(lines[5], "20:08 #8 carl: two");
+}
+
+#[test]
+fn nothing_that_a_peer_writes_breaks_the_layout_or_steers_the_terminal() {
+    let hostile =
+        "\u{1b}[2J\u{9b}31m\u{202e}evil\u{7}\r\nnext\t漢字 👨‍👩‍👧‍👦🇩🇪 שלום e\u{301}\u{302}\u{303}";
+    for columns in [12, 20, 40, 80, 100] {
+        let mut model = model();
+        say(&mut model, 7, hostile, "common", &hostile.repeat(5));
+        say(&mut model, 8, "carl", "common", "after");
+        model.selected = Some(7);
+        let lines = shown(
+            &mut model,
+            &mut input(&hostile.replace('\u{202e}', "")),
+            columns,
+            20,
+        );
+        for line in &lines {
+            assert!(width(line) <= usize::from(columns), "{columns}: {line:?}");
+            let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}');
+            assert!(!line.contains(steers), "{line:?}");
+        }
+        let side = lines.iter().filter(|line| line.contains('│'));
+        for line in side.take(10).filter(|_| columns >= WIDE) {
+            assert_eq!(
+                line.find('│').map(|at| width(&line[..at])),
+                Some(SIDE.into())
+            );
+        }
+    }
+}
+
+#[test]
+fn scrolling_moves_by_rows_stays_where_it_is_and_asks_for_what_is_older() {
+    let mut model = model();
+    for id in 1..=50 {
+        say(&mut model, id, "carl", "common", &format!("line {id}"));
+    }
+    let zone = Zone::utc();
+    let size = (60, 10);
+    scroll(&mut model, &zone, size, -20);
+    let before = shown(&mut model, &mut input(""), 60, 12);
+    assert!(before[9].ends_with("line 30"), "{before:?}");
+    say(&mut model, 51, "carl", "common", "more");
+    assert_eq!(
+        shown(&mut model, &mut input(""), 60, 12)[..10],
+        before[..10]
+    );
+    scroll(&mut model, &zone, size, isize::MIN / 2);
+    let top = shown(&mut model, &mut input(""), 60, 12);
+    assert!(top[1].ends_with("line 1"), "{top:?}");
+    scroll(&mut model, &zone, size, isize::MAX / 2);
+    assert_eq!(model.chat().bottom, None);
+    model.selected = Some(5);
+    show_selected(&mut model, &zone, size);
+    let lines = shown(&mut model, &mut input(""), 60, 13);
+    assert!(
+        lines.iter().any(|line| line.ends_with("line 5")),
+        "{lines:?}"
+    );
+    assert!(lines[10].starts_with("#5: c comment"), "{lines:?}");
+}
+
+#[test]
+fn the_line_being_typed_grows_with_its_rows_up_to_a_bound() {
+    let mut model = model();
+    let lines = shown(&mut model, &mut input("one\ntwo"), 40, 12);
+    assert_eq!(lines[10..], ["common> one", "        two"]);
+    let lines = shown(&mut model, &mut input(&"x\n".repeat(30)), 40, 12);
+    assert!(lines[5].starts_with(" ● connected"), "{lines:?}");
+}

@@ -1,0 +1,161 @@
+//! What the other threads tell the screen's, and the thread that fetches pages.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossterm::event::Event as TerminalEvent;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::answer::{ChatStatus, Page};
+use super::super::post::Post;
+use super::super::render::{Event, Style};
+use super::super::session::Session;
+use super::super::text::Zone;
+use super::super::transfer::Progress;
+use super::super::worker::Ended;
+use super::super::{Error, Link, Output};
+
+/// How many messages a page has.
+const PAGE: u16 = 50;
+
+/// Something that changes what is shown.
+pub enum News {
+    /// An event, and what it says to its reader where it is no message.
+    Event(Event, Option<String>),
+    /// The user's own post.
+    Sent(Value),
+    /// Something told, and whether it went wrong.
+    Told(String, bool),
+    /// How far a file is.
+    Progress(Option<String>),
+    /// How the chats stand; whether what is shown of them may have gaps.
+    Chats(Vec<ChatStatus>, bool),
+    /// How the stream stands.
+    Link(Link),
+    /// A page of a chat before a message, or its newest.
+    Page(String, Option<u64>, Result<Page, String>),
+    /// A post that the server wants later.
+    Later(Post, Instant),
+    /// A post that failed, and why.
+    Unsent(Post, String),
+    /// A command has ended that leads to another chat.
+    Moved(Ended),
+    /// A key, a paste, another size.
+    Terminal(TerminalEvent),
+    /// The session cannot go on, or this client was signed out: the screen closes.
+    Over,
+}
+
+/// Hands everything to the screen's thread.
+pub struct Front {
+    session: Arc<Session>,
+    style: Style,
+    news: SyncSender<News>,
+}
+
+impl Front {
+    /// What tells that thread.
+    pub fn new(session: Arc<Session>, news: SyncSender<News>) -> Front {
+        let style = Style {
+            colour: false,
+            single_line: false,
+            zone: Zone::local(),
+            me: session.me(),
+        };
+        Front {
+            session,
+            style,
+            news,
+        }
+    }
+
+    fn tell(&self, news: News) {
+        // A screen that has closed shows nothing more.
+        let _ = self.news.send(news);
+    }
+}
+
+impl Output for Front {
+    fn event(&self, event: &Event) {
+        let text = match event.kind.as_str() {
+            "message" | "comment" | "removed" | "read" | "user" => None,
+            _ => {
+                let room = |chat: &str| self.session.title(chat);
+                self.style.event(event, room, Timestamp::now())
+            }
+        };
+        self.tell(News::Event(event.clone(), text));
+    }
+
+    fn ended(&self, event: &Event) {
+        self.event(event);
+    }
+
+    fn sent(&self, posted: &Value) {
+        self.tell(News::Sent(posted.clone()));
+    }
+
+    fn answer(&self, _: &str, _: &Value, text: &str) {
+        self.notice(text);
+    }
+
+    fn progress(&self, progress: Option<&Progress<'_>>) {
+        self.tell(News::Progress(progress.map(Progress::line)));
+    }
+
+    fn notice(&self, text: &str) {
+        self.tell(News::Told(text.to_owned(), false));
+    }
+
+    fn trouble(&self, text: &str) {
+        self.tell(News::Told(text.to_owned(), true));
+    }
+
+    fn broken(&self) -> Option<io::Error> {
+        None
+    }
+
+    fn chats(&self, chats: &[ChatStatus], anew: bool) {
+        self.tell(News::Chats(chats.to_vec(), anew));
+    }
+
+    fn link(&self, link: Link) {
+        self.tell(News::Link(link));
+    }
+
+    fn later(&self, post: &Post, wait: Duration) -> bool {
+        self.tell(News::Later(post.clone(), Instant::now() + wait));
+        true
+    }
+
+    fn unsent(&self, post: &Post, why: &str) -> bool {
+        self.tell(News::Unsent(post.clone(), why.to_owned()));
+        true
+    }
+}
+
+/// Fetches pages as they are wanted, beside what is posted: that may wait for the server for long.
+pub fn load(
+    session: Arc<Session>,
+    wanted: Receiver<(String, Option<u64>)>,
+    news: SyncSender<News>,
+) -> Result<(), Error> {
+    let run = move || {
+        for (chat, before) in wanted {
+            let page = session.api.older(&chat, before, PAGE);
+            if let Ok(page) = &page {
+                session.note_shown(&page.messages);
+            }
+            let page = page.map_err(|error| error.explain());
+            if news.send(News::Page(chat, before, page)).is_err() {
+                return;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("pages".to_owned());
+    thread.spawn(run).map(drop).map_err(Error::Thread)
+}

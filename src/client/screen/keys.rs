@@ -1,0 +1,192 @@
+//! What each key does.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::super::Error;
+use super::{Screen, draw, editor, lines};
+
+/// The keys, for `/help`.
+pub const HELP: &str = "\
+Alt+1…9 a chat by its number, Alt+A the next with something new, Alt+Up and Alt+Down the next one
+PageUp, PageDown, Ctrl+Home, Ctrl+End scroll; Home and End too while nothing is typed
+Ctrl+Up and Ctrl+Down select a message: c comments, v its comments, r writes to its sender,
+g gets its file, x complains, Esc ends it
+Enter sends, Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
+F1 this list, F2 rooms, F3 requests to come in, F4 what is scheduled, F5 who is here,
+F6 what is unread, F7 the state, F8 the bell on or off, Ctrl+L draws anew";
+
+/// How far a page scrolls less than the whole pane.
+const OVERLAP: usize = 2;
+
+impl Screen {
+    /// Does what a key asks for.
+    pub fn key(&mut self, key: KeyEvent) -> Result<(), Error> {
+        if self.input.searching().is_some() {
+            self.input.key(key);
+            return Ok(());
+        }
+        if self.model.selected.is_some() && self.selected_key(key) {
+            return Ok(());
+        }
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        let empty = self.input.is_empty();
+        let count = self.model.chats.len();
+        match key.code {
+            KeyCode::Char(digit @ '1'..='9') if alt => {
+                let at = digit.to_digit(10).unwrap_or(1) as usize - 1;
+                self.open(at);
+            }
+            KeyCode::Char('a') if alt => {
+                if let Some(at) = self.model.next_unread() {
+                    self.open(at);
+                }
+            }
+            KeyCode::Up if alt => self.open((self.model.at + count - 1) % count),
+            KeyCode::Down if alt => self.open((self.model.at + 1) % count),
+            KeyCode::Up if ctrl => self.select(true)?,
+            KeyCode::Down if ctrl => self.select(false)?,
+            KeyCode::PageUp => self.scroll(-1)?,
+            KeyCode::PageDown => self.scroll(1)?,
+            KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
+            KeyCode::End if ctrl || empty => self.scroll(isize::MAX / 2)?,
+            KeyCode::Esc => self.model.chat_mut().bottom = None,
+            KeyCode::Enter if !alt => {
+                let line = self.input.take();
+                self.unsaved = true;
+                self.model.chat_mut().bottom = None;
+                self.submit(&line);
+            }
+            KeyCode::Char('c') if ctrl => self.interrupt(),
+            KeyCode::Char('d') if ctrl && empty => self.over = true,
+            KeyCode::Char('l') if ctrl => self.tty.terminal.clear().map_err(Error::Screen)?,
+            KeyCode::Char('o') if ctrl => self.edit()?,
+            KeyCode::F(number) => self.function(number),
+            _ => {
+                if self.input.key(key) {
+                    self.unsaved = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, number: u8) {
+        let line = match number {
+            1 => "/help",
+            2 => "/rooms",
+            3 => {
+                // Whoever looks at them answers them.
+                if self.input.is_empty() && self.session.has_feature("rooms") {
+                    self.input.set("/approve ");
+                }
+                "/requests"
+            }
+            4 => "/scheduled",
+            5 => "/who",
+            6 => "/unread",
+            7 => "/status",
+            8 => {
+                self.model.bell = !self.model.bell;
+                return;
+            }
+            _ => return,
+        };
+        self.submit(line);
+    }
+
+    /// Stops a file on its way, clears the line, or takes back what waits; tells how to leave
+    /// where there is none of it.
+    fn interrupt(&mut self) {
+        if self.session.transfers.stop() {
+            return;
+        }
+        if !self.input.is_empty() {
+            let text = self.input.text();
+            self.input.remember(&text);
+            self.input.set("");
+            self.unsaved = true;
+        } else if let Some(waiting) = self.model.waiting.pop() {
+            self.unsent(&waiting.post, "taken back");
+            self.unsaved = true;
+        } else {
+            self.model.note("Ctrl+D or /quit leaves".to_owned(), false);
+        }
+    }
+
+    fn size(&self) -> Result<(usize, usize), Error> {
+        let size = self.tty.terminal.size().map_err(Error::Screen)?;
+        let pane = draw::pane(size.into(), &self.input, &self.model);
+        Ok((pane.width.into(), pane.height.into()))
+    }
+
+    fn scroll(&mut self, pages: isize) -> Result<(), Error> {
+        let size = self.size()?;
+        let page = isize::try_from(size.1.saturating_sub(OVERLAP).max(1)).unwrap_or(1);
+        let by = pages.saturating_mul(page);
+        lines::scroll(&mut self.model, &self.zone, size, by);
+        Ok(())
+    }
+
+    fn select(&mut self, up: bool) -> Result<(), Error> {
+        self.model.select(up);
+        let size = self.size()?;
+        lines::show_selected(&mut self.model, &self.zone, size);
+        Ok(())
+    }
+
+    /// What a key does with the selected message; false where it is for something else.
+    fn selected_key(&mut self, key: KeyEvent) -> bool {
+        let modified = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        let Some(message) = self
+            .model
+            .selected()
+            .filter(|_| !key.modifiers.intersects(modified))
+        else {
+            return false;
+        };
+        let (id, from) = (message.id, message.from.clone());
+        let begun = match key.code {
+            KeyCode::Char('c') => format!("/comment {id} "),
+            KeyCode::Char('r') => format!("/msg @{from} "),
+            KeyCode::Char('x') => format!("/complain {from} "),
+            KeyCode::Char('v') => {
+                self.submit(&format!("/comments {id}"));
+                String::new()
+            }
+            KeyCode::Char('g') => {
+                self.submit(&format!("/get {id}"));
+                String::new()
+            }
+            KeyCode::Esc => String::new(),
+            KeyCode::PageUp | KeyCode::PageDown => return false,
+            _ => {
+                self.model.selected = None;
+                return false;
+            }
+        };
+        self.model.selected = None;
+        self.model.chat_mut().bottom = None;
+        if !begun.is_empty() {
+            let text = self.input.text();
+            self.input.remember(&text);
+            self.input.set(&begun);
+        }
+        true
+    }
+
+    /// Lets the user write in their own editor.
+    fn edit(&mut self) -> Result<(), Error> {
+        let text = self.input.text();
+        let path = self.drafts.beside();
+        let edited = self.tty.lend(|| editor::edit(&path, &text));
+        match edited.map_err(Error::Screen)? {
+            Ok(text) => {
+                self.input.set(text.trim_end_matches('\n'));
+                self.unsaved = true;
+            }
+            Err(why) => self.model.note(why, true),
+        }
+        Ok(())
+    }
+}

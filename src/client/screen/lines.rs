@@ -1,0 +1,284 @@
+//! The rows of a chat as they are drawn, and which of them are in sight.
+
+use jiff::Timestamp;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
+
+use super::super::render::{Attached, Comment, Message};
+use super::super::text::{Zone, mentions, safe_line, safe_lines, size};
+use super::chat::{Chat, Entry, Key};
+use super::model::Model;
+use super::wrap::{width, wrap};
+
+/// From this width on a message shows its number.
+const NUMBERS: usize = 50;
+/// Where the further rows of a message begin: after its time.
+const INDENT: usize = 6;
+/// Where those of something told begin: after its mark.
+const TOLD: usize = 2;
+/// Readable on dark and on light ground, and none of them taken for a warning.
+const NAMES: [Color; 5] = [
+    Color::Green,
+    Color::Yellow,
+    Color::Blue,
+    Color::Cyan,
+    Color::LightBlue,
+];
+
+/// For whom rows are made, and how wide.
+pub struct Page<'a> {
+    /// The user's own name.
+    pub me: &'a str,
+    /// The zone of the times.
+    pub zone: &'a Zone,
+    /// How many columns there are.
+    pub columns: usize,
+    /// The message that keys are for.
+    pub selected: Option<u64>,
+}
+
+type Spans = Vec<(String, Style)>;
+
+fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+/// The colour of a name.
+pub fn name_style(name: &str) -> Style {
+    let sum = name.chars().fold(0usize, |sum, c| {
+        sum.wrapping_mul(31).wrapping_add(c as usize)
+    });
+    Style::new()
+        .fg(NAMES[sum % NAMES.len()])
+        .add_modifier(Modifier::BOLD)
+}
+
+impl Page<'_> {
+    fn civil(&self, at: &str) -> Option<jiff::civil::DateTime> {
+        Some(self.zone.civil(at.parse::<Timestamp>().ok()?))
+    }
+
+    fn head(&self, id: u64, at: &str) -> Spans {
+        let clock = self.civil(at).map(|at| at.strftime("%H:%M ").to_string());
+        let mut head = clock.unwrap_or_else(|| "--:-- ".to_owned());
+        if self.columns >= NUMBERS {
+            head.push_str(&format!("#{id} "));
+        }
+        vec![(head, dim())]
+    }
+
+    /// A rule across the page with a word in it.
+    fn rule(&self, word: &str, style: Style) -> Line<'static> {
+        let dashes = self.columns.saturating_sub(width(word) + 2);
+        let left = dashes / 2;
+        let text = format!("{} {word} {}", "─".repeat(left), "─".repeat(dashes - left));
+        Line::styled(super::wrap::cut(&text, self.columns), style)
+    }
+
+    /// What is written, line by line: after `head`, and indented by so much below it.
+    fn text(
+        &self,
+        indent: usize,
+        mut head: Spans,
+        text: &str,
+        style: Style,
+        tail: Spans,
+    ) -> Vec<Line<'static>> {
+        let lines = safe_lines(text);
+        let last = lines.len() - 1;
+        let mut rows = Vec::new();
+        for (number, line) in lines.into_iter().enumerate() {
+            let mut spans = match number {
+                0 => std::mem::take(&mut head),
+                _ => vec![(" ".repeat(indent), Style::new())],
+            };
+            spans.push((line, style));
+            if number == last {
+                spans.extend(tail.iter().cloned());
+            }
+            rows.extend(wrap(&spans, self.columns, indent));
+        }
+        rows
+    }
+
+    fn message(&self, message: &Message) -> Vec<Line<'static>> {
+        let mut head = self.head(message.id, &message.at);
+        head.push((safe_line(&message.from), name_style(&message.from)));
+        head.push((": ".to_owned(), Style::new()));
+        let called = message.from != self.me && mentions(&message.text, self.me);
+        let style = match called {
+            true => Style::new().fg(Color::Magenta).add_modifier(Modifier::BOLD),
+            false => Style::new(),
+        };
+        let mut tail = Vec::new();
+        if let Some(file) = &message.file {
+            let blank = if message.text.is_empty() { "" } else { " " };
+            let about = format!("{blank}[{}]", about(file));
+            tail.push((about, Style::new().fg(Color::Cyan)));
+        }
+        match message.comments {
+            0 => {}
+            1 => tail.push((" (1 comment)".to_owned(), dim())),
+            n => tail.push((format!(" ({n} comments)"), dim())),
+        }
+        self.text(INDENT, head, &message.text, style, tail)
+    }
+
+    fn comment(&self, comment: &Comment) -> Vec<Line<'static>> {
+        let mut head = self.head(comment.id, &comment.at);
+        head.push(("↳ ".to_owned(), dim()));
+        head.push((safe_line(&comment.from), name_style(&comment.from)));
+        head.push((format!(" on #{}: ", comment.message), dim()));
+        self.text(INDENT, head, &comment.text, Style::new(), Vec::new())
+    }
+
+    /// The rows of a line, with what stands between it and the one before.
+    fn rows(&self, chat: &Chat, key: Key, entry: &Entry) -> Vec<Line<'static>> {
+        let mut rows = Vec::new();
+        if let Some(at) = time(entry).and_then(|at| self.civil(at)) {
+            let mut before = chat.lines.range(..key).rev();
+            let last = before.find_map(|(_, entry)| time(entry));
+            let last = last.and_then(|at| self.civil(at));
+            if last.is_none_or(|last| last.date() != at.date()) {
+                let day = at.strftime("%A, %-d %B %Y").to_string();
+                rows.push(self.rule(&day, dim()));
+            }
+        }
+        if chat.fresh == Some(key.0) && key.1 == 0 {
+            rows.push(self.rule("new", Style::new().fg(Color::Red)));
+        }
+        let lines = match entry {
+            Entry::Message(message) => self.message(message),
+            Entry::Comment(comment) => self.comment(comment),
+            Entry::Note { text, bad } => {
+                let (mark, style) = match bad {
+                    true => ("! ", Style::new().fg(Color::Red)),
+                    false => ("· ", dim()),
+                };
+                self.text(
+                    TOLD,
+                    vec![(mark.to_owned(), style)],
+                    text,
+                    style,
+                    Vec::new(),
+                )
+            }
+        };
+        let is_selected = self.selected == Some(key.0) && key.1 == 0;
+        let style = match is_selected {
+            true => Style::new().add_modifier(Modifier::REVERSED),
+            false => Style::new(),
+        };
+        rows.extend(lines.into_iter().map(|line| line.patch_style(style)));
+        rows
+    }
+
+    /// The rows in sight, at most `height` of them, and whether the first line is among them.
+    pub fn sight(&self, chat: &Chat, height: usize) -> (Vec<Line<'static>>, bool) {
+        let (end, below) = chat.bottom.unwrap_or(((u64::MAX, u32::MAX), 0));
+        let mut rows: Vec<Line<'static>> = Vec::new();
+        let mut skip = below;
+        for (key, entry) in chat.lines.range(..=end).rev() {
+            for row in self.rows(chat, *key, entry).into_iter().rev() {
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                rows.push(row);
+                if rows.len() == height {
+                    rows.reverse();
+                    return (rows, false);
+                }
+            }
+        }
+        rows.reverse();
+        (rows, true)
+    }
+
+    /// Each line with where its rows end.
+    fn ends(&self, chat: &Chat) -> Vec<(Key, usize)> {
+        let mut end = 0;
+        let ends = chat.lines.iter().map(|(key, entry)| {
+            end += self.rows(chat, *key, entry).len();
+            (*key, end)
+        });
+        ends.collect()
+    }
+}
+
+/// The row below the last one in sight, counted from the beginning.
+fn foot(ends: &[(Key, usize)], bottom: Option<(Key, usize)>) -> usize {
+    let total = ends.last().map_or(0, |(_, end)| *end);
+    let Some((key, below)) = bottom else {
+        return total;
+    };
+    let end = ends.iter().rev().find(|(known, _)| *known <= key);
+    end.map_or(0, |(_, end)| end.saturating_sub(below))
+}
+
+fn stand(model: &mut Model, ends: &[(Key, usize)], foot: usize, height: usize) {
+    let total = ends.last().map_or(0, |(_, end)| *end);
+    let foot = foot.clamp(height.min(total), total);
+    model.chat_mut().bottom = match ends.iter().find(|(_, end)| *end >= foot) {
+        Some((key, end)) if foot < total => Some((*key, end - foot)),
+        _ => None,
+    };
+    if foot <= height {
+        model.want_older();
+    }
+}
+
+/// Moves what is in sight by so many rows, up where they are less than none.
+pub fn scroll(model: &mut Model, zone: &Zone, (columns, height): (usize, usize), by: isize) {
+    let page = page(&model.me, zone, columns);
+    let ends = page.ends(model.chat());
+    let foot = foot(&ends, model.chat().bottom);
+    let foot = foot.saturating_add_signed(by);
+    stand(model, &ends, foot, height);
+}
+
+/// Brings the selected message in sight.
+pub fn show_selected(model: &mut Model, zone: &Zone, (columns, height): (usize, usize)) {
+    let page = page(&model.me, zone, columns);
+    let ends = page.ends(model.chat());
+    let Some(id) = model.selected else {
+        model.chat_mut().bottom = None;
+        return;
+    };
+    let Some(at) = ends.iter().position(|(key, _)| *key == (id, 0)) else {
+        return;
+    };
+    let (begin, end) = (at.checked_sub(1).map_or(0, |at| ends[at].1), ends[at].1);
+    let mut foot = foot(&ends, model.chat().bottom).max(end);
+    if begin + height < foot {
+        foot = begin + height;
+    }
+    stand(model, &ends, foot, height);
+}
+
+fn page<'a>(me: &'a str, zone: &'a Zone, columns: usize) -> Page<'a> {
+    // A borrow of the whole model would not let it be changed afterwards.
+    Page {
+        me,
+        zone,
+        columns,
+        selected: None,
+    }
+}
+
+/// A file as people read it.
+fn about(file: &Attached) -> String {
+    let mut about = safe_line(&file.name);
+    if !file.kind.is_empty() {
+        about.push_str(&format!(", {}", safe_line(&file.kind)));
+    }
+    format!("{about}, {}", size(file.size))
+}
+
+fn time(entry: &Entry) -> Option<&str> {
+    match entry {
+        Entry::Message(message) => Some(&message.at),
+        Entry::Comment(comment) => Some(&comment.at),
+        Entry::Note { .. } => None,
+    }
+}

@@ -1,0 +1,257 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::super::answer::Page;
+use super::*;
+
+fn label(chat: &str) -> String {
+    chat.to_owned()
+}
+
+fn message(id: u64, from: &str, to: &str, text: &str) -> Value {
+    json!({"id": id, "from": from, "to": to, "text": text, "at": "2026-11-24T20:18:55.123Z"})
+}
+
+fn status(chats: Value) -> Vec<ChatStatus> {
+    serde_json::from_value(chats).unwrap()
+}
+
+fn page(ids: impl Iterator<Item = u64>, more: bool) -> Result<Page, String> {
+    let messages: Vec<Value> = ids.map(|id| message(id, "bob", "common", "x")).collect();
+    Ok(serde_json::from_value(json!({"messages": messages, "more": more})).unwrap())
+}
+
+fn say(model: &mut Model, id: u64, from: &str, to: &str, text: &str) {
+    model.event(&Event::message(message(id, from, to, text)), None, label);
+}
+
+/// Ann's chats at the beginning: three of common's are new to her, and one of bob's.
+fn model() -> Model {
+    let mut model = Model::new("ann", true);
+    let chats = json!([
+        {"chat": "@bob", "kind": "private", "unread": 1},
+        {"chat": "common", "kind": "common", "unread": 3, "members": 4, "online": 2},
+        {"chat": "room:7", "kind": "room", "title": "Garden", "unread": 0},
+    ]);
+    model.chats(&status(chats), label, false);
+    model
+}
+
+fn effects(model: &mut Model) -> Vec<Effect> {
+    model.effects.drain(..).collect()
+}
+
+#[test]
+fn the_common_chat_stands_first_and_is_fetched_and_read_as_it_is_shown() {
+    let mut model = model();
+    let order: Vec<&str> = model
+        .chats
+        .iter()
+        .map(|chat| chat.address.as_str())
+        .collect();
+    assert_eq!(order, ["common", "@bob", "room:7"]);
+    let load = Effect::Load("common".to_owned(), None);
+    assert_eq!(effects(&mut model), [load]);
+    model.page("common", None, page(1..=10, true));
+    // The three last ones are new, and they are read now.
+    assert_eq!(model.chat().fresh, Some(8));
+    assert_eq!(model.chat().unread, 0);
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Looked("common".to_owned(), 10)]
+    );
+}
+
+#[test]
+fn what_is_said_elsewhere_counts_and_what_is_said_here_is_read() {
+    let mut model = model();
+    model.page("common", None, page(1..=10, true));
+    effects(&mut model);
+    say(&mut model, 11, "carl", "common", "hello");
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Looked("common".to_owned(), 11)]
+    );
+    say(&mut model, 12, "carl", "room:7", "hello");
+    say(&mut model, 12, "carl", "room:7", "hello");
+    assert_eq!(model.chats[2].unread, 1, "one that comes twice counts once");
+    assert!(effects(&mut model).is_empty());
+    say(
+        &mut model,
+        13,
+        "ann",
+        "room:7",
+        "from another client of hers",
+    );
+    assert_eq!(model.chats[2].unread, 1);
+    model.open(2);
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Load("room:7".to_owned(), None)]
+    );
+    model.page(
+        "room:7",
+        None,
+        Ok(serde_json::from_value(json!({"messages": [], "more": false})).unwrap()),
+    );
+    assert_eq!(model.chat().unread, 0);
+    assert_eq!(model.chat().fresh, Some(12));
+}
+
+#[test]
+fn a_mention_and_a_private_message_ring_unless_the_bell_is_off() {
+    let mut model = model();
+    effects(&mut model);
+    say(&mut model, 11, "carl", "room:7", "where is Ann?");
+    assert_eq!(effects(&mut model), [Effect::Ring]);
+    assert!(model.chats[2].called);
+    say(&mut model, 12, "bob", "@ann", "psst");
+    assert_eq!(effects(&mut model), [Effect::Ring]);
+    assert_eq!(model.chats[1].unread, 2);
+    model.bell = false;
+    say(&mut model, 13, "carl", "room:7", "ann!");
+    assert!(effects(&mut model).is_empty());
+    say(&mut model, 14, "carl", "room:7", "anna");
+    // Those that call come first, and then in turn.
+    assert_eq!(model.next_unread(), Some(1));
+    model.chats[1].called = false;
+    assert_eq!(model.next_unread(), Some(2));
+}
+
+#[test]
+fn older_pages_are_asked_for_once_and_until_the_beginning() {
+    let mut model = model();
+    model.page("common", None, page(51..=60, true));
+    effects(&mut model);
+    model.want_older();
+    model.want_older();
+    let load = Effect::Load("common".to_owned(), Some(51));
+    assert_eq!(effects(&mut model), [load]);
+    model.page("common", Some(51), page(1..=50, false));
+    assert_eq!(model.chat().lines.len(), 60);
+    model.want_older();
+    assert!(effects(&mut model).is_empty());
+}
+
+#[test]
+fn a_page_that_fails_is_told_and_asked_for_again_with_the_next_connection() {
+    let mut model = model();
+    effects(&mut model);
+    model.page("common", None, Err("no answer".to_owned()));
+    assert!(effects(&mut model).is_empty());
+    model.link(Link::Up);
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Load("common".to_owned(), None)]
+    );
+}
+
+#[test]
+fn what_another_client_reads_and_what_is_removed_counts_no_more() {
+    let mut model = model();
+    for id in 20..25 {
+        say(&mut model, id, "carl", "room:7", "x");
+    }
+    let read = |upto: u64| Event::new("read", json!({"chat": "room:7", "upto": upto}));
+    model.event(&read(21), None, label);
+    assert_eq!(model.chats[2].unread, 3);
+    let removed = Event::new("removed", json!({"to": "room:7", "ids": [24]}));
+    model.event(&removed, None, label);
+    assert_eq!(model.chats[2].unread, 2);
+    assert_eq!(model.chats[2].lines.len(), 4);
+    model.event(&read(24), None, label);
+    assert_eq!(model.chats[2].unread, 0);
+}
+
+#[test]
+fn a_comment_stands_in_the_chat_of_its_message_and_is_counted_once() {
+    let mut model = model();
+    say(&mut model, 20, "carl", "room:7", "x");
+    let comment = json!({"id": 21, "message": 20, "from": "bob", "text": "y", "at": "2026-11-24T20:18:55.123Z"});
+    model.event(&Event::new("comment", comment.clone()), None, label);
+    model.sent(&comment, label);
+    let Some(Entry::Message(message)) = model.chats[2].lines.get(&(20, 0)) else {
+        unreachable!("it was said")
+    };
+    assert_eq!(message.comments, 1);
+    assert_eq!(model.chats[2].lines.len(), 2);
+}
+
+#[test]
+fn a_room_comes_and_goes_with_its_member_who_then_is_in_the_common_chat() {
+    let mut model = model();
+    let event = |kind: &str, user: &str| Event::new(kind, json!({"room": "room:8", "user": user}));
+    model.event(&event("joined", "carl"), None, label);
+    assert_eq!(model.chats.len(), 3);
+    model.event(&event("joined", "ann"), None, label);
+    model.open(3);
+    model.event(
+        &event("left", "carl"),
+        Some("· carl left".to_owned()),
+        label,
+    );
+    assert_eq!(model.chat().address, "room:8");
+    assert_eq!(model.chat().lines.len(), 1);
+    model.event(&event("left", "ann"), Some("· you left".to_owned()), label);
+    assert_eq!(
+        (model.chat().address.as_str(), model.chats.len()),
+        ("common", 3)
+    );
+    let last = model.chat().lines.last_key_value().map(|(_, entry)| entry);
+    assert!(matches!(last, Some(Entry::Note { text, bad: false }) if text == "you left"));
+}
+
+#[test]
+fn after_a_gap_all_is_fetched_anew_and_the_reader_stays_where_they_were() {
+    let mut model = model();
+    model.page("common", None, page(1..=10, true));
+    model.open(2);
+    effects(&mut model);
+    let chats = json!([
+        {"chat": "common", "kind": "common", "unread": 5},
+        {"chat": "room:7", "kind": "room", "unread": 0},
+    ]);
+    model.chats(&status(chats), label, true);
+    assert_eq!(model.chat().address, "room:7");
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Load("room:7".to_owned(), None)]
+    );
+    assert!(model.chats[0].lines.is_empty());
+    assert_eq!(model.chats[0].unread, 5);
+}
+
+#[test]
+fn a_post_waits_for_its_time_and_no_more_than_some_do() {
+    let mut model = model();
+    let now = Instant::now();
+    let post = |body: Value| Post {
+        kind: "message",
+        path: "/send".to_owned(),
+        body,
+    };
+    for number in 0..MAX_WAITING as u64 {
+        assert!(model.later(post(json!(number)), now + Duration::from_secs(number)));
+    }
+    assert!(!model.later(post(json!("one more")), now));
+    let due = model.due(now + Duration::from_secs(1));
+    assert_eq!(due, [post(json!(0)), post(json!(1))]);
+    assert_eq!(model.waiting.len(), MAX_WAITING - 2);
+}
+
+#[test]
+fn messages_are_selected_upwards_and_down_to_none() {
+    let mut model = model();
+    model.page("common", None, page(1..=3, false));
+    model.note("between".to_owned(), false);
+    say(&mut model, 5, "carl", "common", "x");
+    let mut select = |up| {
+        model.select(up);
+        model.selected
+    };
+    assert_eq!(select(true), Some(5));
+    assert_eq!(select(true), Some(3));
+    assert_eq!(select(false), Some(5));
+    assert_eq!(select(false), None);
+}
