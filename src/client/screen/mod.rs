@@ -38,7 +38,6 @@ use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 
-
 /// How much news may wait for the screen's thread.
 const NEWS: usize = 1_024;
 /// How much of it is taken before the screen is drawn anew.
@@ -83,6 +82,7 @@ pub fn run(session: Arc<Session>, store: &Store, bell: bool) -> Result<(), Error
         transfer: Arc::default(),
         restored: false,
         unsaved: false,
+        saved: Instant::now(),
         over: false,
     };
     screen
@@ -135,6 +135,7 @@ struct Screen {
     restored: bool,
     /// Whether something was typed that is not kept yet.
     unsaved: bool,
+    saved: Instant,
     over: bool,
 }
 
@@ -166,9 +167,11 @@ impl Screen {
                         }
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if self.unsaved => self.save(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.unsaved && self.saved.elapsed() >= TICK {
+                self.save();
             }
             for post in self.model.due(Instant::now()) {
                 if self.jobs.try_send(Job::Post(post.clone())).is_err() {
@@ -187,6 +190,7 @@ impl Screen {
 
     /// Does what the model asks for.
     fn act(&mut self) {
+        self.model.settle();
         while let Some(effect) = self.model.effects.pop_front() {
             match effect {
                 Effect::Looked(chat, upto) => {
@@ -323,7 +327,7 @@ impl Screen {
 
     /// Keeps what is not sent.
     fn save(&mut self) {
-        self.unsaved = false;
+        (self.unsaved, self.saved) = (false, Instant::now());
         if !self.restored {
             return;
         }
