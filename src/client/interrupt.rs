@@ -62,7 +62,10 @@ fn ends() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Ctrl-C is a key here; in an editor that has the terminal meanwhile it is that one's.
+    let interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
+        let _unheard = interrupt;
         tokio::select! {
             _ = term.recv() => {}
             _ = hang_up.recv() => {}

@@ -53,6 +53,8 @@ pub struct Chat {
     pub whole: bool,
     /// Whether an older page is asked for.
     pub asked: bool,
+    /// Whether the last older page could not be had, and is not asked for again by itself.
+    pub failed: bool,
     /// The line at the bottom of the pane and how many of its rows are below; none: the newest.
     pub bottom: Option<(Key, usize)>,
     /// The line that is begun for it.
@@ -74,6 +76,7 @@ impl Chat {
             loaded: Loaded::No,
             whole: false,
             asked: false,
+            failed: false,
             bottom: None,
             draft: String::new(),
             people: None,

@@ -224,6 +224,8 @@ fn stand(model: &mut Model, ends: &[(Key, usize)], foot: usize, height: usize) {
         _ => None,
     };
     if foot <= height {
+        // Whoever scrolls there asks for it once more.
+        model.chat_mut().failed = false;
         model.want_older();
     }
 }

@@ -82,6 +82,7 @@ pub fn run(session: Arc<Session>, store: &Store, bell: bool) -> Result<(), Error
         transfer: Arc::default(),
         restored: false,
         unsaved: false,
+        saved: Instant::now(),
         over: false,
     };
     screen
@@ -134,6 +135,7 @@ struct Screen {
     restored: bool,
     /// Whether something was typed that is not kept yet.
     unsaved: bool,
+    saved: Instant,
     over: bool,
 }
 
@@ -165,9 +167,11 @@ impl Screen {
                         }
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if self.unsaved => self.save(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.unsaved && self.saved.elapsed() >= TICK {
+                self.save();
             }
             for post in self.model.due(Instant::now()) {
                 if self.jobs.try_send(Job::Post(post.clone())).is_err() {
@@ -186,6 +190,7 @@ impl Screen {
 
     /// Does what the model asks for.
     fn act(&mut self) {
+        self.model.settle();
         while let Some(effect) = self.model.effects.pop_front() {
             match effect {
                 Effect::Looked(chat, upto) => {
@@ -322,7 +327,7 @@ impl Screen {
 
     /// Keeps what is not sent.
     fn save(&mut self) {
-        self.unsaved = false;
+        (self.unsaved, self.saved) = (false, Instant::now());
         if !self.restored {
             return;
         }

@@ -114,7 +114,15 @@ impl Model {
             self.selected = None;
         }
         self.at = at;
+        self.chat_mut().bottom = None;
         self.look();
+    }
+
+    /// What was said while the reader looked at older messages is read when they come back.
+    pub fn settle(&mut self) {
+        if self.chat().bottom.is_none() && self.chat().unread > 0 {
+            self.look();
+        }
     }
 
     /// The reader looks at the chat that is shown: it is fetched if it is not there, and read.
@@ -184,8 +192,9 @@ impl Model {
         chat.asked = false;
         match page {
             Err(why) => {
-                if before.is_none() {
-                    chat.loaded = Loaded::No;
+                match before {
+                    None => chat.loaded = Loaded::No,
+                    Some(_) => chat.failed = true,
                 }
                 chat.note(format!("not loaded: {why}"), true);
             }
@@ -202,7 +211,7 @@ impl Model {
                 }
             }
         }
-        if at == self.at && self.chat().loaded == Loaded::Yes {
+        if at == self.at && self.chat().loaded == Loaded::Yes && before.is_none() {
             self.look();
         }
     }
@@ -210,7 +219,7 @@ impl Model {
     /// Asks for what was said before what is there.
     pub fn want_older(&mut self) {
         let chat = self.chat_mut();
-        if chat.whole || chat.asked || chat.loaded != Loaded::Yes {
+        if chat.whole || chat.asked || chat.failed || chat.loaded != Loaded::Yes {
             return;
         }
         let mut messages = chat.lines.iter();
@@ -227,6 +236,9 @@ impl Model {
     pub fn link(&mut self, link: Link) {
         self.link = link;
         if link == Link::Up {
+            for chat in &mut self.chats {
+                chat.failed = false;
+            }
             self.look();
         }
     }
@@ -325,7 +337,7 @@ impl Model {
         if known.is_some() || is_mine || !counts || id < newest {
             return;
         }
-        if is_here {
+        if is_here && chat.bottom.is_none() && chat.loaded == Loaded::Yes {
             let looked = Effect::Looked(address, id);
             self.effects.push_back(looked);
         } else {

@@ -139,6 +139,21 @@ mod tests {
     }
 
     #[test]
+    fn a_character_takes_the_columns_that_a_terminal_gives_it() {
+        for (text, columns) in [
+            ("abc", 3),
+            ("漢字", 4),
+            ("e\u{301}", 1),
+            ("👍", 2),
+            ("שלום", 4),
+            ("\u{1b}\u{7}", 0),
+        ] {
+            assert_eq!(width(text), columns, "{text:?}");
+        }
+        assert_eq!(cut("漢字漢字", 5), "漢字…");
+    }
+
+    #[test]
     fn nothing_is_wider_than_its_place() {
         for text in [
             "漢字漢字漢字 漢字",

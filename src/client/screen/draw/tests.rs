@@ -6,6 +6,7 @@ use super::super::super::answer::ChatStatus;
 use super::super::super::complete::Completion;
 use super::super::super::fake::{Reply, folder, serve, session};
 use super::super::super::render::Event;
+use super::super::chat::Loaded;
 use super::super::lines::{scroll, show_selected};
 use super::*;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ fn model() -> Model {
     ]))
     .unwrap();
     model.chats(&chats, str::to_owned, false);
+    (model.chat_mut().loaded, model.chat_mut().whole) = (Loaded::Yes, true);
     model
 }
 

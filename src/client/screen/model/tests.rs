@@ -135,6 +135,40 @@ fn older_pages_are_asked_for_once_and_until_the_beginning() {
 }
 
 #[test]
+fn what_is_said_below_what_is_in_sight_is_read_when_the_reader_comes_back() {
+    let mut model = model();
+    model.page("common", None, page(1..=10, true));
+    effects(&mut model);
+    model.chat_mut().bottom = Some(((5, 0), 0));
+    say(&mut model, 11, "carl", "common", "hello");
+    model.settle();
+    assert_eq!(model.chat().unread, 1);
+    assert!(effects(&mut model).is_empty());
+    model.chat_mut().bottom = None;
+    model.settle();
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Looked("common".to_owned(), 11)]
+    );
+    assert_eq!(model.chat().unread, 0);
+}
+
+#[test]
+fn an_older_page_that_fails_is_not_asked_for_without_end() {
+    let mut model = model();
+    model.page("common", None, page(51..=60, true));
+    model.want_older();
+    effects(&mut model);
+    model.page("common", Some(51), Err("no answer".to_owned()));
+    model.want_older();
+    assert!(effects(&mut model).is_empty());
+    model.link(Link::Up);
+    model.want_older();
+    let load = Effect::Load("common".to_owned(), Some(51));
+    assert_eq!(effects(&mut model), [load]);
+}
+
+#[test]
 fn a_page_that_fails_is_told_and_asked_for_again_with_the_next_connection() {
     let mut model = model();
     effects(&mut model);
