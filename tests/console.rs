@@ -157,3 +157,16 @@ fn a_server_that_is_not_there_is_an_error_in_words() {
     assert!(!ok, "{printed}");
     assert!(errors.contains(&server.address().to_string()), "{errors}");
 }
+
+#[test]
+fn signing_out_is_no_loss_of_the_connection() {
+    let server = Server::core();
+    let home = Folder::new();
+    for round in 0..5 {
+        // The first asks once more, since without a password the name would be lost.
+        let name = format!("ann{round}");
+        let (ok, _, errors) = chat(&server, &home, &[&name], "hello\n/logout\n/logout\n");
+        assert!(ok, "{errors}");
+        assert!(!errors.contains("connection"), "{errors}");
+    }
+}

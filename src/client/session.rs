@@ -32,6 +32,8 @@ pub struct Session {
     store: Store,
     name: String,
     password: Mutex<Option<String>>,
+    /// Held while this client is being signed out.
+    leaving: Mutex<()>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -58,6 +60,7 @@ impl Session {
             store,
             name,
             password: Mutex::new(password),
+            leaving: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -152,8 +155,9 @@ impl Session {
         self.password().is_some()
     }
 
-    /// Ends this client on the server and forgets its token.
+    /// Ends this client on the server and forgets its token; that ends the session.
     pub fn log_out(&self) -> Result<(), Error> {
+        let _leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         match self.api.post("/disconnect", &json!({}), None) {
             Ok(_) => {}
             Err(error) if error.is_status(401) => {}
@@ -162,7 +166,15 @@ impl Session {
         if let Some(token) = self.api.token() {
             self.store.forget(self.api.base(), &self.name, &token)?;
         }
+        self.gate.close();
         Ok(())
+    }
+
+    /// Whether the session has ended. The end of a stream may be heard of before the answer to the
+    /// signing out that ended it: that is waited for.
+    pub fn is_over(&self) -> bool {
+        drop(self.leaving.lock().unwrap_or_else(PoisonError::into_inner));
+        self.gate.is_closed()
     }
 
     /// One's own name, as the server writes it.

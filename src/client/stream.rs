@@ -77,7 +77,7 @@ impl Stream {
                 Err(broken) => broken,
                 Ok(never) => match never {},
             };
-            if self.session.gate.is_closed() || matches!(broken, Broken::Closed) {
+            if self.session.is_over() || matches!(broken, Broken::Closed) {
                 return;
             }
             if let Broken::Call(error) = &broken
