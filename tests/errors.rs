@@ -87,7 +87,6 @@ fn an_unknown_path_is_404_not_found() {
     let ann = server.connect("ann");
     for path in [
         "/nothing",
-        "/",
         "/send/more",
         "/messages/1/2/3",
         "/Send",
