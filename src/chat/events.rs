@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::invalid;
 use crate::bus::{Answer, Event, Frame, Registered, Seated, Taken, View, about, internal};
 use crate::feature::{Boxed, Call, parse_query};
-use crate::http::{Chunk, Payload, Problem, Request, Response, Source, Wire};
+use crate::http::{Chunk, Payload, Problem, Request, Response, Source, Wire, lists};
 use crate::log::reader::Told;
 use crate::log::{Audience, Id, Pos, UserId};
 use crate::server::{Core, respond, unauthorized};
@@ -118,28 +118,8 @@ async fn start(core: &Core, cursor: Option<String>) -> Result<Start, Problem> {
 }
 
 fn wants_json(headers: &HeaderMap) -> bool {
-    let accepts = |kind: &str| {
-        let fields = headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|field| field.to_str().ok());
-        fields.flat_map(|field| field.split(',')).any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let is_kind = parts
-                .next()
-                .is_some_and(|range| range.eq_ignore_ascii_case(kind));
-            is_kind && !parts.any(is_refusal)
-        })
-    };
+    let accepts = |kind| lists(headers, &ACCEPT, kind);
     accepts("application/json") && !accepts("text/event-stream")
-}
-
-/// Whether a parameter of a media range is a weight of zero: "not acceptable" (RFC 9110, section
-/// 12.4.2).
-fn is_refusal(parameter: &str) -> bool {
-    parameter.split_once('=').is_some_and(|(name, weight)| {
-        name.trim().eq_ignore_ascii_case("q") && weight.trim().parse() == Ok(0.0)
-    })
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<String> {

@@ -9,7 +9,7 @@ use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYP
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::http::{Params, Payload, Problem, Request, Response, Selected, select};
+use crate::http::{Params, Payload, Problem, Request, Response, Selected, lists, select};
 
 /// Content that is the same for everyone as long as the server runs. It is answered with its type
 /// and an `ETag` made of its bytes. Whoever keeps it asks each time whether it is still that
@@ -72,7 +72,8 @@ impl Fixed {
     fn respond(&self, request: &Request) -> Result<Response, Problem> {
         let headers = request.headers();
         // What is not smaller packed goes out as it is.
-        let is_packed = takes_gzip(headers) && self.packed.bytes.len() < self.plain.bytes.len();
+        let is_packed = lists(headers, &ACCEPT_ENCODING, "gzip")
+            && self.packed.bytes.len() < self.plain.bytes.len();
         let form = if is_packed { &self.packed } else { &self.plain };
         let length = form.bytes.len() as u64;
         let mut response = match select(request.method(), headers, &form.etag, length) {
@@ -99,22 +100,6 @@ impl Fixed {
     }
 }
 
-/// Whether `Accept-Encoding` lists gzip by its name, and not with a weight of zero.
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT_ENCODING).iter();
-    let codings = lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','));
-    codings.into_iter().any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let is_gzip = parts
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
-        is_gzip && weight.is_none_or(|weight| weight > 0.0)
-    })
-}
-
 /// Answers a request with what was found for its path.
 pub(crate) fn answer(
     find: &super::routes::Find,
@@ -126,28 +111,4 @@ pub(crate) fn answer(
         Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
     })?;
     found.respond(request)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_goes_to_those_who_name_it_with_any_weight_but_zero() {
-        for (line, expected) in [
-            ("gzip", true),
-            ("deflate, GZIP;q=0.5", true),
-            ("gzip, br", true),
-            ("gzip;q=0", false),
-            ("gzip; q=0.000", false),
-            ("br, identity", false),
-            ("*", false),
-            ("", false),
-        ] {
-            let value = line.parse().expect("a value");
-            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, value)]);
-            assert_eq!(takes_gzip(&headers), expected, "{line}");
-        }
-        assert!(!takes_gzip(&HeaderMap::new()));
-    }
 }

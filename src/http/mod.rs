@@ -16,6 +16,7 @@
 //! | `chunked.rs` | the chunked coding's decoder (no I/O) |
 //! | `body.rs` | the request's body as the service reads it |
 //! | `upload.rs` | a body that is a file, raw or in a form |
+//! | `accept.rs` | what a client accepts, by its weights (no I/O) |
 //! | `range.rs` | conditional and ranged requests (no I/O) |
 //! | `payload.rs` | the response's body as the service gives it |
 //! | `wire.rs` | a stream's socket outside its task |
@@ -29,6 +30,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
+mod accept;
 mod body;
 mod chunked;
 mod conn;
@@ -52,6 +54,7 @@ mod tests;
 mod upload;
 mod wire;
 
+pub use accept::lists;
 pub use body::Body;
 pub use payload::{Chunk, Payload, Source};
 pub use problem::{Details, Problem};
