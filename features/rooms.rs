@@ -380,13 +380,16 @@ impl Rooms {
                 let asked = room.requests.iter();
                 let asked = asked.map(|(user, request)| (*user, request.at)).collect();
                 self.void(tx, chat, invited, asked)?;
-                erase(tx, room.rows())?;
             }
             None => {}
         }
-        if heir.is_some() || !is_owner {
-            erase(tx, room.entered.get(&user).copied())?;
-        }
+        let ends = is_owner && heir.is_none();
+        let rows = if ends {
+            room.rows()
+        } else {
+            room.entered.get(&user).copied().into_iter().collect()
+        };
+        erase(tx, rows)?;
         tx.leave::<Self>(chat, user)?;
         Ok(Answer::no_content())
     }

@@ -393,9 +393,15 @@ impl State {
                     room.requests.remove(&user);
                     room.refused.remove(&user);
                     room.entered.insert(user, stamp.pos);
-                    let link = code.and_then(|code| room.links.get_mut(&code));
-                    if let Some(uses) = link.and_then(|link| link.uses.as_mut()) {
+                    if let Some(code) = code
+                        && let Some(link) = room.links.get_mut(&code)
+                        && let Some(uses) = &mut link.uses
+                    {
                         *uses = uses.saturating_sub(1);
+                        // One that is spent has ended.
+                        if let (0, Some(at)) = (*uses, link.expires) {
+                            self.ends.remove(&(at, code));
+                        }
                     }
                 }
                 self.settle(chat, user);

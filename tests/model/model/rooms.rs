@@ -64,9 +64,9 @@ impl Link {
         self.uses != Some(0) && self.expires.is_none_or(|expires| expires > now)
     }
 
-    /// When its time is over, until its owner was told.
+    /// When its time is over, until its owner was told; of one that is spent they were.
     fn next_end(&self) -> Option<Ms> {
-        self.expires.filter(|_| !self.over)
+        self.expires.filter(|_| !self.over && self.uses != Some(0))
     }
 }
 
