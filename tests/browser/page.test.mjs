@@ -1,13 +1,17 @@
 /** The page in a real browser: what people do with it. */
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { Server, checkAccess, complaints, connect, message, open, say, tab, until, visit } from "./stage.mjs";
+import { FEATURES, Server, checkAccess, complaints, connect, message, open, say, tab, until, visit } from "./stage.mjs";
 
 /** A picture of one pixel. */
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
 
 /** Settings of a server that has a stream for one reader alone. */
 const ONE_STREAM = "[server]\nstreams = 1\n";
+
+const has = (...features) => features.every((feature) => FEATURES.includes(feature));
+/** A test of what these features do together. */
+const testOf = (features, ...rest) => has(...features) && test(...rest);
 
 let browser;
 let server;
@@ -105,7 +109,7 @@ test("the older messages come by scrolling up, and the reader stays in place", a
   await page.context().close();
 });
 
-test("a file goes over by choosing, dropping and pasting, and a picture is shown from a blob", async () => {
+testOf(["files"], "a file goes over by choosing, dropping and pasting, and a picture is shown from a blob", async () => {
   const ann = await visit(browser, server.url);
   const bob = await visit(browser, server.url);
   await connect(ann, "fay");
@@ -137,7 +141,7 @@ test("a file goes over by choosing, dropping and pasting, and a picture is shown
   await bob.context().close();
 });
 
-test("what is sent while its file goes up follows it", async () => {
+testOf(["files"], "what is sent while its file goes up follows it", async () => {
   const ann = await visit(browser, server.url);
   await connect(ann, "una");
   let release;
@@ -155,7 +159,7 @@ test("what is sent while its file goes up follows it", async () => {
   await ann.context().close();
 });
 
-test("a file that is not uploaded says why, and is tried again", async () => {
+testOf(["files"], "a file that is not uploaded says why, and is tried again", async () => {
   const ann = await visit(browser, server.url);
   await connect(ann, "uma");
   await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
@@ -169,7 +173,7 @@ test("a file that is not uploaded says why, and is tried again", async () => {
   await ann.context().close();
 });
 
-test("a comment is counted on its message and shown to others at once", async () => {
+testOf(["comments"], "a comment is counted on its message and shown to others at once", async () => {
   const ann = await visit(browser, server.url);
   const bob = await visit(browser, server.url);
   await connect(ann, "cora");
@@ -186,7 +190,7 @@ test("a comment is counted on its message and shown to others at once", async ()
   await bob.context().close();
 });
 
-test("a room is joined by a link and an approval", async () => {
+testOf(["rooms"], "a room is joined by a link and an approval", async () => {
   const ann = await visit(browser, server.url);
   await connect(ann, "ria");
   await ann.locator("#new").click();
@@ -212,7 +216,7 @@ test("a room is joined by a link and an approval", async () => {
   await bob.context().close();
 });
 
-test("an invitation is taken, and a member is removed", async () => {
+testOf(["rooms"], "an invitation is taken, and a member is removed", async () => {
   const ann = await visit(browser, server.url);
   const bob = await visit(browser, server.url);
   await connect(bob, "ivo");
@@ -233,7 +237,7 @@ test("an invitation is taken, and a member is removed", async () => {
   await bob.context().close();
 });
 
-test("a message for later waits, and is cancelled", async () => {
+testOf(["schedule"], "a message for later waits, and is cancelled", async () => {
   const ann = await visit(browser, server.url);
   await connect(ann, "sue");
   await ann.locator("#text").fill("lunch?");
@@ -248,7 +252,7 @@ test("a message for later waits, and is cancelled", async () => {
   await ann.context().close();
 });
 
-test("a complaint is made, and the accused alone is told", async () => {
+testOf(["complaints"], "a complaint is made, and the accused alone is told", async () => {
   const ann = await visit(browser, server.url);
   const bob = await visit(browser, server.url);
   await connect(ann, "mia");
@@ -377,7 +381,7 @@ test("where there is no shared worker one tab reads for all, and another takes i
   await narrow.end();
 });
 
-test("the keyboard alone is enough", async () => {
+testOf(["comments"], "the keyboard alone is enough", async () => {
   const ann = await visit(browser, server.url);
   await ann.getByLabel("Your name").focus();
   await ann.keyboard.type("kay");
@@ -432,7 +436,7 @@ test("no text becomes markup, whoever should try", async () => {
 });
 
 test("what the server has not, the page does not show", async () => {
-  const names = ["comments", "complaints", "files", "rate_limit", "rooms", "schedule", "ttl"];
+  const names = FEATURES.filter((name) => name !== "web");
   const bare = await Server.start(names.map((name) => `[features.${name}]\nenabled = false\n`).join(""));
   const page = await visit(browser, bare.url);
   await connect(page, "ada");
@@ -456,10 +460,12 @@ for (const colorScheme of ["light", "dark"]) {
     await message(page, `org/${colorScheme}`).waitFor();
     await checkAccess(page, "a chat");
     await message(page, `org/${colorScheme}`).hover();
-    await message(page, `org/${colorScheme}`).getByRole("button", { name: "Comment" }).click();
-    await checkAccess(page, "comments");
-    await page.keyboard.press("Escape");
-    for (const id of ["new", "me", "later"]) {
+    if (has("comments")) {
+      await message(page, `org/${colorScheme}`).getByRole("button", { name: "Comment" }).click();
+      await checkAccess(page, "comments");
+      await page.keyboard.press("Escape");
+    }
+    for (const id of ["new", "me", ...(has("schedule") ? ["later"] : [])]) {
       await page.locator(`#${id}`).click();
       await checkAccess(page, id);
       await page.keyboard.press("Escape");

@@ -1,5 +1,5 @@
 /** A real server on a free port of this machine, and browsers to look at it with. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -10,6 +10,9 @@ import { chromium } from "playwright-core";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const BINARY = process.env.VECHE_BINARY ?? new URL("../../target/debug/veche", import.meta.url).pathname;
+/** The features that this server is built with: their files may be taken out. */
+export const FEATURES = execFileSync(BINARY, ["features"], { cwd: tmpdir(), encoding: "utf8" })
+  .split("\n").flatMap((line) => /^(\w+) \(/.exec(line)?.[1] ?? []);
 /** How long anything may take that is waited for, in milliseconds. */
 export const PATIENCE = 20_000;
 
