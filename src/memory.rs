@@ -9,6 +9,18 @@ pub(crate) fn without_huge_pages() {
     let _ = nix::sys::prctl::set_thp_disable(true);
 }
 
+/// Gives back what was freed. The allocator keeps it for a while, in case it is asked for more, and
+/// an idle server asks for nothing: after a start or a snapshot that would be most of what it holds.
+/// What threads other than the caller's have freed a moment ago waits until the next time.
+pub(crate) fn give_back_freed() {
+    // SAFETY: it takes a flag by value, and may be called from any thread at any time: what it
+    // gives back is memory that is free.
+    #[allow(unsafe_code)]
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
+    }
+}
+
 /// Gives back the pages of the program's own file, a part of which only the start has run. What is
 /// run again comes back from the file, which the system still has in its cache.
 pub(crate) fn give_back_the_program() {

@@ -2,13 +2,15 @@
 //! log is trimmed behind it.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
 use super::{Bus, Health, World, WorldError, causes};
-use crate::log::AppendError;
 use crate::log::reader::{Reader, Reading};
+use crate::log::{AppendError, LogError};
+use crate::memory;
 use crate::settings::Period;
 
 /// A part of a snapshot, small enough that writing it holds no post up.
@@ -37,6 +39,8 @@ enum SnapshotError {
     World(#[from] WorldError),
     #[error(transparent)]
     Append(#[from] AppendError),
+    #[error("making it panicked")]
+    Panicked,
 }
 
 impl Snapshotter {
@@ -64,18 +68,14 @@ impl Snapshotter {
         let saved = match saved {
             Some(saved) => saved,
             None => {
-                let newest = reader.read(|reading| Ok(reading.snapshot()?.map_or(0, |s| s.pos)));
+                let newest = reader.read(Reading::snapshot_pos);
                 newest.await.map_err(WorldError::from)?
             }
         };
         if bus.durable_pos().saturating_sub(saved) < self.every {
             return Ok(saved);
         }
-        let made = reader
-            .read(|reading| Ok(fold(reading)))
-            .await
-            .map_err(WorldError::from)?;
-        let (pos, body) = made?;
+        let (pos, body) = apart(reader.clone()).await?;
         self.save(bus, pos, body).await?;
         if bus.health() != Health::Ok {
             // The writer took nothing: it is made anew once there is room.
@@ -95,6 +95,7 @@ impl Snapshotter {
                 break;
             }
         }
+        memory::give_back_freed();
         tracing::info!(pos, "saved a snapshot");
         Ok(pos)
     }
@@ -113,6 +114,21 @@ impl Snapshotter {
         }
         Ok(())
     }
+}
+
+/// Folds the log on a thread of its own: what a thread has freed is its own until it ends, and here
+/// that is a second world.
+async fn apart(reader: Reader) -> Result<(u64, Vec<u8>), SnapshotError> {
+    let (made, making) = tokio::sync::oneshot::channel();
+    thread::Builder::new()
+        .name("snapshot".into())
+        .spawn(move || {
+            // Whoever asked may have gone.
+            let _ = made.send(reader.read_here(|reading| Ok(fold(reading))));
+        })
+        .map_err(|error| WorldError::from(LogError::Thread(error)))?;
+    let made = making.await.map_err(|_| SnapshotError::Panicked)?;
+    Ok(made.map_err(WorldError::from)??)
 }
 
 /// The world at the end of the log, as bytes.

@@ -8,6 +8,7 @@
 
 mod query;
 pub mod reader;
+mod readers;
 mod rows;
 pub mod sqlite;
 #[cfg(test)]
@@ -240,7 +241,7 @@ pub enum LogError {
         source: serde_json::Error,
     },
     /// The system gives no thread.
-    #[error("a thread for checkpoints")]
+    #[error("starting a thread of the store")]
     Thread(#[source] std::io::Error),
     /// The store was written in another format.
     #[error("the data was written in format {found}; this program reads format {known}")]

@@ -150,13 +150,15 @@ pub(super) fn counts(connection: &Connection, id: Id) -> Result<BTreeMap<String,
 
 /// The newest whole snapshot.
 pub(super) fn snapshot(connection: &Connection) -> Result<Option<Snapshot>, LogError> {
-    let pos: Option<i64> = connection
-        .query_row("SELECT value FROM meta WHERE key = 'snapshot'", [], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let Some(pos) = pos else { return Ok(None) };
-    snapshot_at(connection, pos).map(Some)
+    let pos = snapshot_pos(connection)?;
+    pos.map(|pos| snapshot_at(connection, pos)).transpose()
+}
+
+/// The position of the newest whole snapshot.
+pub(super) fn snapshot_pos(connection: &Connection) -> Result<Option<i64>, LogError> {
+    let sql = "SELECT value FROM meta WHERE key = 'snapshot'";
+    let pos = connection.query_row(sql, [], |row| row.get(0));
+    Ok(pos.optional()?)
 }
 
 /// The whole snapshot before the one at `pos`.

@@ -2,42 +2,28 @@
 //! consistent moment of it. What they see is durable, since SQLite shows a commit only after its
 //! fsync.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, params};
-use tokio::sync::Semaphore;
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::query::{self, int, many, one, rows as rows_limit};
+use super::readers::Readers;
 use super::sqlite;
 use super::{Audience, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
-
-/// Reads at once. More would only queue for the same cores.
-const CONNECTIONS: usize = 4;
 
 /// A pool of reading connections.
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    file: PathBuf,
-    idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    readers: Arc<Readers>,
 }
 
 impl Reader {
     /// A reader of a data folder's database, which the writer has opened before.
     pub fn new(data: &Path) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                file: sqlite::file(data),
-                idle: Mutex::new(Vec::new()),
-                permits: Semaphore::new(CONNECTIONS),
-            }),
+            readers: Arc::new(Readers::new(sqlite::file(data))),
         }
     }
 
@@ -46,14 +32,14 @@ impl Reader {
         &self,
         work: impl FnOnce(&Reading) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {
-        let shared = Arc::clone(&self.shared);
-        // The semaphore is never closed, and a task that ended early has panicked: both are
-        // answered as a failed read.
-        let failed = || LogError::Sqlite(rusqlite::Error::InvalidQuery);
-        let _permit = self.shared.permits.acquire().await.map_err(|_| failed())?;
-        tokio::task::spawn_blocking(move || shared.run(work))
-            .await
-            .map_err(|_| failed())?
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.readers.submit(Box::new(move |reading| {
+            // Whoever asked may have gone.
+            let _ = answer.send(reading.and_then(work));
+        }))?;
+        // Work that panicked answers nothing: a failed read.
+        let failed = |_| LogError::Sqlite(rusqlite::Error::InvalidQuery);
+        answered.await.map_err(failed)?
     }
 
     /// The same, for threads that may block.
@@ -61,40 +47,7 @@ impl Reader {
         &self,
         work: impl FnOnce(&Reading) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
-        self.shared.run(work)
-    }
-}
-
-impl Shared {
-    fn run<T>(&self, work: impl FnOnce(&Reading) -> Result<T, LogError>) -> Result<T, LogError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.connect()?,
-        };
-        connection.prepare_cached("BEGIN")?.execute([])?;
-        let reading = Reading { connection };
-        let answer = work(&reading);
-        let connection = reading.connection;
-        connection.prepare_cached("COMMIT")?.execute([])?;
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
-        answer
-    }
-
-    fn connect(&self) -> Result<Connection, LogError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.file, flags)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        connection.set_prepared_statement_cache_capacity(32);
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
-        Ok(connection)
+        work(&Reading::of(self.readers.connect()?)?)
     }
 }
 
@@ -133,6 +86,18 @@ pub struct Told {
 }
 
 impl Reading {
+    /// The store as it is now.
+    pub(super) fn of(connection: Connection) -> Result<Self, LogError> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self { connection })
+    }
+
+    /// Gives the connection back.
+    pub(super) fn end(self) -> Result<Connection, LogError> {
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(self.connection)
+    }
+
     /// The last position.
     pub fn last(&self) -> Result<Pos, LogError> {
         query::last(&self.connection)
@@ -379,6 +344,12 @@ impl Reading {
     /// The newest snapshot.
     pub fn snapshot(&self) -> Result<Option<super::Snapshot>, LogError> {
         query::snapshot(&self.connection)
+    }
+
+    /// The position of the newest whole snapshot; 0 where there is none.
+    pub fn snapshot_pos(&self) -> Result<Pos, LogError> {
+        let pos = query::snapshot_pos(&self.connection)?;
+        Ok(pos.map_or(0, i64::cast_unsigned))
     }
 
     /// The newest whole snapshot before the one at `pos`: a part of a later one may lie there.

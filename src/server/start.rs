@@ -193,6 +193,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     tracing::info!(%address, "listening");
     let gate = Arc::new(Gate(core));
     let serving = tokio::spawn(http::serve(listener, gate, limits, draining));
+    memory::give_back_freed();
     memory::give_back_the_program();
     tokio::select! {
         _ = stop.recv() => tracing::info!("stopping"),
