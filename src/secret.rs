@@ -1,7 +1,8 @@
 //! Secrets that are handed out once and kept as their digest.
 
+use sha2::{Digest, Sha256};
+
 use crate::bus::internal;
-use crate::chat::connect::{hash, hex};
 use crate::http::Problem;
 
 /// 128 random bits of the system's, in 32 hex digits.
@@ -11,14 +12,14 @@ pub fn new_code() -> Result<String, Problem> {
 
 /// What is kept of a secret: its SHA-256, in hex.
 pub fn digest(secret: &str) -> String {
-    hash(secret)
+    const_hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 /// So many random bytes of the system's, in hex.
 pub(crate) fn random<const BYTES: usize>() -> Result<String, Problem> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(|error| internal("asking for random bits", &error))?;
-    Ok(hex(&bytes))
+    Ok(const_hex::encode(bytes))
 }
 
 #[cfg(test)]

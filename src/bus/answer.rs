@@ -72,11 +72,12 @@ impl Answer {
         Self::new(StatusCode::OK, Body::Json(body.into()))
     }
 
-    /// 200 with what serialises as a body.
-    pub(crate) fn written(body: &impl Serialize) -> Result<Self, Problem> {
-        let body = serde_json::to_vec(body);
-        let body = body.map_err(|error| internal("writing an answer", &error))?;
-        Ok(Self::new(StatusCode::OK, Body::Written(body.into())))
+    /// 200 with what serialises as a body, which takes about so many bytes.
+    pub(crate) fn written(body: &impl Serialize, room: usize) -> Result<Self, Problem> {
+        let mut bytes = Vec::with_capacity(room);
+        serde_json::to_writer(&mut bytes, body)
+            .map_err(|error| internal("writing an answer", &error))?;
+        Ok(Self::new(StatusCode::OK, Body::Written(bytes.into())))
     }
 
     /// 201 with a body.

@@ -1,5 +1,7 @@
 //! What features add to answers and events.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -129,7 +131,7 @@ pub struct Fields {
     /// Names that stand already.
     taken: &'static [&'static str],
     /// Few enough that looking through them is the fastest.
-    set: Vec<(String, Value)>,
+    set: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl Fields {
@@ -137,15 +139,16 @@ impl Fields {
     pub fn set_all(&mut self, part: &impl Serialize) {
         if let Ok(Value::Object(fields)) = serde_json::to_value(part) {
             for (name, value) in fields {
-                self.set(&name, value);
+                self.set(name, value);
             }
         }
     }
 
     /// Sets a field. The core's own fields come first and cannot be set again.
-    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        if !self.taken.contains(&name) && self.set.iter().all(|(other, _)| other != name) {
-            self.set.push((name.to_owned(), value.into()));
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+        let name = name.into();
+        if !self.taken.contains(&&*name) && self.set.iter().all(|(other, _)| *other != name) {
+            self.set.push((name, value.into()));
         }
     }
 
@@ -158,12 +161,14 @@ impl Fields {
     }
 
     /// What was set, in that order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, Value)> {
-        self.set.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.set.iter().map(|(name, value)| (&**name, value))
     }
 
     /// The same as an object; none where nothing was set.
     pub(crate) fn into_map(self) -> Map<String, Value> {
-        self.set.into_iter().collect()
+        let set = self.set.into_iter();
+        set.map(|(name, value)| (name.into_owned(), value))
+            .collect()
     }
 }

@@ -7,10 +7,9 @@ use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Fact, Name, password, status};
+use super::{Digest, Fact, Name, password, status};
 use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
@@ -48,7 +47,7 @@ enum Claim {
     /// Nobody has it: the new user's password hash, if any.
     New(Option<String>),
     /// This user has shown that it is theirs, by their password or by a live client's token.
-    Known(UserId, Option<String>),
+    Known(UserId, Option<Digest>),
 }
 
 /// `POST /connect`
@@ -74,18 +73,18 @@ async fn connect_as(
         password::check(password)?;
     }
     let agent = agent(headers);
-    let bearer = bearer(headers).map(hash);
+    let bearer = bearer(headers).map(Digest::of);
     for _ in 0..RACES {
-        let claim = claim(&core, name, connect.password.clone(), bearer.as_deref()).await?;
+        let claim = claim(&core, name, connect.password.clone(), bearer).await?;
         let client = Uuid::new_v4();
         let token = new_token()?;
         let is_new = matches!(claim, Claim::New(_));
-        let (name, agent, token_hash) = (name.clone(), agent.clone(), hash(&token));
+        let (name, agent, token_hash) = (name.clone(), agent.clone(), Digest::of(&token));
         let decide = move |tx: &mut Tx<'_>| {
             let user = match &claim {
                 // The client whose token showed it may have ended meanwhile.
                 Claim::Known(_, Some(token))
-                    if tx.world().chat.client_by_token(token).is_none() =>
+                    if tx.world().chat.client_by_token(*token).is_none() =>
                 {
                     return Err(race());
                 }
@@ -100,7 +99,7 @@ async fn connect_as(
                     UserId(tx.core(&fact, Audience::Nobody)?)
                 }
             };
-            let (token, agent) = (token_hash.clone(), agent.clone());
+            let (token, agent) = (token_hash, agent.clone());
             let fact = Fact::Connected {
                 user,
                 client,
@@ -146,7 +145,7 @@ async fn claim(
     core: &Core,
     name: &Name,
     password: Option<String>,
-    bearer: Option<&str>,
+    bearer: Option<Digest>,
 ) -> Result<Claim, Problem> {
     let known = core
         .bus
@@ -162,11 +161,11 @@ async fn claim(
     match (known, password) {
         (None, None) => Ok(Claim::New(None)),
         (None, Some(password)) => Ok(Claim::New(Some(core.passwords.hash(password).await?))),
-        (Some((user, true, _)), _) => Ok(Claim::Known(user, bearer.map(str::to_owned))),
+        (Some((user, true, _)), _) => Ok(Claim::Known(user, bearer)),
         (Some((_, false, None)), _) => Err(taken()),
         (Some((_, false, Some(_))), None) => Err(wrong_password()),
         (Some((user, false, Some(hash))), Some(password)) => {
-            if core.passwords.verify(password, hash).await? {
+            if core.passwords.verify(password, hash.into()).await? {
                 Ok(Claim::Known(user, None))
             } else {
                 Err(wrong_password())
@@ -208,24 +207,6 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| token.trim_matches(' '))
-}
-
-/// What is kept of a token: its SHA-256, in hex.
-pub(crate) fn hash(token: &str) -> String {
-    hex(&Sha256::digest(token.as_bytes()))
-}
-
-/// Bytes in hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    let digit = |half: u8| DIGITS[usize::from(half & 15)];
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        hex.extend([digit(byte >> 4), digit(*byte)]);
-    }
-    hex
 }
 
 /// 256 random bits.

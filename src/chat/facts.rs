@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Digest;
 use crate::log::{Change, ChatId, ClientId, Id, Record, UserId};
 use crate::settings::Period;
 use crate::time::Time;
@@ -26,7 +27,7 @@ pub enum Fact {
         /// The client.
         client: ClientId,
         /// The SHA-256 of its token, in hex.
-        token: String,
+        token: Digest,
         /// The program it says it is.
         agent: String,
     },

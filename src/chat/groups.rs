@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::few::packed;
 use crate::log::{ChatId, Id, Pos, UserId};
 
 /// A chat with members.
@@ -23,6 +24,7 @@ pub struct Group {
     /// The last message ever posted in it, 0 for none.
     pub last: Id,
     /// Each member, and the fact that let them in.
+    #[serde(deserialize_with = "packed")]
     since: BTreeMap<UserId, Pos>,
     /// The members in order of their coming, as they are shared with every event.
     #[serde(skip)]

@@ -2,7 +2,7 @@
 //!
 //! - [`Fact`]: what can happen; [`State`]: its fold, with the rules on it.
 //! - `groups.rs`: chats with members.
-//! - `few.rs`: small sets and maps.
+//! - `few.rs`: small sets and maps; `clients.rs`, `digest.rs`: many clients in little room.
 //! - `name.rs`, `address.rs`: names of users, addresses of chats.
 //! - `render.rs`: messages, chats and events as JSON.
 //! - `connect.rs`, `password.rs`: joining, tokens, passwords.
@@ -11,7 +11,9 @@
 //!   stands behind them.
 
 mod address;
+mod clients;
 pub(crate) mod connect;
+mod digest;
 mod events;
 mod facts;
 mod few;
@@ -28,6 +30,7 @@ mod status;
 mod tails;
 
 pub use address::{resolve, spell, unknown_chat};
+pub use digest::Digest;
 pub(crate) use facts::changes;
 pub use facts::{Fact, Handed};
 pub use few::{Few, FewBy};

@@ -1,5 +1,6 @@
 //! Names of users.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
@@ -56,7 +57,7 @@ impl Name {
 /// A name by which users are told apart: whatever its case, NFC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Folded(String);
+pub struct Folded(CompactString);
 
 impl Folded {
     /// Folds a name (Unicode's full case folding, then NFC again, which folding can undo).

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::render::Message;
-use super::tails::{Stamp, Tails};
+use super::render::{Message, Written};
+use super::tails::{Kept, Stamp, Tails};
 use super::{invalid, message_json, sees};
 use crate::bus::{Address, Answer, View, internal};
 use crate::feature::{Call, Features, limit};
@@ -16,6 +16,9 @@ use crate::log::reader::{Page, Reading};
 use crate::log::{Id, LogError, MessageRow, UserId};
 use crate::server::Core;
 use crate::time::Time;
+
+/// About how many bytes a message takes as it is written.
+const MESSAGE: usize = 256;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct HistoryQuery {
@@ -82,7 +85,7 @@ pub(super) async fn history(
         .await??;
     let Some((chat, floor, stamp)) = seen else {
         // Nobody has written there yet.
-        return page_json(&core, call.user, &[], false).await;
+        return page_json::<MessageRow>(&core, call.user, &[], false).await;
     };
     if page == Page::Newest && Tails::reach(limit) {
         let part = match core.tails.get(chat, stamp, floor, limit) {
@@ -90,7 +93,8 @@ pub(super) async fn history(
             None => {
                 let newest = move |reading: &Reading| reading.page(chat, page, 0, Tails::ROWS);
                 let (rows, _) = core.reader.read(newest).await.map_err(unread_history)?;
-                core.tails.put(chat, stamp, rows, floor, limit)
+                core.tails
+                    .put(chat, stamp, keep(&core, rows).await?, floor, limit)
             }
         };
         return page_json(&core, call.user, part.rows(), part.more).await;
@@ -101,6 +105,15 @@ pub(super) async fn history(
         .await
         .map_err(unread_history)?;
     page_json(&core, call.user, &rows, more).await
+}
+
+/// Messages with what of them can be written once for all who read them.
+async fn keep(core: &Core, rows: Vec<MessageRow>) -> Result<Vec<Kept>, Problem> {
+    let write = |view: &View<'_>| rows.iter().map(|row| Written::of(view, row)).collect();
+    let written: serde_json::Result<Vec<_>> = core.bus.read(write).await?;
+    let written = written.map_err(|error| internal("writing messages", &error))?;
+    let both = rows.into_iter().zip(written);
+    Ok(both.map(|(row, written)| Kept { row, written }).collect())
 }
 
 fn unread_history(error: LogError) -> Problem {
@@ -201,38 +214,65 @@ pub(super) fn delivers<'a>(to: UserId, rows: impl IntoIterator<Item = &'a Messag
     rows.into_iter().filter(waiting).map(|row| row.id).collect()
 }
 
+/// A message of a page, read just now or kept.
+trait Line: Sync {
+    fn row(&self) -> &MessageRow;
+    fn written(&self) -> Option<&Written>;
+}
+
+impl Line for MessageRow {
+    fn row(&self) -> &MessageRow {
+        self
+    }
+
+    fn written(&self) -> Option<&Written> {
+        None
+    }
+}
+
+impl Line for Kept {
+    fn row(&self) -> &MessageRow {
+        &self.row
+    }
+
+    fn written(&self) -> Option<&Written> {
+        Some(&self.written)
+    }
+}
+
 /// A page of messages, as it is written.
 #[derive(Serialize)]
-struct Written<M> {
+struct Listed<M> {
     messages: M,
     more: bool,
 }
 
 /// Those of a page's messages that the user still sees.
-struct Seen<'a> {
+struct Seen<'a, L> {
     view: &'a View<'a>,
     features: &'a Features,
     to: UserId,
-    rows: &'a [MessageRow],
+    lines: &'a [L],
 }
 
-impl Serialize for Seen<'_> {
+impl<L: Line> Serialize for Seen<'_, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { view, features, .. } = *self;
-        let seen = |row: &&MessageRow| sees(&view.world().chat, self.to, row);
-        let rows = self.rows.iter().filter(seen);
-        serializer.collect_seq(rows.map(|row| Message {
+        let seen = |line: &&L| sees(&view.world().chat, self.to, line.row());
+        let lines = self.lines.iter().filter(seen);
+        serializer.collect_seq(lines.map(|line| Message {
             view,
             features,
-            row,
+            row: line.row(),
+            written: line.written(),
         }))
     }
 }
 
-async fn page_json(
+async fn page_json<L: Line>(
     core: &Core,
     to: UserId,
-    rows: &[MessageRow],
+    lines: &[L],
     more: bool,
 ) -> Result<Answer, Problem> {
     let write = |view: &View<'_>| {
@@ -241,10 +281,10 @@ async fn page_json(
             view,
             features,
             to,
-            rows,
+            lines,
         };
-        Answer::written(&Written { messages, more })
+        Answer::written(&Listed { messages, more }, lines.len() * MESSAGE)
     };
     let answer = core.bus.read(write).await??;
-    Ok(answer.delivers(delivers(to, rows)))
+    Ok(answer.delivers(delivers(to, lines.iter().map(Line::row))))
 }

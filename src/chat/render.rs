@@ -1,6 +1,7 @@
 //! Messages and events as JSON.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::{Client, Fact, Handed, address};
@@ -18,6 +19,40 @@ pub(crate) struct Message<'a> {
     pub(crate) view: &'a View<'a>,
     pub(crate) features: &'a Features,
     pub(crate) row: &'a MessageRow,
+    /// Those of its fields that were written before.
+    pub(crate) written: Option<&'a Written>,
+}
+
+/// Fields of a message that stay as they are, written.
+#[derive(Default)]
+pub(crate) struct Written {
+    to: Box<RawValue>,
+    text: Box<RawValue>,
+    at: Box<RawValue>,
+}
+
+impl Written {
+    pub(crate) fn of(view: &View<'_>, row: &MessageRow) -> serde_json::Result<Self> {
+        Ok(Self {
+            to: to_raw_value(&view.spell(row.chat, row.addressee))?,
+            text: to_raw_value(&row.text)?,
+            at: to_raw_value(&Spelt(row.at))?,
+        })
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn size(&self) -> usize {
+        self.to.get().len() + self.text.get().len() + self.at.get().len()
+    }
+}
+
+/// A time as it is spelt, with no text made of it first.
+struct Spelt(Time);
+
+impl Serialize for Spelt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 impl Serialize for Message<'_> {
@@ -26,13 +61,20 @@ impl Serialize for Message<'_> {
             view,
             features,
             row,
+            written,
         } = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &row.id)?;
         map.serialize_entry("from", &view.name(row.author))?;
-        map.serialize_entry("to", &view.spell(row.chat, row.addressee))?;
-        map.serialize_entry("text", &row.text)?;
-        map.serialize_entry("at", &row.at.to_string())?;
+        if let Some(Written { to, text, at }) = written {
+            map.serialize_entry("to", to)?;
+            map.serialize_entry("text", text)?;
+            map.serialize_entry("at", at)?;
+        } else {
+            map.serialize_entry("to", &view.spell(row.chat, row.addressee))?;
+            map.serialize_entry("text", &row.text)?;
+            map.serialize_entry("at", &Spelt(row.at))?;
+        }
         let subject = Subject::Message(Shown::of(row));
         let mut fields = Fields::beside(FIELDS);
         for feature in features.iter() {
@@ -51,6 +93,7 @@ pub(crate) fn message_json(view: &View<'_>, features: &Features, row: &MessageRo
         view,
         features,
         row,
+        written: None,
     };
     // Its maps have texts as keys, and nothing else can fail.
     serde_json::to_value(message).unwrap_or_default()

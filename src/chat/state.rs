@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::clients::{Agents, Tokens};
+use super::few::packed;
 use super::groups::{Group, Groups};
-use super::{Fact, Few, FewBy, Folded};
+use super::{Digest, Fact, Few, FewBy, Folded};
 use crate::bus::Stamp;
 use crate::log::{ChatId, ClientId, Id, Pos, UserId};
 use crate::time::Time;
@@ -15,8 +18,11 @@ use crate::time::Time;
 /// Users, clients and chats. What is saved comes first, the indexes over it last.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct State {
+    #[serde(deserialize_with = "packed")]
     users: BTreeMap<UserId, User>,
+    #[serde(deserialize_with = "packed")]
     clients: BTreeMap<ClientId, Client>,
+    #[serde(deserialize_with = "packed")]
     private: BTreeMap<ChatId, Private>,
     common: Common,
     #[serde(default)]
@@ -24,7 +30,9 @@ pub struct State {
     #[serde(skip)]
     names: BTreeMap<Folded, UserId>,
     #[serde(skip)]
-    tokens: HashMap<Arc<str>, ClientId>,
+    tokens: Tokens,
+    #[serde(skip)]
+    agents: Agents,
     #[serde(skip)]
     pairs: HashMap<[UserId; 2], ChatId>,
 }
@@ -33,20 +41,20 @@ pub struct State {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct User {
     /// The name as they spelt it first.
-    pub name: String,
+    pub name: CompactString,
     /// The password's argon2id hash, if they have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
+    pub password: Option<Box<str>>,
     /// When they joined.
     pub since: Time,
     /// When they were last seen.
     pub seen: Time,
     /// Their clients.
-    pub clients: Few<ClientId>,
+    pub clients: Few<ClientId, 1>,
     /// Their private chats, and those with members.
-    pub chats: Few<ChatId>,
+    pub chats: Few<ChatId, 2>,
     /// How far they have read each chat; where there is no mark, from its beginning.
-    pub marks: FewBy<ChatId, Id>,
+    pub marks: FewBy<ChatId, Id, 2>,
 }
 
 /// A client of a user.
@@ -54,10 +62,10 @@ pub struct User {
 pub struct Client {
     /// Whose it is.
     pub user: UserId,
-    /// The SHA-256 of its token, in hex.
-    pub token: Arc<str>,
+    /// Of its token.
+    pub token: Digest,
     /// The program it says it is.
-    pub agent: String,
+    pub agent: Arc<str>,
     /// Since when it is connected.
     pub since: Time,
     /// When it was last seen.
@@ -112,15 +120,14 @@ impl State {
     /// Folds a fact.
     pub(crate) fn apply(&mut self, fact: Fact, stamp: &Stamp) {
         match fact {
-            Fact::Joined { name, password } => self.join(name, password, stamp),
+            Fact::Joined { name, password } => self.join(&name, password, stamp),
             Fact::Connected {
                 user,
                 client,
                 token,
                 agent,
             } => {
-                let token: Arc<str> = token.into();
-                self.tokens.insert(Arc::clone(&token), client);
+                let agent = self.agents.share(&agent);
                 if let Some(user) = self.users.get_mut(&user) {
                     user.clients.insert(client);
                     user.seen = user.seen.max(stamp.at);
@@ -136,10 +143,12 @@ impl State {
                         seen,
                     },
                 );
+                self.tokens.insert(client, &self.clients);
             }
             Fact::Disconnected { user, client } => {
+                self.tokens.remove(client, &self.clients);
                 if let Some(gone) = self.clients.remove(&client) {
-                    self.tokens.remove(&gone.token);
+                    self.agents.give_back(gone.agent);
                 }
                 if let Some(user) = self.users.get_mut(&user) {
                     user.clients.remove(&client);
@@ -215,14 +224,14 @@ impl State {
         }
     }
 
-    fn join(&mut self, name: String, password: Option<String>, stamp: &Stamp) {
+    fn join(&mut self, name: &str, password: Option<String>, stamp: &Stamp) {
         let id = UserId(stamp.pos);
-        self.names.insert(Folded::of(&name), id);
+        self.names.insert(Folded::of(name), id);
         // What was said before they came is not unread.
-        let marks = [(ChatId::COMMON, stamp.pos)].into();
+        let marks = FewBy::from_iter([(ChatId::COMMON, stamp.pos)]);
         let user = User {
-            name,
-            password,
+            name: name.into(),
+            password: password.map(Into::into),
             since: stamp.at,
             seen: stamp.at,
             clients: Few::default(),
@@ -239,11 +248,10 @@ impl State {
             .iter()
             .map(|(id, user)| (Folded::of(&user.name), *id))
             .collect();
-        self.tokens = self
-            .clients
-            .iter()
-            .map(|(id, client)| (client.token.clone(), *id))
-            .collect();
+        for client in self.clients.values_mut() {
+            client.agent = self.agents.share(&client.agent);
+        }
+        self.tokens = Tokens::of(&self.clients);
         self.pairs = self
             .private
             .iter()
@@ -281,9 +289,9 @@ impl State {
         self.clients.get(&client)
     }
 
-    /// A live client by its token's hash.
-    pub fn client_by_token(&self, hash: &str) -> Option<(ClientId, UserId)> {
-        let id = *self.tokens.get(hash)?;
+    /// A live client by its token.
+    pub fn client_by_token(&self, token: Digest) -> Option<(ClientId, UserId)> {
+        let id = self.tokens.find(token, &self.clients)?;
         Some((id, self.clients.get(&id)?.user))
     }
 

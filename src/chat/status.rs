@@ -57,6 +57,9 @@ struct Outline {
     last: Id,
 }
 
+/// About how many bytes a chat takes as it is written.
+const CHAT: usize = 384;
+
 /// How often all is read again to be of one position.
 const TRIES: usize = 10;
 
@@ -156,6 +159,7 @@ async fn written(
                 view,
                 features,
                 row,
+                written: None,
             };
             // One whose chat they left meanwhile is not theirs any more.
             sees(&view.world().chat, user, row).then(|| to_raw_value(&message))
@@ -324,7 +328,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
                 })
                 .collect();
             let mut json = Map::new();
-            json.insert("name".into(), user.name.clone().into());
+            json.insert("name".into(), user.name.as_str().into());
             json.insert("clients".into(), clients.into());
             json.extend(render::parts(
                 view,
@@ -334,6 +338,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
             Some(json)
         })
         .await?;
+    let room = (overview.chats.len() + 2) * CHAT;
     let body = Status {
         server: json!({
             "name": core.config.server.name,
@@ -344,7 +349,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
         user,
         chats: overview.chats,
     };
-    Ok(Answer::written(&body)?.delivers(overview.delivers))
+    Ok(Answer::written(&body, room)?.delivers(overview.delivers))
 }
 
 /// The answer of `GET /status`.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::render::Written;
 use crate::bus::View;
 use crate::log::{ChatId, Id, MessageRow, Pos};
 
@@ -20,10 +21,10 @@ const BYTES: usize = 64 * 1024;
 
 /// A chat's newest messages.
 #[derive(Default)]
-pub(crate) struct Tails(Mutex<Kept>);
+pub(crate) struct Tails(Mutex<All>);
 
 #[derive(Default)]
-struct Kept {
+struct All {
     chats: HashMap<ChatId, Tail>,
     /// How often any was used.
     uses: u64,
@@ -33,7 +34,7 @@ struct Tail {
     /// What it follows from.
     stamp: Stamp,
     /// Oldest first.
-    rows: Arc<[MessageRow]>,
+    rows: Arc<[Kept]>,
     /// When it was used last, in uses of any.
     used: u64,
 }
@@ -57,9 +58,15 @@ impl Stamp {
     }
 }
 
+/// A message that is kept.
+pub(crate) struct Kept {
+    pub(crate) row: MessageRow,
+    pub(crate) written: Written,
+}
+
 /// Some of a tail's messages.
 pub(crate) struct Part {
-    rows: Arc<[MessageRow]>,
+    rows: Arc<[Kept]>,
     first: usize,
     /// Whether there are messages before them.
     pub(crate) more: bool,
@@ -67,13 +74,13 @@ pub(crate) struct Part {
 
 impl Part {
     /// The messages, oldest first.
-    pub(crate) fn rows(&self) -> &[MessageRow] {
+    pub(crate) fn rows(&self) -> &[Kept] {
         self.rows.get(self.first..).unwrap_or_default()
     }
 
     /// The newest `limit` of a whole tail's messages that lie beyond `floor`.
-    fn of(rows: Arc<[MessageRow]>, floor: Id, limit: usize) -> Self {
-        let seen = rows.partition_point(|row| row.id <= floor);
+    fn of(rows: Arc<[Kept]>, floor: Id, limit: usize) -> Self {
+        let seen = rows.partition_point(|kept| kept.row.id <= floor);
         let first = seen.max(rows.len().saturating_sub(limit));
         let more = first > seen;
         Self { rows, first, more }
@@ -107,12 +114,12 @@ impl Tails {
         &self,
         chat: ChatId,
         stamp: Stamp,
-        rows: Vec<MessageRow>,
+        rows: Vec<Kept>,
         floor: Id,
         limit: usize,
     ) -> Part {
-        let rows: Arc<[MessageRow]> = rows.into();
-        let bytes: usize = rows.iter().map(size).sum();
+        let rows: Arc<[Kept]> = rows.into();
+        let bytes: usize = rows.iter().map(held).sum();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What is gone from a chat stays in no tail.
         let whole = |tail: &Tail| tail.stamp.altered == stamp.altered;
@@ -129,6 +136,10 @@ impl Tails {
         }
         Part::of(rows, floor, limit)
     }
+}
+
+fn held(kept: &Kept) -> usize {
+    size(&kept.row) + kept.written.size()
 }
 
 /// How much a message holds beside its fixed size.

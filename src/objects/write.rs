@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Store, name, refused};
-use crate::chat::connect::hex;
 use crate::http::Problem;
 
 /// Bytes that are gathered before they are written.
@@ -81,7 +80,7 @@ impl NewObject {
         Ok(Object {
             id: self.id,
             size: self.size,
-            sha256: hex(&self.digest.finalize()),
+            sha256: const_hex::encode(self.digest.finalize()),
         })
     }
 

@@ -16,11 +16,12 @@ use http::header::{
     ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::{Core, Delivers, Target, harden, json_body, respond, unauthorized};
 use crate::bus::{Bus, KeySpec};
-use crate::chat::connect::{bearer, hash, hex};
+use crate::chat::Digest;
+use crate::chat::connect::bearer;
 use crate::chat::invalid;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
@@ -163,9 +164,9 @@ impl Gate {
     /// may be ending just now, or not.
     async fn authenticate(&self, request: &Request, params: Params) -> Result<Call, Problem> {
         let token = bearer(request.headers())
-            .map(hash)
+            .map(Digest::of)
             .ok_or_else(unauthorized)?;
-        let find = |view: &crate::bus::View<'_>| view.world().chat.client_by_token(&token);
+        let find = |view: &crate::bus::View<'_>| view.world().chat.client_by_token(token);
         let found = match self.0.bus.peek(find) {
             Some(found) => Some(found),
             None => self.0.bus.read(find).await?,
@@ -340,5 +341,5 @@ pub(crate) fn digest(method: &Method, path: &str, body: &[u8]) -> String {
         digest.update([0]);
     }
     digest.update(body);
-    hex(&digest.finalize())
+    const_hex::encode(digest.finalize())
 }

@@ -4,8 +4,8 @@ use crate::time::Time;
 
 const CHAT: ChatId = ChatId(9);
 
-fn row(id: Id, text: &str) -> MessageRow {
-    MessageRow {
+fn row(id: Id, text: &str) -> Kept {
+    let row = MessageRow {
         id,
         chat: CHAT,
         author: UserId(1),
@@ -17,7 +17,9 @@ fn row(id: Id, text: &str) -> MessageRow {
         counts: Default::default(),
         held: Vec::new(),
         text: text.to_owned(),
-    }
+    };
+    let written = Written::default();
+    Kept { row, written }
 }
 
 fn stamp(last: Id, altered: Pos) -> Stamp {
@@ -25,7 +27,7 @@ fn stamp(last: Id, altered: Pos) -> Stamp {
 }
 
 fn ids(part: &Part) -> Vec<Id> {
-    part.rows().iter().map(|row| row.id).collect()
+    part.rows().iter().map(|kept| kept.row.id).collect()
 }
 
 #[test]

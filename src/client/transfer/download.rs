@@ -11,7 +11,7 @@ use super::super::Output;
 use super::super::answer::CallError;
 use super::super::session::Session;
 use super::place::{Place, open_part};
-use super::{Meter, PIECE, TransferError, hex, was_stopped};
+use super::{Meter, PIECE, TransferError, was_stopped};
 
 /// A file of the server's, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -201,7 +201,7 @@ impl Partial {
                 self.size
             )));
         }
-        let sum = hex(&self.sum.clone().finalize());
+        let sum = const_hex::encode(self.sum.clone().finalize());
         match &wanted.sha256 {
             Some(told) if !told.eq_ignore_ascii_case(&sum) => Err(TransferError::Different(
                 "the file that came is not the one that was sent: its SHA-256 differs".to_owned(),
@@ -283,7 +283,7 @@ mod tests {
             id: "4062c519-386f".to_owned(),
             name: Some("../cat.png".to_owned()),
             size: Some(content().len() as u64),
-            sha256: Some(hex(&Sha256::digest(content()))),
+            sha256: Some(const_hex::encode(Sha256::digest(content()))),
         }
     }
 

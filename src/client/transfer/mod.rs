@@ -287,11 +287,6 @@ impl Drop for Meter<'_> {
     }
 }
 
-/// The digits of a SHA-256.
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A path as the user wrote it, with `~/` for the home folder as shells have it.
 fn user_path(written: &str) -> PathBuf {
     let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
@@ -388,10 +383,5 @@ mod tests {
         was_cut(transfers.carrier(&api).get("/status", &[]));
         drop(waiting);
         assert!(!transfers.is_stopped());
-    }
-
-    #[test]
-    fn a_digest_is_written_in_hexadecimal_digits() {
-        assert_eq!(hex(&[0, 10, 255]), "000aff");
     }
 }

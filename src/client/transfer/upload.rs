@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::Output;
 use super::super::session::Session;
 use super::kinds::kind;
-use super::{Meter, TransferError, hex, user_path};
+use super::{Meter, TransferError, user_path};
 
 /// Uploads a file; gives what the server says of it. What breaks off leaves nothing there.
 pub fn upload(
@@ -40,7 +40,7 @@ pub fn upload(
         (Some(error), _) => Err(fail(error)),
         (None, Err(error)) => Err(error.into()),
         (None, Ok(answer)) => {
-            let sum = hex(&sending.sum.finalize());
+            let sum = const_hex::encode(sending.sum.finalize());
             match answer["sha256"].as_str() {
                 Some(told) if told != sum => Err(TransferError::Different(
                     "what arrived at the server is not what was sent".to_owned(),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn sum(bytes: &[u8]) -> String {
-        hex(&Sha256::digest(bytes))
+        const_hex::encode(Sha256::digest(bytes))
     }
 
     #[test]
