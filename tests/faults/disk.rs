@@ -191,7 +191,7 @@ fn without_descriptors_those_who_are_there_work_and_others_come_when_there_are_s
         assert!(begin.elapsed() < Duration::from_secs(10));
         ledger.check(true);
     }
-    assert!(server.log().contains("fewer open files"), "it says so");
+    assert!(server.log().contains("fewer descriptors"), "it says so");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const WRITERS: usize = 16;
 /// Streams that sleep, streams that read, messages, and the characters of each: of a short run fewer,
 /// that are longer, so that they don't fit into the system's buffers.
 const SHORT: [usize; 4] = [20, 5, 500, 3_000];
-const LONG: [usize; 4] = [1_000, 100, 40_000, 300];
+const LONG: [usize; 4] = [1_000, 100, 6_000, 200];
 
 /// What the server may take more while they sleep, in KiB: far less than what waits for each of
 /// them would be.
