@@ -1,4 +1,4 @@
-//! The system's limit of open files.
+//! The system's limit of open descriptors.
 
 /// Descriptors that are not for connections: the log's, the readers', those of objects, and those of
 /// connections that are told to come again.
@@ -28,7 +28,7 @@ pub(super) fn bound(connections: usize) -> usize {
     tracing::warn!(
         limit,
         connections = most,
-        "the system allows fewer open files than `server.connections` needs"
+        "the system allows fewer descriptors than `server.connections` needs"
     );
     most
 }
