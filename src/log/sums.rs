@@ -68,29 +68,29 @@ parts! {
 impl Part {
     /// The checksum of values that are to be written.
     pub(super) fn of(&self, values: &[&dyn ToSql]) -> rusqlite::Result<u32> {
-        let mut hasher = Hasher::new_with_initial(self.seed);
+        let mut sum = Sum::new(self.seed);
         for value in values {
             match value.to_sql()? {
-                ToSqlOutput::Borrowed(value) => feed(&mut hasher, value),
-                ToSqlOutput::Owned(value) => feed(&mut hasher, ValueRef::from(&value)),
+                ToSqlOutput::Borrowed(value) => sum.add(value),
+                ToSqlOutput::Owned(value) => sum.add(ValueRef::from(&value)),
                 _ => return Err(rusqlite::Error::InvalidQuery),
             }
         }
-        Ok(hasher.finalize())
+        Ok(sum.finish())
     }
 
     /// Verifies a row in which the part's columns and their checksum stand from `from` on.
     pub(super) fn check(&self, row: &SqlRow<'_>, from: usize) -> Result<(), LogError> {
-        let mut hasher = Hasher::new_with_initial(self.seed);
+        let mut sum = Sum::new(self.seed);
         let mut is_empty = true;
         for column in 0..self.count {
             let value = row.get_ref(from + column)?;
             is_empty &= column < self.keys || value == ValueRef::Null;
-            feed(&mut hasher, value);
+            sum.add(value);
         }
         let is_whole = match row.get_ref(from + self.count)? {
             ValueRef::Null => is_empty,
-            sum => sum == ValueRef::Integer(hasher.finalize().into()),
+            stored => stored == ValueRef::Integer(sum.finish().into()),
         };
         if is_whole {
             return Ok(());
@@ -108,11 +108,11 @@ impl Part {
 pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("sum_of", -1, flags, |values| {
-        let mut hasher = Hasher::new_with_initial(values.get(0)?);
+        let mut sum = Sum::new(values.get(0)?);
         for column in 1..values.len() {
-            feed(&mut hasher, values.get_raw(column));
+            sum.add(values.get_raw(column));
         }
-        Ok(hasher.finalize())
+        Ok(sum.finish())
     })?;
     for part in PARTS {
         let Part {
@@ -130,25 +130,60 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
     connection.remove_function("sum_of", -1)
 }
 
-/// A value with its type and its length, so that no two rows are the same bytes.
-fn feed(hasher: &mut Hasher, value: ValueRef<'_>) {
-    let number = |tag: u8, bytes: [u8; 8]| {
+/// A checksum in the making. Most values are numbers: they are gathered, for each piece that is
+/// handed to the hasher by itself costs as much as the piece.
+struct Sum {
+    hasher: Hasher,
+    waiting: [u8; 128],
+    filled: usize,
+}
+
+impl Sum {
+    fn new(seed: u32) -> Self {
+        Self {
+            hasher: Hasher::new_with_initial(seed),
+            waiting: [0; 128],
+            filled: 0,
+        }
+    }
+
+    /// Adds a value with its type and its length, so that no two rows are the same bytes.
+    fn add(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::Null => self.put(&[0]),
+            ValueRef::Integer(value) => self.number(1, value.to_le_bytes()),
+            ValueRef::Real(value) => self.number(2, value.to_le_bytes()),
+            ValueRef::Text(bytes) => {
+                self.number(3, (bytes.len() as u64).to_le_bytes());
+                self.put(bytes);
+            }
+            ValueRef::Blob(bytes) => {
+                self.number(4, (bytes.len() as u64).to_le_bytes());
+                self.put(bytes);
+            }
+        }
+    }
+
+    fn number(&mut self, tag: u8, bytes: [u8; 8]) {
         let mut all = [tag; 9];
         all[1..].copy_from_slice(&bytes);
-        all
-    };
-    match value {
-        ValueRef::Null => hasher.update(&[0]),
-        ValueRef::Integer(value) => hasher.update(&number(1, value.to_le_bytes())),
-        ValueRef::Real(value) => hasher.update(&number(2, value.to_le_bytes())),
-        ValueRef::Text(bytes) => {
-            hasher.update(&number(3, (bytes.len() as u64).to_le_bytes()));
-            hasher.update(bytes);
+        self.put(&all);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.waiting.get_mut(self.filled..self.filled + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.filled += bytes.len();
+            return;
         }
-        ValueRef::Blob(bytes) => {
-            hasher.update(&number(4, (bytes.len() as u64).to_le_bytes()));
-            hasher.update(bytes);
-        }
+        self.hasher.update(&self.waiting[..self.filled]);
+        self.filled = 0;
+        self.hasher.update(bytes);
+    }
+
+    fn finish(mut self) -> u32 {
+        self.hasher.update(&self.waiting[..self.filled]);
+        self.hasher.finalize()
     }
 }
 
