@@ -373,16 +373,23 @@ impl Ledger {
                     .insert(room.to_owned(), (vec![by], BTreeSet::new()));
             }
             What::Invite(room, other) => {
-                expect(&[201]);
-                if let Some((_, invited)) = state.rooms.get_mut(room) {
+                // They may have come meanwhile, by an earlier one.
+                expect(&[201, 409]);
+                if let Some((members, invited)) = state.rooms.get_mut(room)
+                    && status == 201
+                    && !members.contains(other)
+                {
                     invited.insert(*other);
                 }
             }
             What::Join(room) => {
-                expect(&[200]);
+                // Two invitations are one: it may be spent.
+                expect(&[200, 404]);
                 if let Some((members, invited)) = state.rooms.get_mut(room) {
-                    members.push(by);
                     invited.remove(&by);
+                    if status == 200 && !members.contains(&by) {
+                        members.push(by);
+                    }
                 }
             }
             What::Leave(room) => {
