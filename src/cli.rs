@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -40,6 +41,8 @@ enum Command {
     Client(client::Command),
     /// Writes a consistent copy of the data to FILE, as a tar; the server may be running
     Backup(Backup),
+    /// Reads all the data through and names what is damaged; the server may be running
+    Verify(Verify),
     /// Prints what makes a shell complete the commands and flags of this program
     Completions {
         /// The shell
@@ -91,6 +94,15 @@ struct Backup {
     data: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Verify {
+    #[command(flatten)]
+    settings: Settings,
+    /// The data folder, if not the settings'
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
 /// The whole program. A server with features of its own is a `main` that links their crates and
 /// returns this.
 pub fn main() -> ExitCode {
@@ -102,6 +114,7 @@ pub fn main() -> ExitCode {
         Some(Command::Features(settings)) => features(&settings),
         Some(Command::Client(command)) => client::run(command),
         Some(Command::Backup(arguments)) => back_up(arguments),
+        Some(Command::Verify(arguments)) => verify(arguments),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man { command }) => man(command.as_deref()),
     };
@@ -202,6 +215,11 @@ fn back_up(arguments: Backup) -> Result<(), Box<dyn Error>> {
     let config = load(&arguments.settings)?;
     let data = arguments.data.unwrap_or(config.server.data);
     Ok(backup::write(&data, &arguments.file)?)
+}
+
+fn verify(arguments: Verify) -> Result<(), Box<dyn Error>> {
+    let config = load(&arguments.settings)?;
+    Ok(verify::run(&arguments.data.unwrap_or(config.server.data))?)
 }
 
 #[cfg(test)]

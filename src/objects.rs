@@ -6,6 +6,7 @@
 //! Deleting needs no feature: the log knows each one's place.
 
 mod janitor;
+mod sums;
 mod write;
 
 use std::collections::BTreeMap;
@@ -32,10 +33,8 @@ use crate::log::reader::Reader;
 use crate::log::{AppendError, Log, LogError};
 
 pub(crate) use janitor::Janitor;
+pub(crate) use sums::verify;
 pub use write::{NewObject, Object};
-
-/// How much of an object is read at a time for one answer.
-const READ: u64 = 64 * 1024;
 
 /// Pieces written or read at once in one store. More would only wait for the same disk.
 const TURNS: usize = 8;
@@ -161,6 +160,10 @@ impl Store {
                 folder: name(),
                 source,
             })?;
+        sync_parent(folder).map_err(|source| StoreError::Folder {
+            folder: name(),
+            source,
+        })?;
         let objects = LocalFileSystem::new_with_prefix(folder)
             .map_err(|source| StoreError::Store {
                 folder: name(),
@@ -210,28 +213,80 @@ impl Store {
         }
     }
 
-    /// Whether an object is there, and as long as it was: else 500, and a line in the log.
-    pub(crate) async fn expect(&self, id: Uuid, size: u64) -> Result<(), Problem> {
+    /// An object that is there, and as long as it was: else 500, and a line in the log.
+    pub(crate) async fn stored(&self, id: Uuid, size: u64) -> Result<Stored, Problem> {
         let _turn = self.turn().await?;
-        match self.objects.head(&name(id)).await {
-            Ok(found) if found.size == size => Ok(()),
-            Ok(found) => {
-                let wrong = format!("object {id} has {} bytes instead of {size}", found.size);
-                Err(fault("reading an object", &wrong))
-            }
-            Err(error) => Err(internal("reading an object", &error)),
+        let found = self.objects.head(&name(id)).await;
+        let found = found.map_err(|error| internal("reading an object", &error))?;
+        let stored = Stored {
+            store: self.clone(),
+            id,
+            size,
+            has_sums: found.size == sums::with_sums(size),
+        };
+        if stored.has_sums || found.size == size {
+            return Ok(stored);
         }
+        let wrong = format!("object {id} has {} bytes instead of {size}", found.size);
+        Err(fault("reading an object", &wrong))
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
         let turn = self.turns.acquire().await;
         turn.map_err(|error| internal("storing an object", &error))
     }
+}
 
-    async fn read(self, id: Uuid, range: Range<u64>) -> io::Result<Bytes> {
-        let _turn = self.turns.acquire().await.map_err(io::Error::other)?;
-        let read = self.objects.get_range(&name(id), range).await;
-        read.map_err(io::Error::other)
+/// An object that is to be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    store: Store,
+    id: Uuid,
+    size: u64,
+    has_sums: bool,
+}
+
+impl Stored {
+    /// Reads a part of it, the whole pieces around it, and verifies them.
+    async fn read(self, part: Range<u64>) -> io::Result<Bytes> {
+        let _turn = self.store.turns.acquire().await.map_err(io::Error::other)?;
+        let (piece, sum) = sums::piece(part.start, self.size);
+        let mut ranges = vec![piece.clone()];
+        ranges.extend(self.has_sums.then_some(sum));
+        let read = self.store.objects.get_ranges(&name(self.id), &ranges).await;
+        let read = read.map_err(io::Error::other)?;
+        let bytes = read.first().cloned().unwrap_or_default();
+        if let Some(sum) = read.get(1)
+            && !sums::is_whole(&bytes, sum)
+        {
+            let damage = LogError::Damaged {
+                table: "objects",
+                key: format!("{} from byte {}", self.id, piece.start),
+            };
+            return Err(io::Error::other(damage));
+        }
+        let inside = |at: u64| usize::try_from(at.saturating_sub(piece.start)).unwrap_or(0);
+        let (from, upto) = (inside(part.start), inside(part.end).min(bytes.len()));
+        if from > upto {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(bytes.slice(from..upto))
+    }
+
+    /// Verifies where a part of it begins: an answer that has begun can't say any more that it is
+    /// not as it was, only break off.
+    pub(crate) async fn verify_begin(&self, part: &Range<u64>) -> Result<(), Problem> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let begin = self.clone().read(part.start..part.start + 1).await;
+        match begin {
+            Ok(_) => Ok(()),
+            Err(error) => match error.get_ref() {
+                Some(cause) => Err(internal("reading an object", cause)),
+                None => Err(internal("reading an object", &error)),
+            },
+        }
     }
 }
 
@@ -257,11 +312,21 @@ fn lock(folder: &Path, epoch: &str) -> Result<File, StoreError> {
     let mut owner = String::new();
     file.read_to_string(&mut owner).map_err(failed)?;
     if owner.is_empty() {
-        file.write_all(epoch.as_bytes()).map_err(failed)?;
+        // Half of a name would be another history's after a power cut.
+        file.write_all(epoch.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(failed)?;
     } else if owner != epoch {
         return Err(StoreError::Foreign(name()));
     }
     Ok(file)
+}
+
+/// Makes a folder's own entry durable, without which all that lies in it may be lost.
+pub(crate) fn sync_parent(folder: &Path) -> io::Result<()> {
+    let parent = folder.parent().filter(|parent| *parent != Path::new(""));
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn name(id: Uuid) -> Name {
@@ -289,17 +354,15 @@ fn refused(error: &object_store::Error) -> Problem {
 /// A part of an object as an answer's body. It reads on when what it read is written, so that one
 /// piece is in memory at a time.
 pub(crate) struct Download {
-    store: Store,
-    id: Uuid,
+    object: Stored,
     left: Range<u64>,
     reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
 }
 
 impl Download {
-    pub(crate) fn new(store: Store, id: Uuid, range: Range<u64>) -> Self {
+    pub(crate) fn new(object: Stored, range: Range<u64>) -> Self {
         Self {
-            store,
-            id,
+            object,
             left: range,
             reading: None,
         }
@@ -315,15 +378,16 @@ impl Source for Download {
         if self.left.is_empty() {
             return Poll::Ready(Ok(false));
         }
-        let (store, id, from) = (&self.store, self.id, self.left.start);
-        let upto = self.left.end.min(from + READ);
+        let (object, from) = (&self.object, self.left.start);
+        let (piece, _) = sums::piece(from, object.size);
+        let upto = self.left.end.min(piece.end);
         let reading = self
             .reading
-            .get_or_insert_with(|| Box::pin(store.clone().read(id, from..upto)));
+            .get_or_insert_with(|| Box::pin(object.clone().read(from..upto)));
         let read = ready!(reading.as_mut().poll(cx));
         self.reading = None;
         let bytes = read.inspect_err(|error| {
-            tracing::error!(%error, object = %self.id, "reading an object");
+            tracing::error!(%error, object = %self.object.id, "reading an object");
         })?;
         self.left.start = upto;
         out.push(Chunk::plain(bytes));

@@ -1,6 +1,7 @@
 //! The server put together: settings, features, log, bus, hub and HTTP; and the way of one
 //! request through them.
 
+mod descriptors;
 mod gate;
 mod start;
 
@@ -106,7 +107,7 @@ pub(crate) fn respond(answer: Answer) -> Response {
         (Body::None, None) => Response::new(Payload::Empty),
         (Body::None, Some(content)) => {
             let length = content.range.end - content.range.start;
-            let source = Download::new(content.store, content.object, content.range);
+            let source = Download::new(content.object, content.range);
             Response::new(Payload::Stream {
                 length: Some(length),
                 source: Box::new(source),

@@ -7,18 +7,16 @@ use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::internal;
 use crate::http::Problem;
 use crate::log::Id;
-use crate::objects::Store;
+use crate::objects::Stored;
 
 /// A part of an object as an answer's body.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
-    pub(crate) store: Store,
-    pub(crate) object: Uuid,
+    pub(crate) object: Stored,
     pub(crate) range: Range<u64>,
 }
 

@@ -5,10 +5,23 @@ use std::error::Error;
 use http::StatusCode;
 
 use crate::http::Problem;
+use crate::log::LogError;
 
 /// An error that is ours: logged with its causes, answered without them.
 pub(crate) fn internal(what: &str, error: &(dyn Error + 'static)) -> Problem {
-    fault(what, &causes(error))
+    let problem = fault(what, &causes(error));
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(damage @ LogError::Damaged { .. }) = error.downcast_ref() {
+            return Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "damaged",
+                format!("{damage}; `veche verify` lists all that is"),
+            );
+        }
+        cause = error.source();
+    }
+    problem
 }
 
 /// The same, where words say what is wrong.

@@ -147,13 +147,13 @@ impl Log for Faulty {
     fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError> {
         self.inner.key(user, key, since)
     }
-    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<Going>, LogError> {
         self.inner.first(chat, limit)
     }
     fn next_end(&self) -> Result<Option<Time>, LogError> {
         self.inner.next_end()
     }
-    fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+    fn ended(&self, now: Time, limit: usize) -> Result<Vec<Going>, LogError> {
         self.inner.ended(now, limit)
     }
     fn scrub(&mut self) -> Result<bool, LogError> {

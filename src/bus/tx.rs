@@ -13,7 +13,8 @@ use crate::chat::{self, Fact};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
-    Audience, CORE, ChatId, Contents, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row, UserId,
+    Audience, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row,
+    UserId,
 };
 use crate::time::Time;
 
@@ -209,6 +210,10 @@ impl<'a> Tx<'a> {
 
     /// Takes messages away for good, with all that lies beside them.
     pub fn remove(&mut self, rows: &[MessageRow]) -> Result<(), Problem> {
+        self.take_away(&rows.iter().map(Going::from).collect::<Vec<_>>())
+    }
+
+    pub(crate) fn take_away(&mut self, rows: &[Going]) -> Result<(), Problem> {
         let mut groups: std::collections::BTreeMap<_, Vec<Id>> = Default::default();
         for row in rows {
             groups
@@ -228,7 +233,7 @@ impl<'a> Tx<'a> {
             .log
             .ended(self.now(), limit)
             .map_err(|error| internal("looking for messages that ended", &error))?;
-        self.remove(&rows)
+        self.take_away(&rows)
     }
 
     /// Makes a chat with members, the feature's own. `all` says whether members see what was

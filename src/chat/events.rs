@@ -21,7 +21,7 @@ use crate::bus::{Answer, Event, Frame, Registered, Seated, Taken, View, about, i
 use crate::feature::{Boxed, Call, parse_query};
 use crate::http::{Chunk, Payload, Problem, Request, Response, Source, Wire, lists};
 use crate::log::reader::Told;
-use crate::log::{Audience, Id, Pos, UserId};
+use crate::log::{Audience, Id, LogError, Pos, UserId};
 use crate::server::{Core, respond, unauthorized};
 use crate::settings::Period;
 
@@ -149,8 +149,14 @@ async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem
             if reading.floor()? > after {
                 return Ok((Vec::new(), last, true, true));
             }
-            let (told, upto) = reading.told(user, after, PAGE)?;
-            Ok((told, upto, upto == last, false))
+            match reading.told(user, after, PAGE) {
+                // What is damaged can't be told: as where the log no longer reaches back to it.
+                Err(error @ LogError::Damaged { .. }) => {
+                    tracing::error!(%error, "reading events");
+                    Ok((Vec::new(), last, true, true))
+                }
+                told => told.map(|(told, upto)| (told, upto, upto == last, false)),
+            }
         })
         .await;
     let (told, upto, complete, hole) = part.map_err(|error| internal("reading events", &error))?;

@@ -164,21 +164,18 @@ impl<F: Feature> Ask<F> {
     /// by RFC 9110, sections 13 and 14. `etag` is the strong one, quotes included.
     pub async fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
         let parts = &self.parts;
-        // An answer that has begun can't say any more that the object is not as it was.
-        self.store()?.expect(object, size).await?;
-        let content = |range| {
-            Ok::<_, Problem>(Content {
-                store: self.store()?.clone(),
-                object,
-                range,
-            })
-        };
+        let object = self.store()?.stored(object, size).await?;
         let tag = HeaderValue::from_str(etag).map_err(|error| internal(F::NAME, &error))?;
         let answer = match select(&parts.method, &parts.headers, etag, size) {
-            Selected::Whole => Answer::content(StatusCode::OK, content(0..size)?),
+            Selected::Whole => {
+                object.verify_begin(&(0..size)).await?;
+                let range = 0..size;
+                Answer::content(StatusCode::OK, Content { object, range })
+            }
             Selected::Part(range) => {
                 let of = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-                Answer::content(StatusCode::PARTIAL_CONTENT, content(range)?)
+                object.verify_begin(&range).await?;
+                Answer::content(StatusCode::PARTIAL_CONTENT, Content { object, range })
                     .header("content-range", &of)
             }
             Selected::NotModified => Answer::not_modified(),

@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::framing::Framing;
 use super::input::Input;
-use super::problem::{malformed, timeout, too_large};
+use super::problem::{malformed, stopping, timeout, too_large};
+use super::server::Shutdown;
 use super::{Limits, Problem, chunked};
 
 /// Bytes of an unread body that are read away so that the connection can be kept.
@@ -93,7 +94,8 @@ impl Body {
     ///
     /// # Errors
     /// 400 `malformed` for a body that is broken or cut off, 408 `timeout` when it has not come
-    /// within `Limits::body_timeout` and a second more for each 16 KiB of it, 431 `headers_too_large` for endless chunk extensions or
+    /// within `Limits::body_timeout` and a second more for each 16 KiB of it, 503 `stopping` where the
+    /// server stops meanwhile, 431 `headers_too_large` for endless chunk extensions or
     /// trailers. Each following call says the same.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         match &mut self.0 {
@@ -201,6 +203,10 @@ pub(super) struct Incoming {
     go_ahead: Option<oneshot::Sender<()>>,
     patience: Duration,
     deadline: Option<Instant>,
+    /// Where not all of it is here yet: the drain, how long after its begin the rest may come, and
+    /// when that is over, once it has begun.
+    drain: Option<(Shutdown, Duration)>,
+    end: Option<Instant>,
     discarded: usize,
     failed: Option<Problem>,
 }
@@ -219,7 +225,10 @@ impl Incoming {
         framing: Framing,
         go_ahead: Option<oneshot::Sender<()>>,
         limits: &Limits,
+        shutdown: &Shutdown,
     ) -> Self {
+        let here = input.buf.len() as u64;
+        let is_here = matches!(framing, Framing::Length(length) if length <= here);
         let decoder = match framing {
             Framing::Length(length) => Decoder::Length(length),
             Framing::Chunked => Decoder::Chunked(chunked::Decoder::new(limits)),
@@ -231,6 +240,9 @@ impl Incoming {
             go_ahead,
             patience,
             deadline: None,
+            // The other half is for the answer.
+            drain: (!is_here).then(|| (shutdown.clone(), limits.drain_timeout / 2)),
+            end: None,
             discarded: 0,
             failed: None,
         }
@@ -285,7 +297,24 @@ impl Incoming {
             {
                 return Err(malformed("the body was not waited for before the answer"));
             }
-            match timeout_at(deadline, self.input.fill(ROOM)).await {
+            let until = self.end.map_or(deadline, |end| end.min(deadline));
+            let filled = match &mut self.drain {
+                Some((shutdown, grace)) if self.end.is_none() => tokio::select! {
+                    biased;
+                    () = shutdown.wait() => {
+                        self.end = Some(Instant::now() + *grace);
+                        continue;
+                    }
+                    filled = timeout_at(until, self.input.fill(ROOM)) => filled,
+                },
+                _ if self.end.is_some_and(|end| end <= Instant::now()) => {
+                    // However fast the rest comes.
+                    return Err(stopping());
+                }
+                _ => timeout_at(until, self.input.fill(ROOM)).await,
+            };
+            match filled {
+                Err(_) if until < deadline => return Err(stopping()),
                 Err(_) => {
                     let seconds = self.patience.as_secs_f32();
                     return Err(timeout(format!("the body has not come within {seconds} s")));

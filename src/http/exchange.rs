@@ -153,7 +153,13 @@ impl<S: Service> Connection<'_, S> {
             let (sender, receiver) = oneshot::channel();
             (asks, go_ahead) = (Some(sender), Some(receiver));
         }
-        let incoming = Box::new(Incoming::new(input, head.framing, asks, self.limits));
+        let incoming = Box::new(Incoming::new(
+            input,
+            head.framing,
+            asks,
+            self.limits,
+            &self.shutdown,
+        ));
         let (body, mut reading) = if incoming.is_done() {
             (Body::empty(), Reading::Here(incoming))
         } else {
@@ -191,7 +197,7 @@ impl<S: Service> Connection<'_, S> {
         self.output.queue.push(rest);
         let coding = Coding::Chunked;
         let content = Content::Stream { coding, source };
-        let incoming = Incoming::new(input, Framing::Length(0), None, self.limits);
+        let incoming = Incoming::new(input, Framing::Length(0), None, self.limits, &self.shutdown);
         let reading = Reading::Here(Box::new(incoming));
         self.conclude(content, closes, reading).await
     }

@@ -121,6 +121,16 @@ pub(super) fn timeout(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
 }
 
+/// 503 `stopping`.
+pub(super) fn stopping() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopping",
+        "the server stops, and the body had not come; nothing was kept",
+    )
+    .retry_after(1)
+}
+
 /// 413 `too_large`.
 pub(super) fn too_large(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)

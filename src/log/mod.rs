@@ -11,8 +11,10 @@ pub mod reader;
 mod readers;
 mod rows;
 pub mod sqlite;
+mod sums;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,7 @@ use uuid::Uuid;
 use crate::settings::Period;
 use crate::time::Time;
 
-pub use rows::{KeptAnswer, MessageRow, Row};
+pub use rows::{Going, KeptAnswer, MessageRow, Row};
 
 /// A position in the log: counted from 1, never reused, below 2⁵³ so that JSON holds it exactly.
 pub type Pos = u64;
@@ -72,6 +74,15 @@ impl Audience {
             Self::Nobody => Vec::new(),
             Self::Chat(chat) => vec![Self::chat_key(*chat)],
             Self::Users(users) => users.iter().map(|user| Self::user_key(*user)).collect(),
+        }
+    }
+
+    /// Whether the log's index has it under this number.
+    pub fn includes(&self, key: i64) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Chat(chat) => Self::chat_key(*chat) == key,
+            Self::Users(users) => users.iter().any(|user| Self::user_key(*user) == key),
         }
     }
 
@@ -240,6 +251,33 @@ pub enum LogError {
         /// What its reader said.
         source: serde_json::Error,
     },
+    /// A row that is not what was written.
+    #[error("`{table}` {key} is damaged: its checksum is another's")]
+    Damaged {
+        /// Its table.
+        table: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// What was answered lies behind a damaged place, and could not be read.
+    #[error(
+        "{file} is damaged in frame {frame}, and what was written after it can't be read; restore \
+         a backup"
+    )]
+    DamagedWal {
+        /// The file.
+        file: String,
+        /// The frame, counted from 1; 0 is the header.
+        frame: u64,
+    },
+    /// A file can't be read.
+    #[error("{file} can't be read")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The system gives no thread.
     #[error("starting a thread of the store")]
     Thread(#[source] std::io::Error),
@@ -323,14 +361,14 @@ pub trait Log: Send {
     /// What was kept since `since` under a user's idempotency key.
     fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError>;
 
-    /// The first `limit` messages of a chat.
-    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError>;
+    /// The first `limit` messages of a chat, to be removed.
+    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<Going>, LogError>;
 
     /// When the next message ends.
     fn next_end(&self) -> Result<Option<Time>, LogError>;
 
     /// Up to `limit` messages that ended by `now`, in order of their id.
-    fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError>;
+    fn ended(&self, now: Time, limit: usize) -> Result<Vec<Going>, LogError>;
 
     /// Brings what was erased out of every file; false when a reader was in the way, so that it
     /// must be tried again.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row as SqlRow, params};
 use uuid::Uuid;
 
+use super::sums::{FACT, HELD, META, SNAPSHOT};
 use super::{ChatId, Id, LogError, MessageRow, Pos, Record, Row, Snapshot};
 use crate::time::Time;
 
@@ -34,14 +36,15 @@ pub(super) fn read(
 ) -> Result<Vec<Record>, LogError> {
     many(
         connection,
-        "SELECT pos, at, body FROM facts WHERE pos > ?1 ORDER BY pos LIMIT ?2",
+        "SELECT pos, at, body, sum FROM facts WHERE pos > ?1 ORDER BY pos LIMIT ?2",
         params![int(after), rows(limit)],
         record,
     )
 }
 
-/// A record from the columns `pos, at, body`.
+/// A record from the columns `pos, at, body, sum`.
 pub(super) fn record(row: &SqlRow<'_>) -> Result<Record, LogError> {
+    FACT.check(row, 0)?;
     let pos = row.get::<_, i64>(0)?.cast_unsigned();
     let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
     let mut record: Record = serde_json::from_str(body).map_err(|source| LogError::Unreadable {
@@ -70,12 +73,13 @@ pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageR
 /// The rows that messages or other rows hold, each with its holder, in order of their ids.
 pub(super) fn held(connection: &Connection, holders: &[Id]) -> Result<Vec<(Id, Row)>, LogError> {
     let sql = format!(
-        "SELECT {}, holder FROM held JOIN rows ON rows.id = held.row
+        "SELECT {}, holder, row, chat, held.sum FROM held JOIN rows ON rows.id = held.row
          WHERE holder IN (SELECT value FROM json_each(?1)) ORDER BY holder, rows.id",
         Row::COLUMNS
     );
     many(connection, &sql, [list(holders)], |row| {
-        Ok((row.get::<_, i64>(8)?.cast_unsigned(), Row::from_sql(row)?))
+        HELD.check(row, 9)?;
+        Ok((row.get::<_, i64>(9)?.cast_unsigned(), Row::from_sql(row)?))
     })
 }
 
@@ -100,11 +104,15 @@ pub(super) fn is_held_in(
     chats: &[(ChatId, Id)],
 ) -> Result<bool, LogError> {
     let newest = |chat: ChatId| -> Result<Id, LogError> {
-        let sql = "SELECT ifnull(max(holder), 0) FROM held WHERE row = ?1 AND chat = ?2";
-        let newest: i64 = connection
-            .prepare_cached(sql)?
-            .query_row([int(row), int(chat.0)], |row| row.get(0))?;
-        Ok(newest.cast_unsigned())
+        // The index says which; the row itself is verified.
+        let sql = "SELECT holder, row, chat, sum FROM held WHERE row = ?2 AND holder =
+             (SELECT max(holder) FROM held WHERE row = ?2 AND chat = ?1)";
+        let newest = one(connection, sql, [int(chat.0), int(row)], |found| {
+            HELD.check(found, 0)?;
+            let is_here = found.get::<_, Option<i64>>(2)? == Some(int(chat.0));
+            Ok(if is_here { found.get(0)? } else { 0_i64 })
+        })?;
+        Ok(newest.unwrap_or(0).cast_unsigned())
     };
     let mut next = connection.prepare_cached(
         "SELECT min(chat) FROM held WHERE row = ?1 AND chat IS NOT NULL AND chat >= ?2",
@@ -156,9 +164,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Option<Snapshot>, LogE
 
 /// The position of the newest whole snapshot.
 pub(super) fn snapshot_pos(connection: &Connection) -> Result<Option<i64>, LogError> {
-    let sql = "SELECT value FROM meta WHERE key = 'snapshot'";
-    let pos = connection.query_row(sql, [], |row| row.get(0));
-    Ok(pos.optional()?)
+    meta(connection, "snapshot")
 }
 
 /// The whole snapshot before the one at `pos`.
@@ -174,12 +180,24 @@ pub(super) fn snapshot_before(
     before.map(|pos| snapshot_at(connection, pos)).transpose()
 }
 
+/// What `meta` holds under a key.
+pub(super) fn meta<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, LogError> {
+    let sql = "SELECT key, value, sum FROM meta WHERE key = ?1";
+    one(connection, sql, [key], |row| {
+        META.check(row, 0)?;
+        Ok(row.get(1)?)
+    })
+}
+
 fn snapshot_at(connection: &Connection, pos: i64) -> Result<Snapshot, LogError> {
     let parts: Vec<Vec<u8>> = many(
         connection,
-        "SELECT body FROM snapshots WHERE pos = ?1 ORDER BY part",
+        "SELECT pos, part, body, sum FROM snapshots WHERE pos = ?1 ORDER BY part",
         [pos],
-        |row| Ok(row.get(0)?),
+        |row| {
+            SNAPSHOT.check(row, 0)?;
+            Ok(row.get(2)?)
+        },
     )?;
     Ok(Snapshot {
         pos: pos.cast_unsigned(),

@@ -5,12 +5,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row as SqlRow, params};
 use uuid::Uuid;
 
 use super::query::{self, int, many, one, rows as rows_limit};
 use super::readers::Readers;
 use super::sqlite;
+use super::sums::{LEFT, MESSAGE, ROW, STAY, STORE, TRASH};
 use super::{Audience, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
 
 /// A pool of reading connections.
@@ -67,6 +69,23 @@ pub enum Page {
     After(Id),
 }
 
+/// A message that the index names for a chat, in which it must be.
+fn in_chat(chat: ChatId, row: &SqlRow<'_>) -> Result<MessageRow, LogError> {
+    let row = MessageRow::from_sql(row)?;
+    if row.chat == chat {
+        return Ok(row);
+    }
+    Err(misled("messages_by_chat", row.id))
+}
+
+/// An index led to a row that is not of its kind.
+fn misled(index: &'static str, id: Id) -> LogError {
+    LogError::Damaged {
+        table: index,
+        key: id.to_string(),
+    }
+}
+
 /// An audience, and the positions from and to which somebody is part of it.
 struct Seen {
     who: i64,
@@ -96,6 +115,10 @@ impl Reading {
     pub(super) fn end(self) -> Result<Connection, LogError> {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(self.connection)
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The last position.
@@ -133,7 +156,7 @@ impl Reading {
             MessageRow::COLUMNS
         );
         let bounds = params![int(chat.0), bound, rows_limit(limit + 1), int(floor)];
-        let mut rows = many(&self.connection, &sql, bounds, MessageRow::from_sql)?;
+        let mut rows = many(&self.connection, &sql, bounds, |row| in_chat(chat, row))?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         if order == "DESC" {
@@ -166,8 +189,9 @@ impl Reading {
 
     /// Up to `limit` objects whose rows are gone, each with its feature.
     pub fn trash(&self, limit: usize) -> Result<Vec<(Uuid, String)>, LogError> {
-        let sql = "SELECT object, owner FROM trash LIMIT ?1";
+        let sql = "SELECT object, owner, sum FROM trash LIMIT ?1";
         let found = many(&self.connection, sql, [rows_limit(limit)], |row| {
+            TRASH.check(row, 0)?;
             Ok((row.get::<_, String>(0)?.parse().ok(), row.get(1)?))
         })?;
         let found = found.into_iter();
@@ -178,8 +202,9 @@ impl Reading {
 
     /// Where each feature keeps its objects.
     pub fn stores(&self) -> Result<Vec<(String, String)>, LogError> {
-        let sql = "SELECT owner, place FROM stores ORDER BY owner";
+        let sql = "SELECT owner, place, sum FROM stores ORDER BY owner";
         many(&self.connection, sql, [], |row| {
+            STORE.check(row, 0)?;
             Ok((row.get(0)?, row.get(1)?))
         })
     }
@@ -211,7 +236,8 @@ impl Reading {
         let mut rows = Vec::new();
         for (chat, mark) in chats {
             let bounds = params![int(chat.0), int(*mark), int(user.0), rows_limit(limit + 1)];
-            rows.extend(many(&self.connection, &sql, bounds, MessageRow::from_sql)?);
+            let found = many(&self.connection, &sql, bounds, |row| in_chat(*chat, row))?;
+            rows.extend(found);
             rows.sort_unstable_by_key(|row| row.id);
             rows.truncate(limit + 1);
         }
@@ -234,7 +260,13 @@ impl Reading {
             Row::COLUMNS
         );
         let bounds = params![int(message), owner, int(after), rows_limit(limit + 1)];
-        let mut rows = many(&self.connection, &sql, bounds, Row::from_sql)?;
+        let mut rows = many(&self.connection, &sql, bounds, |row| {
+            let row = Row::from_sql(row)?;
+            if row.message == Some(message) && row.owner == owner {
+                return Ok(row);
+            }
+            Err(misled("rows_by_message", row.id))
+        })?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok((rows, more))
@@ -258,21 +290,21 @@ impl Reading {
                 "SELECT pos FROM audience WHERE who = ?1 AND pos >= ?2 AND pos <= ?3
                  ORDER BY pos LIMIT ?4",
                 bounds,
-                |row| Ok((row.get::<_, i64>(0)?, seen.since)),
+                |row| Ok((row.get::<_, i64>(0)?, seen.since, seen.who)),
             )?);
             found.sort_unstable();
-            found.dedup_by_key(|(pos, _)| *pos);
+            found.dedup_by_key(|(pos, ..)| *pos);
             found.truncate(limit + 1);
         }
         let complete = found.len() <= limit;
         found.truncate(limit);
         let upto = match found.last() {
-            Some((last, _)) if !complete => last.cast_unsigned(),
+            Some((last, ..)) if !complete => last.cast_unsigned(),
             _ => last,
         };
         let told = found
             .into_iter()
-            .map(|(pos, since)| self.record(pos, since));
+            .map(|(pos, since, who)| self.record(pos, since, who));
         let told = told.collect::<Result<Vec<_>, _>>()?;
         let mut told: Vec<_> = told.into_iter().flatten().collect();
         self.hold(&mut told)?;
@@ -293,29 +325,51 @@ impl Reading {
         ];
         seen.extend(many(
             &self.connection,
-            "SELECT chat, since, ifnull(until, ?2) FROM members WHERE user = ?1",
-            [int(user.0), i64::MAX],
+            "SELECT user, chat, since, sum, user, chat, until, until_sum
+             FROM members WHERE user = ?1",
+            [int(user.0)],
             |row| {
-                let since = row.get::<_, i64>(1)?.cast_unsigned();
+                STAY.check(row, 0)?;
+                LEFT.check(row, 4)?;
+                let until: Option<i64> = row.get(6)?;
                 Ok(Seen {
-                    who: row.get(0)?,
-                    since,
-                    until: row.get(2)?,
+                    who: row.get(1)?,
+                    since: row.get::<_, i64>(2)?.cast_unsigned(),
+                    until: until.unwrap_or(i64::MAX),
                 })
             },
         )?);
         Ok(seen)
     }
 
-    fn record(&self, pos: i64, since: Pos) -> Result<Option<Told>, LogError> {
-        let sql = "SELECT f.pos, f.at, f.body, ifnull(m.text, r.text)
+    /// A record that the index names for `who`, which it must be for.
+    fn record(&self, pos: i64, since: Pos, who: i64) -> Result<Option<Told>, LogError> {
+        let sql = "SELECT f.pos, f.at, f.body, f.sum,
+                 m.id, m.chat, m.author, m.addressee, m.at, m.riders, m.text, m.sum,
+                 r.id, r.owner, r.message, r.author, r.at, r.fact, r.text, r.object, r.sum
              FROM facts f LEFT JOIN messages m ON m.id = f.pos LEFT JOIN rows r ON r.id = f.pos
              WHERE f.pos = ?1";
         one(&self.connection, sql, [pos], |row| {
+            let record = query::record(row)?;
+            if !record.audience.includes(who) {
+                return Err(LogError::Damaged {
+                    table: "audience",
+                    key: format!("{who} {pos}"),
+                });
+            }
+            let text = if row.get_ref(4)? != ValueRef::Null {
+                MESSAGE.check(row, 4)?;
+                row.get(10)?
+            } else if row.get_ref(12)? != ValueRef::Null {
+                ROW.check(row, 12)?;
+                row.get(18)?
+            } else {
+                None
+            };
             Ok(Told {
-                record: query::record(row)?,
+                record,
                 contents: Contents {
-                    text: row.get(3)?,
+                    text,
                     held: Vec::new(),
                 },
                 since,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::sums::{END, MESSAGE, ROW};
 use super::{ChatId, Id, LogError, Riders, UserId};
 use crate::feature::Feature;
 use crate::settings::Period;
@@ -46,11 +47,14 @@ impl MessageRow {
         serde_json::from_str(self.riders.get(F::NAME)?.get()).ok()
     }
 
-    pub(super) const COLUMNS: &str = "id, chat, author, addressee, at, ends, fuse, riders, text";
+    pub(super) const COLUMNS: &str =
+        "id, chat, author, addressee, at, riders, text, sum, id, ends, fuse, ends_sum";
 
     pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
+        MESSAGE.check(row, 0)?;
+        END.check(row, 8)?;
         let id = row.get::<_, i64>(0)?.cast_unsigned();
-        let riders: Option<String> = row.get(7)?;
+        let riders: Option<String> = row.get(5)?;
         Ok(Self {
             id,
             chat: ChatId(row.get::<_, i64>(1)?.cast_unsigned()),
@@ -59,9 +63,9 @@ impl MessageRow {
                 .get::<_, Option<i64>>(3)?
                 .map(|id| UserId(id.cast_unsigned())),
             at: Time(row.get(4)?),
-            ends: row.get::<_, Option<i64>>(5)?.map(Time),
+            ends: row.get::<_, Option<i64>>(9)?.map(Time),
             fuse: row
-                .get::<_, Option<i64>>(6)?
+                .get::<_, Option<i64>>(10)?
                 .map(|ms| Period::ms(ms.cast_unsigned())),
             riders: match riders {
                 None => Riders::new(),
@@ -74,8 +78,42 @@ impl MessageRow {
             },
             counts: BTreeMap::new(),
             held: Vec::new(),
-            text: row.get(8)?,
+            text: row.get(6)?,
         })
+    }
+}
+
+/// A message that is to be removed. It is not verified: what is damaged goes at its end as well.
+#[derive(Clone, Debug)]
+pub struct Going {
+    /// Its id.
+    pub id: Id,
+    /// The chat it stands in.
+    pub chat: ChatId,
+    /// Whom it is addressed to, in a private chat.
+    pub addressee: Option<UserId>,
+}
+
+impl Going {
+    pub(super) const COLUMNS: &str = "id, chat, addressee";
+
+    pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
+        let addressee: Option<i64> = row.get(2)?;
+        Ok(Self {
+            id: row.get::<_, i64>(0)?.cast_unsigned(),
+            chat: ChatId(row.get::<_, i64>(1)?.cast_unsigned()),
+            addressee: addressee.map(|id| UserId(id.cast_unsigned())),
+        })
+    }
+}
+
+impl From<&MessageRow> for Going {
+    fn from(row: &MessageRow) -> Self {
+        Self {
+            id: row.id,
+            chat: row.chat,
+            addressee: row.addressee,
+        }
     }
 }
 
@@ -105,9 +143,10 @@ impl Row {
         serde_json::from_str(self.fact.get()).ok()
     }
 
-    pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text, object";
+    pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text, object, rows.sum";
 
     pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
+        ROW.check(row, 0)?;
         let id = row.get::<_, i64>(0)?.cast_unsigned();
         Ok(Self {
             id,

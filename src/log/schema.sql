@@ -1,8 +1,10 @@
 -- Texts and other erasable things are rows; the facts in the log never hold them.
-CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+-- `sum`, and whatever ends with it, is a checksum: sums.rs says of which columns.
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY, sum INTEGER) STRICT, WITHOUT ROWID;
 
 -- The log. `body` is a record as JSON.
-CREATE TABLE facts (pos INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE facts (pos INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, sum INTEGER)
+    STRICT;
 
 -- Who may see a fact's event: a chat's id, or a user's id negated.
 CREATE TABLE audience (who INTEGER NOT NULL, pos INTEGER NOT NULL, PRIMARY KEY (who, pos))
@@ -17,7 +19,9 @@ CREATE TABLE messages (
     ends INTEGER,
     fuse INTEGER,
     riders TEXT,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    sum INTEGER,
+    ends_sum INTEGER
 ) STRICT;
 -- The author is in the index so that unread counts need no look at the messages.
 CREATE INDEX messages_by_chat ON messages (chat, id, author);
@@ -30,6 +34,8 @@ CREATE TABLE members (
     chat INTEGER NOT NULL,
     since INTEGER NOT NULL,
     until INTEGER,
+    sum INTEGER,
+    until_sum INTEGER,
     PRIMARY KEY (user, chat, since)
 ) STRICT, WITHOUT ROWID;
 
@@ -42,7 +48,8 @@ CREATE TABLE rows (
     at INTEGER NOT NULL,
     fact TEXT NOT NULL,
     text TEXT,
-    object TEXT
+    object TEXT,
+    sum INTEGER
 ) STRICT;
 CREATE INDEX rows_by_message ON rows (message, owner, id);
 CREATE UNIQUE INDEX rows_by_object ON rows (object) WHERE object IS NOT NULL;
@@ -53,15 +60,16 @@ CREATE TABLE held (
     holder INTEGER NOT NULL,
     row INTEGER NOT NULL,
     chat INTEGER,
+    sum INTEGER,
     PRIMARY KEY (holder, row)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX held_by_row ON held (row, chat, holder);
 
 -- Where each feature keeps its objects, so that they can be deleted without it.
-CREATE TABLE stores (owner TEXT PRIMARY KEY, place TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE stores (owner TEXT PRIMARY KEY, place TEXT NOT NULL, sum INTEGER) STRICT, WITHOUT ROWID;
 
 -- Objects whose rows are gone, until they are deleted.
-CREATE TABLE trash (object TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE trash (object TEXT PRIMARY KEY, owner TEXT NOT NULL, sum INTEGER) STRICT, WITHOUT ROWID;
 
 -- Answers kept for repeated requests; none where what was made is gone.
 CREATE TABLE keys (
@@ -71,6 +79,8 @@ CREATE TABLE keys (
     digest TEXT NOT NULL,
     made INTEGER,
     answer TEXT,
+    sum INTEGER,
+    answer_sum INTEGER,
     PRIMARY KEY (user, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX keys_by_time ON keys (at);
@@ -78,4 +88,4 @@ CREATE INDEX keys_by_made ON keys (made) WHERE made IS NOT NULL;
 
 -- A snapshot is whole once `meta` names it.
 CREATE TABLE snapshots (pos INTEGER NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (pos, part)) STRICT;
+    sum INTEGER, PRIMARY KEY (pos, part)) STRICT;

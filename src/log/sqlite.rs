@@ -6,25 +6,30 @@
 
 mod change;
 mod checkpoint;
+mod wal;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
+use rusqlite::{Connection, ErrorCode, ToSql, ffi, params};
 use uuid::Uuid;
 
 use self::checkpoint::Checkpointer;
 use super::query::{self, int, many, one, read, rows};
+use super::sums::{self, ANSWER, FACT, KEY, META, Part, SNAPSHOT, STORE};
 use super::{
-    AppendError, Change, ChatId, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row, Snapshot,
-    UserId,
+    AppendError, Change, ChatId, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row,
+    Snapshot, UserId,
 };
 use crate::settings::Period;
 use crate::time::Time;
 
 /// The number of this layout; a file with a higher one is refused.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
+
+/// The last layout without checksums, which are added to it.
+const UNSUMMED: i64 = 2;
 
 /// How long an answer is kept for a repeated request.
 pub const KEY_LIFE: Period = Period::hours(24);
@@ -55,6 +60,7 @@ pub fn file(data: &Path) -> PathBuf {
 impl SqliteLog {
     /// Opens the database of a data folder, or makes it.
     pub fn open(data: &Path) -> Result<Self, LogError> {
+        wal::inspect(&file(data))?;
         let mut connection = Connection::open(file(data))?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -63,10 +69,7 @@ impl SqliteLog {
         connection.pragma_update(None, "secure_delete", "ON")?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         create(&mut connection)?;
-        let epoch =
-            connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| {
-                row.get(0)
-            })?;
+        let epoch = query::meta(&connection, "epoch")?.unwrap_or_default();
         let last = query::last(&connection)?;
         let checkpointer = Checkpointer::start(&file(data), &mut connection)?;
         Ok(Self {
@@ -150,21 +153,11 @@ impl SqliteLog {
     }
 
     fn meta(&self, key: &str) -> Result<Option<i64>, AppendError> {
-        let look = || {
-            self.connection
-                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-                .query_row([key], |row| row.get(0))
-                .optional()
-        };
-        look().map_err(append_error)
+        query::meta(&self.connection, key).map_err(AppendError::Failed)
     }
 
     fn set_meta(&self, key: &str, value: i64) -> Result<(), AppendError> {
-        self.write(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
-            params![key, value],
-        )?;
-        Ok(())
+        set_meta(&self.connection, key, &value).map_err(append_error)
     }
 }
 
@@ -190,9 +183,10 @@ impl Log for SqliteLog {
         self.begin()?;
         let pos = int(record.pos);
         let body = serde_json::to_string(record).map_err(unwritable)?;
+        let sum = sum(&FACT, params![pos, record.at.0, body])?;
         self.write(
-            "INSERT INTO facts (pos, at, body) VALUES (?1, ?2, ?3)",
-            params![pos, record.at.0, body],
+            "INSERT INTO facts (pos, at, body, sum) VALUES (?1, ?2, ?3, ?4)",
+            params![pos, record.at.0, body, sum],
         )?;
         for who in record.audience.keys() {
             self.write(
@@ -260,9 +254,10 @@ impl Log for SqliteLog {
         last: bool,
     ) -> Result<(), AppendError> {
         self.apart(|log| {
+            let sum = sum(&SNAPSHOT, params![int(pos), part, body])?;
             log.write(
-                "INSERT OR REPLACE INTO snapshots (pos, part, body) VALUES (?1, ?2, ?3)",
-                params![int(pos), part, body],
+                "INSERT OR REPLACE INTO snapshots (pos, part, body, sum) VALUES (?1, ?2, ?3, ?4)",
+                params![int(pos), part, body, sum],
             )?;
             if last {
                 // A longer one that was never finished may have lain here.
@@ -286,7 +281,14 @@ impl Log for SqliteLog {
         let keep = int(self.last.saturating_sub(keep));
         self.apart(|log| {
             let upto = log.meta("snapshot_before")?.unwrap_or(0).min(keep);
-            let records = read(&log.connection, 0, limit).map_err(AppendError::Failed)?;
+            let records = match read(&log.connection, 0, limit) {
+                // The log stays as long as it is: that is no reason to take no more posts.
+                Err(error @ LogError::Damaged { .. }) => {
+                    tracing::error!(%error, "trimming the log");
+                    return Ok(0);
+                }
+                records => records.map_err(AppendError::Failed)?,
+            };
             // A clock that was set back leaves younger facts before older ones: they stay.
             let gone: Vec<_> = records
                 .iter()
@@ -323,9 +325,10 @@ impl Log for SqliteLog {
 
     fn set_store(&mut self, owner: &str, place: &str) -> Result<(), AppendError> {
         self.apart(|log| {
+            let sum = sum(&STORE, params![owner, place])?;
             log.write(
-                "INSERT OR REPLACE INTO stores (owner, place) VALUES (?1, ?2)",
-                [owner, place],
+                "INSERT OR REPLACE INTO stores (owner, place, sum) VALUES (?1, ?2, ?3)",
+                params![owner, place, sum],
             )
             .map(drop)
         })
@@ -343,31 +346,30 @@ impl Log for SqliteLog {
     fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError> {
         one(
             &self.connection,
-            "SELECT digest, answer FROM keys WHERE user = ?1 AND key = ?2 AND at >= ?3",
+            "SELECT user, key, at, digest, made, sum, user, key, answer, answer_sum
+             FROM keys WHERE user = ?1 AND key = ?2 AND at >= ?3",
             params![int(user.0), key, since.0],
             |row| {
-                let answer: Option<String> = row.get(1)?;
+                KEY.check(row, 0)?;
+                ANSWER.check(row, 6)?;
+                let answer: Option<String> = row.get(8)?;
                 let answer = answer.map(|json| serde_json::from_str(&json)).transpose();
                 let answer = answer.map_err(|source| LogError::Unreadable {
                     what: "the answer of an idempotency key".into(),
                     source,
                 })?;
-                Ok((row.get(0)?, answer))
+                Ok((row.get(3)?, answer))
             },
         )
     }
 
-    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+    fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<Going>, LogError> {
         let sql = format!(
             "SELECT {} FROM messages WHERE chat = ?1 ORDER BY id LIMIT ?2",
-            MessageRow::COLUMNS
+            Going::COLUMNS
         );
-        many(
-            &self.connection,
-            &sql,
-            params![int(chat.0), rows(limit)],
-            MessageRow::from_sql,
-        )
+        let bounds = params![int(chat.0), rows(limit)];
+        many(&self.connection, &sql, bounds, Going::from_sql)
     }
 
     fn next_end(&self) -> Result<Option<Time>, LogError> {
@@ -384,18 +386,14 @@ impl Log for SqliteLog {
         Ok(ends)
     }
 
-    fn ended(&self, now: Time, limit: usize) -> Result<Vec<MessageRow>, LogError> {
+    fn ended(&self, now: Time, limit: usize) -> Result<Vec<Going>, LogError> {
         let sql = format!(
             "SELECT {} FROM messages WHERE id IN
                  (SELECT id FROM messages WHERE ends <= ?1 ORDER BY ends LIMIT ?2) ORDER BY id",
-            MessageRow::COLUMNS
+            Going::COLUMNS
         );
-        many(
-            &self.connection,
-            &sql,
-            params![now.0, rows(limit)],
-            MessageRow::from_sql,
-        )
+        let bounds = params![now.0, rows(limit)];
+        many(&self.connection, &sql, bounds, Going::from_sql)
     }
 
     fn scrub(&mut self) -> Result<bool, LogError> {
@@ -415,26 +413,41 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
             transaction.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| {
                 row.get(0)
             })?;
-        if found != FORMAT {
-            return Err(LogError::Format {
-                found,
-                known: FORMAT,
-            });
+        match found {
+            FORMAT => {}
+            UNSUMMED => {
+                tracing::info!("giving every row of the log a checksum");
+                sums::add(&transaction)?;
+                set_meta(&transaction, "format", &FORMAT)?;
+            }
+            found => {
+                let known = FORMAT;
+                return Err(LogError::Format { found, known });
+            }
         }
     } else {
         transaction.execute_batch(include_str!("schema.sql"))?;
-        transaction.execute(
-            "INSERT INTO meta (key, value) VALUES ('format', ?1)",
-            [FORMAT],
-        )?;
+        set_meta(&transaction, "format", &FORMAT)?;
     }
     // A backup has none, so that every folder restored from it is a history of its own.
-    transaction.execute(
-        "INSERT OR IGNORE INTO meta (key, value) VALUES ('epoch', ?1)",
-        [new_epoch()],
-    )?;
+    if query::meta::<String>(&transaction, "epoch")?.is_none() {
+        set_meta(&transaction, "epoch", &new_epoch())?;
+    }
     transaction.commit()?;
     Ok(())
+}
+
+fn set_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
+    let sum = META.of(params![key, value])?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value, sum) VALUES (?1, ?2, ?3)")?
+        .execute(params![key, value, sum])?;
+    Ok(())
+}
+
+/// The checksum of what is to be written.
+fn sum(part: &Part, values: &[&dyn ToSql]) -> Result<u32, AppendError> {
+    part.of(values).map_err(append_error)
 }
 
 /// A name for a history that no other has.

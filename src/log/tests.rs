@@ -1,5 +1,7 @@
 //! One suite over every store behind [`Log`].
 
+mod sums;
+
 use serde_json::value::RawValue;
 
 use super::sqlite::SqliteLog;

@@ -4,6 +4,7 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::sums::Sums;
 use super::{Store, name, refused};
 use crate::http::Problem;
 
@@ -19,6 +20,7 @@ pub struct NewObject {
     waiting: Vec<u8>,
     size: u64,
     digest: Sha256,
+    sums: Sums,
 }
 
 /// An object that is written and durable, until now without a row that names it.
@@ -44,6 +46,7 @@ impl NewObject {
             waiting: Vec::new(),
             size: 0,
             digest: Sha256::new(),
+            sums: Sums::default(),
         })
     }
 
@@ -53,6 +56,7 @@ impl NewObject {
     /// 503 `storage_full` where there is no room, 500 where the store fails otherwise.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.digest.update(bytes);
+        self.sums.update(bytes);
         self.size += bytes.len() as u64;
         self.waiting
             .reserve_exact(bytes.len().max(PART - self.waiting.len()));
@@ -68,6 +72,7 @@ impl NewObject {
     /// # Errors
     /// Those of [`NewObject::write`].
     pub async fn finish(mut self) -> Result<Object, Problem> {
+        self.waiting.extend(std::mem::take(&mut self.sums).finish());
         self.flush().await?;
         let _turn = self.store.turn().await?;
         if let Err(error) = self.upload.complete().await {

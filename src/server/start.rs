@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
-use super::{Core, Target};
+use super::{Core, Target, descriptors};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
 };
@@ -23,7 +23,7 @@ use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
 use crate::memory;
-use crate::objects::{Janitor, StoreError, Stores};
+use crate::objects::{Janitor, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
 
@@ -51,13 +51,13 @@ pub(crate) enum ServeError {
     #[error("another server uses the data folder {0}; stop it, or start this one with --data")]
     Locked(String),
     /// The log can't be opened.
-    #[error("the log can't be opened")]
+    #[error("veche.db can't be opened")]
     Log(#[from] LogError),
     /// A feature's objects can't be reached.
     #[error("the objects can't be reached")]
     Objects(#[from] StoreError),
     /// The log can't be folded.
-    #[error("the log can't be read")]
+    #[error("veche.db can't be read")]
     World(#[from] WorldError),
     /// The address can't be listened on.
     #[error("{address} can't be listened on")]
@@ -85,11 +85,13 @@ fn lock(folder: &Path) -> Result<File, ServeError> {
         source,
     };
     // Private messages lie in it: it is its owner's alone. One that was made otherwise stays so.
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed)?;
+    // Where it would lie in must be there: a disk that is not mounted is not to be taken for a new
+    // server.
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => sync_parent(folder).map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(source) => return Err(failed(source)),
+    }
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -171,7 +173,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     );
 
     let (listener, address) = listen(&config.server.listen).await?;
-    let limits = limits(&config);
+    let mut limits = limits(&config);
+    limits.connections = descriptors::bound(limits.connections);
     let core = Arc::new(core(
         config,
         bus.clone(),

@@ -131,7 +131,7 @@ fn a_backup_has_the_files() {
     assert!(unpacked.is_ok_and(|status| status.success()));
     let id = file["id"].as_str().unwrap_or_default();
     let copy = fs::read(restored.join("files").join(id)).expect("the file");
-    assert_eq!(copy, b"in the backup");
+    assert!(copy.starts_with(b"in the backup"), "its checksums follow");
     assert!(
         !restored.join("files/lock").exists(),
         "it is to be another history's"

@@ -12,7 +12,7 @@ use crate::bus::shared::Durable;
 use crate::bus::{Answer, Command, Recipients, Recorded, Sent, Tx, WorldError, decide};
 use crate::chat::{self, Fact, Handed};
 use crate::http::Problem;
-use crate::log::{AppendError, Audience, Change, UserId};
+use crate::log::{AppendError, Audience, Change, LogError, UserId};
 use crate::time::Time;
 
 /// How often one feature does what is due within a batch: posts wait for so much at most.
@@ -129,7 +129,7 @@ impl Writer {
                 let fact = Fact::Cleared { chat };
                 tx.core(&fact, Audience::Nobody).map(|_| ())
             } else {
-                tx.remove(&rows)
+                tx.take_away(&rows)
             }
         });
         match cleared {
@@ -146,7 +146,14 @@ impl Writer {
         let ((), records) = self.look(now, None, |tx| {
             let mut handed: BTreeMap<_, Vec<Handed>> = BTreeMap::new();
             for id in &noted.delivered {
-                let row = tx.message_row(*id).map_err(AppendError::Failed)?;
+                let row = match tx.message_row(*id) {
+                    // What one row has is no reason to take no more posts.
+                    Err(error @ LogError::Damaged { .. }) => {
+                        tracing::error!(%error, "recording a delivery");
+                        None
+                    }
+                    row => row.map_err(AppendError::Failed)?,
+                };
                 // Another client of theirs may have been first.
                 if let Some(row) = row
                     && let (Some(fuse), Some(to)) = (row.fuse, row.addressee)

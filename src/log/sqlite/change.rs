@@ -1,9 +1,11 @@
 //! What a fact changes in the rows beside the log.
 
 use rusqlite::params;
+use rusqlite::types::Null;
 
-use super::{KEY_LIFE, SqliteLog, unwritable};
-use crate::log::query::{int, many};
+use super::{KEY_LIFE, SqliteLog, sum, unwritable};
+use crate::log::query::{int, many, one};
+use crate::log::sums::{ANSWER, END, HELD, KEY, LEFT, MESSAGE, ROW, STAY, TRASH};
 use crate::log::{AppendError, Beside, Change, Id, Record};
 
 impl SqliteLog {
@@ -26,33 +28,40 @@ impl SqliteLog {
                     .then(|| serde_json::to_string(&record.riders))
                     .transpose()
                     .map_err(unwritable)?;
+                let chat = int(chat.0);
+                let addressee = addressee.map(|user| int(user.0));
+                let (at, text) = (record.at.0, text.unwrap_or_default());
+                let ends = ends.map(|time| time.0);
+                let fuse = fuse.map(|period| int(period.as_ms()));
+                let ends_sum = sum(&END, params![pos, ends, fuse])?;
+                let sum = sum(
+                    &MESSAGE,
+                    params![pos, chat, author, addressee, at, riders, text],
+                )?;
                 self.write(
-                    "INSERT INTO messages (id, chat, author, addressee, at, ends, fuse, riders, text)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    "INSERT INTO messages (id, chat, author, addressee, at, riders, text, sum,
+                                           ends, fuse, ends_sum)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                     params![
-                        pos,
-                        int(chat.0),
-                        author,
-                        addressee.map(|user| int(user.0)),
-                        record.at.0,
-                        ends.map(|time| time.0),
-                        fuse.map(|period| int(period.as_ms())),
-                        riders,
-                        text.unwrap_or_default(),
+                        pos, chat, author, addressee, at, riders, text, sum, ends, fuse, ends_sum
                     ],
                 )?;
             }
             Change::Enter(user, chat) => {
+                let (user, chat) = (int(user.0), int(chat.0));
+                let sum = sum(&STAY, params![user, chat, pos])?;
                 self.write(
-                    "INSERT OR IGNORE INTO members (user, chat, since) VALUES (?1, ?2, ?3)",
-                    [int(user.0), int(chat.0), pos],
+                    "INSERT OR IGNORE INTO members (user, chat, since, sum) VALUES (?1, ?2, ?3, ?4)",
+                    params![user, chat, pos, sum],
                 )?;
             }
             Change::Leave(user, chat) => {
+                let (user, chat) = (int(user.0), int(chat.0));
+                let sum = sum(&LEFT, params![user, chat, pos])?;
                 self.write(
-                    "UPDATE members SET until = ?3
+                    "UPDATE members SET until = ?3, until_sum = ?4
                      WHERE user = ?1 AND chat = ?2 AND until IS NULL",
-                    [int(user.0), int(chat.0), pos],
+                    params![user, chat, pos, sum],
                 )?;
             }
             Change::Row(beside, object) => {
@@ -60,19 +69,16 @@ impl SqliteLog {
                     Beside::Message(id) => Some(int(*id)),
                     Beside::None => None,
                 };
+                let (owner, at, fact) = (&record.owner, record.at.0, record.fact.get());
+                let object = object.map(|object| object.to_string());
+                let sum = sum(
+                    &ROW,
+                    params![pos, owner, message, author, at, fact, text, object],
+                )?;
                 self.write(
-                    "INSERT INTO rows (id, owner, message, author, at, fact, text, object)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                    params![
-                        pos,
-                        record.owner,
-                        message,
-                        author,
-                        record.at.0,
-                        record.fact.get(),
-                        text,
-                        object.map(|object| object.to_string()),
-                    ],
+                    "INSERT INTO rows (id, owner, message, author, at, fact, text, object, sum)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    params![pos, owner, message, author, at, fact, text, object, sum],
                 )?;
             }
             Change::Remove(ids) => {
@@ -86,19 +92,25 @@ impl SqliteLog {
             }
             Change::Erase(ids) => self.delete_rows(ids.clone())?,
             Change::Hold(rows, chat) => {
+                let chat = chat.map(|chat| int(chat.0));
                 for row in rows {
+                    let row = int(*row);
+                    let sum = sum(&HELD, params![pos, row, chat])?;
                     self.write(
-                        "INSERT OR IGNORE INTO held (holder, row, chat) VALUES (?1, ?2, ?3)",
-                        params![pos, int(*row), chat.map(|chat| int(chat.0))],
+                        "INSERT OR IGNORE INTO held (holder, row, chat, sum)
+                         VALUES (?1, ?2, ?3, ?4)",
+                        params![pos, row, chat, sum],
                     )?;
                 }
             }
             Change::Delivered(messages) => {
                 for (id, ends) in messages {
+                    let (id, ends) = (int(*id), ends.0);
+                    let sum = sum(&END, params![id, ends, Null])?;
                     self.write(
-                        "UPDATE messages SET ends = ?2, fuse = NULL
+                        "UPDATE messages SET ends = ?2, fuse = NULL, ends_sum = ?3
                          WHERE id = ?1 AND fuse IS NOT NULL",
-                        [int(*id), ends.0],
+                        params![id, ends, sum],
                     )?;
                 }
             }
@@ -112,10 +124,14 @@ impl SqliteLog {
                     "DELETE FROM keys WHERE at < ?1",
                     [record.at.minus(KEY_LIFE).0],
                 )?;
+                let (user, at, made) = (int(user.0), record.at.0, made.map(int));
+                let answer_sum = sum(&ANSWER, params![user, key, text])?;
+                let sum = sum(&KEY, params![user, key, at, digest, made])?;
                 self.write(
-                    "INSERT OR REPLACE INTO keys (user, key, at, digest, made, answer)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![int(user.0), key, record.at.0, digest, made.map(int), text,],
+                    "INSERT OR REPLACE INTO keys (user, key, at, digest, made, sum, answer,
+                                                  answer_sum)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    params![user, key, at, digest, made, sum, text, answer_sum],
                 )?;
             }
         }
@@ -125,11 +141,7 @@ impl SqliteLog {
     /// Deletes rows; those that they held alone go, too.
     fn delete_rows(&self, mut ids: Vec<Id>) -> Result<(), AppendError> {
         while let Some(id) = ids.pop() {
-            self.write(
-                "INSERT OR IGNORE INTO trash (object, owner)
-                 SELECT object, owner FROM rows WHERE id = ?1 AND object IS NOT NULL",
-                [int(id)],
-            )?;
+            self.throw_away(id)?;
             self.write("DELETE FROM held WHERE row = ?1", [int(id)])?;
             self.write("DELETE FROM rows WHERE id = ?1", [int(id)])?;
             ids.extend(self.gone(id)?);
@@ -137,10 +149,32 @@ impl SqliteLog {
         Ok(())
     }
 
+    /// Notes a row's object, if it has one, to be deleted.
+    fn throw_away(&self, id: Id) -> Result<(), AppendError> {
+        let object = one(
+            &self.connection,
+            "SELECT object, owner FROM rows WHERE id = ?1 AND object IS NOT NULL",
+            [int(id)],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+        );
+        let Some((object, owner)) = object.map_err(AppendError::Failed)? else {
+            return Ok(());
+        };
+        let sum = sum(&TRASH, params![object, owner])?;
+        self.write(
+            "INSERT OR IGNORE INTO trash (object, owner, sum) VALUES (?1, ?2, ?3)",
+            params![object, owner, sum],
+        )?;
+        Ok(())
+    }
+
     /// What follows from the going of a message or a row: the answer that told of it goes, and
     /// what it held is no longer held by it. Gives the rows that nothing holds now.
     fn gone(&self, id: Id) -> Result<Vec<Id>, AppendError> {
-        self.write("UPDATE keys SET answer = NULL WHERE made = ?1", [int(id)])?;
+        self.write(
+            "UPDATE keys SET answer = NULL, answer_sum = NULL WHERE made = ?1",
+            [int(id)],
+        )?;
         let left = self.ids(
             "SELECT row FROM held mine WHERE holder = ?1 AND NOT EXISTS
                  (SELECT 1 FROM held WHERE held.row = mine.row AND held.holder <> ?1)",
