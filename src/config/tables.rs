@@ -54,8 +54,8 @@ crate::settings! {
         /// of what is for everybody 4 MiB are kept for all such streams together. Beyond them the
         /// stream goes on from the log, once the client reads again.
         pub stream_queue: usize = 256 => 1..=65_536,
-        /// The proxies whose X-Forwarded-For is believed, as IP addresses or networks such as
-        /// "10.0.0.0/8".
+        /// The proxies whose X-Forwarded-For and X-Request-Id are believed, as IP addresses or
+        /// networks such as "10.0.0.0/8".
         pub trusted_proxies: Vec<String> = Vec::new() => proxies,
         /// The web origins whose pages may use the API (CORS), such as "https://example.org";
         /// "*" allows every one. Without any, browsers keep other sites' pages out.

@@ -180,7 +180,6 @@ impl<S: Service> Connections<S> {
 
 /// Tells a connection beyond the bound to come again.
 async fn overloaded(stream: TcpStream, peer: SocketAddr, patience: Duration) {
-    tracing::debug!(%peer, "too many connections");
     let (read, write) = stream.into_split();
     let problem = Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -188,7 +187,7 @@ async fn overloaded(stream: TcpStream, peer: SocketAddr, patience: Duration) {
         "the server has as many connections as it takes; try again later",
     );
     let mut output = Output::new(write, patience);
-    conn::refuse(problem.retry_after(5), &mut output, Input::new(read)).await;
+    conn::refuse(problem.retry_after(5), peer, &mut output, Input::new(read)).await;
 }
 
 /// Whether accepting failed because of the very connection that was to be accepted.

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,13 +24,14 @@ use crate::chat::connect::{bearer, hash, hex};
 use crate::chat::invalid;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
-    Chunk, Found, Params, Payload, Peer, Problem, Request, Response, Service, Source,
+    Chunk, Found, Params, Payload, Peer, Problem, Request, RequestId, Response, Service, Source,
+    X_REQUEST_ID,
 };
 use crate::log::Id;
 
 /// The headers that pages of other origins may read.
 const EXPOSED: &str = "Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, \
-     ETag, Content-Disposition, Content-Range, WWW-Authenticate";
+     ETag, Content-Disposition, Content-Range, WWW-Authenticate, X-Request-Id";
 
 /// The headers that pages of other origins may send.
 const ACCEPTED: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, \
@@ -55,7 +56,7 @@ impl Service for Gate {
         Box::pin(async move {
             let begun = Instant::now();
             let method = request.method().clone();
-            let peer = self.peer(&request);
+            let peer = self.0.peer(&request);
             let origin = self.allowed_origin(request.headers());
             let mut seen = Seen::default();
             let mut response = match self.answer(request, &mut seen).await {
@@ -73,6 +74,43 @@ impl Service for Gate {
             self.log(&method, peer, &seen, response.status(), begun);
             response
         })
+    }
+
+    /// That of a trusted proxy, so that nobody writes a name of their choice into the log.
+    fn request_id(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<RequestId> {
+        if !self.0.is_trusted(peer.ip()) {
+            return None;
+        }
+        let mut given = headers.get_all(X_REQUEST_ID).iter();
+        let first = given.next()?;
+        given.next().is_none().then(|| RequestId::given(first))?
+    }
+}
+
+impl Core {
+    /// Whether an address is a trusted proxy's.
+    pub(crate) fn is_trusted(&self, address: IpAddr) -> bool {
+        let trusted = &self.proxies;
+        trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
+    /// proxy's, where the peer is one.
+    pub(crate) fn peer(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>()?.0.ip();
+        if !self.is_trusted(peer) {
+            return Some(peer);
+        }
+        let fields = request.headers().get_all("x-forwarded-for").iter();
+        let hops: Vec<_> = fields
+            .filter_map(|field| field.to_str().ok())
+            .flat_map(|field| field.split(','))
+            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+            .collect();
+        hops.into_iter()
+            .rev()
+            .find(|hop| !self.is_trusted(*hop))
+            .or(Some(peer))
     }
 }
 
@@ -223,27 +261,6 @@ impl Gate {
             .iter()
             .any(|allowed| allowed.as_bytes() == origin.as_bytes())
             .then(|| origin.clone())
-    }
-
-    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
-    /// proxy's, where the peer is one.
-    fn peer(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>()?.0.ip();
-        let trusted = &self.0.proxies;
-        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-        if !is_trusted(peer) {
-            return Some(peer);
-        }
-        let fields = request.headers().get_all("x-forwarded-for").iter();
-        let hops: Vec<_> = fields
-            .filter_map(|field| field.to_str().ok())
-            .flat_map(|field| field.split(','))
-            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
-            .collect();
-        hops.into_iter()
-            .rev()
-            .find(|hop| !is_trusted(*hop))
-            .or(Some(peer))
     }
 
     fn log(

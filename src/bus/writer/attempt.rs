@@ -40,7 +40,11 @@ impl Writer {
         for command in commands {
             let by = command.by.map(|(user, _)| user);
             let decided = self.look(now, by, |tx| {
-                decide::guarded(|| decide::decide(tx, command))
+                let mut decide = || decide::guarded(|| decide::decide(tx, command));
+                match &command.request {
+                    Some(request) => request.clone().scope_sync(decide),
+                    None => decide(),
+                }
             });
             match decided {
                 Err(problem) => answers.push(Err(problem)),
