@@ -2,7 +2,9 @@
 //! request through them.
 
 mod gate;
+mod signals;
 mod start;
+mod systemd;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +27,8 @@ use crate::objects::{Download, Stores};
 use crate::openapi::Description;
 
 pub(crate) use gate::{digest, idempotency_key};
-pub(crate) use start::serve;
+pub(crate) use start::{ServeError, serve};
+pub(crate) use systemd::listener;
 
 /// How a client shows who it is.
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");

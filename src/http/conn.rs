@@ -14,6 +14,7 @@ use super::head::{self, Head, Scanner};
 use super::input::Input;
 use super::output::Output;
 use super::problem::{malformed, timeout as timed_out};
+use super::pump::Torn;
 use super::response::{self, Asked, Content};
 use super::server::Shutdown;
 use super::wire::{Away, Return};
@@ -40,20 +41,24 @@ pub(super) struct Connection<'a, S> {
     pub(super) away: mpsc::UnboundedSender<Away>,
 }
 
-/// Serves a connection until it is closed, or its stream leaves the task.
+/// Serves a connection until it is closed, or its stream leaves the task. `torn` is where its
+/// breaking off is told, if it is no TCP connection.
 pub(super) async fn run<S: Service>(
     stream: TcpStream,
+    torn: Option<Torn>,
     peer: SocketAddr,
     service: &S,
     limits: &Limits,
     shutdown: Shutdown,
     away: mpsc::UnboundedSender<Away>,
 ) {
-    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    let (mut connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    connection.output.torn = torn;
     serve(connection, input).await;
 }
 
-/// Goes on with a connection whose stream comes back.
+/// Goes on with a connection whose stream comes back: one in the chunked coding, whose breaking off
+/// shows by itself.
 pub(super) async fn resume<S: Service>(
     back: Return,
     service: &S,

@@ -19,6 +19,7 @@
 //! | `accept.rs` | what a client accepts, by its weights (no I/O) |
 //! | `range.rs` | conditional and ranged requests (no I/O) |
 //! | `payload.rs` | the response's body as the service gives it |
+//! | `tls.rs`, `pump.rs` | TLS at the edge; what moves bytes between it and a plain connection |
 //! | `wire.rs` | a stream's socket outside its task |
 //! | `response.rs` | the response's head (no I/O) |
 //! | `router.rs`, `path.rs` | paths to targets; percent-decoding, once |
@@ -47,6 +48,7 @@ mod output;
 mod path;
 mod payload;
 mod problem;
+mod pump;
 mod range;
 mod request_id;
 mod response;
@@ -55,6 +57,7 @@ mod server;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upload;
 mod wire;
 
@@ -66,6 +69,7 @@ pub use range::{Selected, select};
 pub use request_id::{RequestId, X_REQUEST_ID};
 pub use router::{Found, Params, RouteError, Router};
 pub use server::serve;
+pub use tls::{Tls, TlsError};
 pub use upload::{Upload, UploadReader};
 pub use wire::Wire;
 
