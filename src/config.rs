@@ -58,6 +58,8 @@ pub struct FeatureTable {
     pub name: &'static str,
     /// What it does, one line.
     pub about: &'static str,
+    /// Whether it is on where the file does not say. The core's own always are.
+    pub on: bool,
     /// Its settings, without `enabled`, which every feature has.
     pub fields: &'static [Field],
     /// Reads a table without `enabled`, checks it, and gives it back with all that it did not
@@ -72,6 +74,7 @@ impl FeatureTable {
         FeatureTable {
             name,
             about,
+            on: true,
             fields: S::FIELDS,
             read: filled::<S>,
         }
@@ -326,6 +329,24 @@ mod tests {
         assert!(config.enabled("lamp") && config.enabled("echo"));
         assert_eq!(config.settings::<Lamp>("lamp").unwrap(), Lamp::default());
         config.settings::<()>("echo").unwrap();
+    }
+
+    #[test]
+    fn a_feature_may_be_off_until_the_file_says_otherwise() {
+        let features = [FeatureTable {
+            on: false,
+            ..FeatureTable::of::<Lamp>("lamp", "Gives light.")
+        }];
+        let enabled = |text: &str| {
+            let config = Config::parse(text, "c.toml", &features).unwrap();
+            config.enabled("lamp")
+        };
+        assert!(!enabled("") && !enabled("[features.lamp]\nlevel = 0.1"));
+        assert!(enabled("[features.lamp]\nenabled = true"));
+        assert!(
+            sample(&features)
+                .contains("[features.lamp]\n# Whether the feature is on.\nenabled = false")
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) enum Body {
     None,
     /// JSON.
     Json(Value),
-    /// JSON that is written already.
+    /// JSON, or what the headers say that it is, that is written already.
     Written(Bytes),
 }
 
@@ -77,6 +77,11 @@ impl Answer {
         let body = serde_json::to_vec(body);
         let body = body.map_err(|error| internal("writing an answer", &error))?;
         Ok(Self::new(StatusCode::OK, Body::Written(body.into())))
+    }
+
+    /// 200 with a text of a media type.
+    pub fn text(kind: &'static str, text: String) -> Self {
+        Self::new(StatusCode::OK, Body::Written(text.into())).header("content-type", kind)
     }
 
     /// 201 with a body.

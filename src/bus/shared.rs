@@ -238,7 +238,6 @@ impl Bus {
     }
 
     /// How many requests wait for the writer.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.tasks.max_capacity() - self.tasks.capacity()
     }

@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         given: Option<Spanned<DeTable<'a>>>,
     ) -> (bool, toml::Table) {
         let path = format!("features.{}", info.name);
-        let mut enabled = true;
+        let mut enabled = info.on;
         let given = given.map(|mut table| {
             if let Some(value) = table.get_mut().remove("enabled") {
                 match value.get_ref().as_bool() {

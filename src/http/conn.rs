@@ -19,6 +19,7 @@ use super::response::{self, Asked, Content};
 use super::server::Shutdown;
 use super::wire::{Away, Return};
 use super::{Limits, Problem, RequestId, Service};
+use crate::counts::COUNTS;
 
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
 /// while bytes wait in it is reset, and a reset can take the answer away that the client has not
@@ -178,6 +179,7 @@ pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Outp
     id.clone().scope_sync(
         || tracing::debug!(%peer, code = %problem.code, detail = %problem.detail, "refused"),
     );
+    COUNTS.elsewhere.count(problem.status, Duration::ZERO);
     let mut response = problem.into_response();
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

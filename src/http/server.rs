@@ -18,6 +18,7 @@ use super::pump::Torn;
 use super::tls::{Greeted, Tls};
 use super::wire::{Away, Return};
 use super::{Limits, Problem, Service, conn};
+use crate::counts::{COUNTS, signed};
 
 /// Connections beyond the bound that are being told so at once; any further one is closed
 /// without a word.
@@ -65,6 +66,7 @@ pub async fn serve<S: Service>(
     let mut refusals = JoinSet::new();
     let mut pause = PAUSES.0;
     loop {
+        COUNTS.connections.set(signed(connections.count()));
         let accepted = tokio::select! {
             biased;
             () = shutdown.wait() => break,

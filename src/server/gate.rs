@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
@@ -22,6 +22,7 @@ use super::{Core, Delivers, Target, harden, json_body, respond, unauthorized};
 use crate::bus::{Bus, KeySpec};
 use crate::chat::connect::{bearer, hash, hex};
 use crate::chat::invalid;
+use crate::counts::COUNTS;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
     Chunk, Found, Params, Payload, Peer, Problem, Request, RequestId, Response, Service, Source,
@@ -45,8 +46,8 @@ pub(super) struct Gate(pub(super) Arc<Core>);
 
 /// What a request turned out to be, for its log line.
 #[derive(Default)]
-struct Seen {
-    path: &'static str,
+struct Seen<'a> {
+    target: Option<&'a Target>,
     call: Option<Call>,
     code: Option<String>,
 }
@@ -71,7 +72,12 @@ impl Service for Gate {
             if !self.0.config.server.cors.is_empty() {
                 share(response.headers_mut(), origin);
             }
-            self.log(&method, peer, &seen, response.status(), begun);
+            let took = begun.elapsed();
+            let counts = seen
+                .target
+                .map_or(&COUNTS.elsewhere, |target| &target.counts);
+            counts.count(response.status(), took);
+            self.log(&method, peer, &seen, response.status(), took);
             response
         })
     }
@@ -132,7 +138,11 @@ impl Gate {
         }
     }
 
-    async fn answer(&self, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
+    async fn answer<'a>(
+        &'a self,
+        request: Request,
+        seen: &mut Seen<'a>,
+    ) -> Result<Response, Problem> {
         let core = &self.0;
         if request.method() == Method::OPTIONS {
             return self.options(&request);
@@ -153,7 +163,7 @@ impl Gate {
                 .header(ALLOW, allow));
             }
         };
-        seen.path = target.path;
+        seen.target = Some(target);
         if target.open {
             is_on(target)?;
             return match &target.run {
@@ -267,9 +277,9 @@ impl Gate {
         &self,
         method: &Method,
         peer: Option<IpAddr>,
-        seen: &Seen,
+        seen: &Seen<'_>,
         status: StatusCode,
-        begun: Instant,
+        took: Duration,
     ) {
         let user = seen.call.as_ref().map(|call| {
             self.0
@@ -279,13 +289,13 @@ impl Gate {
         });
         tracing::info!(
             %method,
-            path = seen.path,
+            path = seen.target.map_or("", |target| target.path),
             user,
             client = seen.call.as_ref().map(|call| tracing::field::display(call.client)),
             peer = peer.map(tracing::field::display),
             status = status.as_u16(),
             code = seen.code,
-            us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
     }

@@ -17,6 +17,7 @@ use crate::bus::{
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::Config;
+use crate::counts::RouteCounts;
 use crate::feature::{Features, Field, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
 use crate::log::reader::{Reader, Reading};
@@ -344,6 +345,7 @@ fn core(
             body_optional: route.body_optional,
             run: route.run,
             off,
+            counts: RouteCounts::new(route.method.as_str(), route.path),
         };
         router.add(route.method, route.path, target)?;
     }
