@@ -1,14 +1,14 @@
 //! What systemd is told, and what it hands over. The tests play its part.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use veche::testing::{Client, Folder, PATIENCE, Server, Wire, binary};
+use veche::testing::{Client, Folder, PATIENCE, Server, Wire, binary, wait_until};
 
 /// The socket that is told of the server's state.
 struct Manager {
@@ -92,11 +92,22 @@ fn it_hears_twice_in_the_time_it_allows_that_the_server_lives() {
     assert_eq!(manager.told(), ["WATCHDOG=1"]);
 }
 
+/// A server with sockets handed over, which ends with the test.
+struct Handed(Child);
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        // One that has ended can't be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a server with sockets handed over from descriptor 3 on.
-fn handed(folder: &Folder, socket: OwnedFd, count: usize) -> Child {
+fn handed(folder: &Folder, socket: OwnedFd, count: usize) -> Handed {
     // `exec` keeps the number of the process, which the variable must name.
     let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 4<&0 </dev/null";
-    Command::new("sh")
+    let started = Command::new("sh")
         .args(["-c", script])
         .arg(binary())
         .args(["serve", "--listen", "127.0.0.1:1", "--data", "data"])
@@ -105,8 +116,8 @@ fn handed(folder: &Folder, socket: OwnedFd, count: usize) -> Child {
         .stdin(Stdio::from(socket))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .expect("a shell")
+        .spawn();
+    Handed(started.expect("a shell"))
 }
 
 #[test]
@@ -119,13 +130,12 @@ fn it_hands_over_the_socket_to_listen_on() {
     early.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut server = handed(&folder, socket.into(), 1);
     let mut line = String::new();
-    let stdout = server.stdout.take().expect("piped");
+    let stdout = server.0.stdout.take().expect("piped");
     BufReader::new(stdout).read_line(&mut line).expect("a line");
     assert_eq!(line, format!("listening on http://{address}\n"));
     assert_eq!(early.response().status(), 200);
     let guest = Client::new(&format!("http://{address}"), "");
     guest.get("/healthz").expect(200);
-    server.kill().and_then(|()| server.wait()).expect("an end");
 }
 
 #[test]
@@ -137,10 +147,12 @@ fn what_is_not_one_tcp_socket_is_refused_with_the_reason() {
         (OwnedFd::from(datagrams), 1, "not a valid tcp socket"),
         (OwnedFd::from(two), 2, "there are 2 sockets"),
     ] {
-        let output = handed(&folder, socket, count).wait_with_output();
-        let output = output.expect("an end");
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let mut server = handed(&folder, socket, count);
+        let status = wait_until("the refusal", || server.0.try_wait().ok().flatten());
+        let mut stderr = String::new();
+        let pipe = server.0.stderr.as_mut().expect("piped");
+        pipe.read_to_string(&mut stderr).expect("text");
+        assert_eq!(status.code(), Some(1), "{stderr}");
         assert!(stderr.contains(said), "{stderr}");
         assert!(stderr.contains("one TCP socket"), "{stderr}");
     }
