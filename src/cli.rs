@@ -162,13 +162,15 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
     if let Some(problem) = config.server.problems().first() {
         return Err(format!("{}: {}", problem.key, problem.message).into());
     }
+    // Before there is any other thread: it changes the environment.
+    let handed = server::listener().map_err(server::ServeError::Activation)?;
     logging::start(config.log.format);
     memory::without_huge_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING)
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(server::serve(config))?)
+    Ok(runtime.block_on(server::serve(config, handed))?)
 }
 
 fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {

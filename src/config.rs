@@ -19,7 +19,7 @@ use crate::settings::{Field, Problem, Table};
 
 pub use error::{ConfigError, Fault};
 pub use network::Network;
-pub use tables::{Chat, Format, LogOutput, Server, Storage};
+pub use tables::{Chat, Format, LogOutput, Server, Storage, Tls};
 
 /// The file that is read where none is named.
 const FILE: &str = "config.toml";
@@ -32,6 +32,8 @@ const LONGEST: u64 = 1 << 20;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[server.tls]`
+    pub tls: Tls,
     /// `[chat]`
     pub chat: Chat,
     /// `[log]`
@@ -56,6 +58,8 @@ pub struct FeatureTable {
     pub name: &'static str,
     /// What it does, one line.
     pub about: &'static str,
+    /// Whether it is on where the file does not say. The core's own always are.
+    pub on: bool,
     /// Its settings, without `enabled`, which every feature has.
     pub fields: &'static [Field],
     /// Reads a table without `enabled`, checks it, and gives it back with all that it did not
@@ -70,6 +74,7 @@ impl FeatureTable {
         FeatureTable {
             name,
             about,
+            on: true,
             fields: S::FIELDS,
             read: filled::<S>,
         }
@@ -99,8 +104,12 @@ fn filled<S: Table>(table: toml::Table) -> Result<toml::Table, Vec<Problem>> {
         .map_err(|wrong| unplaced(format!("cannot be written as TOML: {wrong}")))
 }
 
-const CORE: [FeatureTable; 4] = [
+const CORE: [FeatureTable; 5] = [
     FeatureTable::of::<Server>("server", Server::ABOUT),
+    FeatureTable {
+        read: tables::read_tls,
+        ..FeatureTable::of::<Tls>("server.tls", Tls::ABOUT)
+    },
     FeatureTable::of::<Chat>("chat", Chat::ABOUT),
     FeatureTable::of::<LogOutput>("log", LogOutput::ABOUT),
     FeatureTable::of::<Storage>("storage", Storage::ABOUT),
@@ -159,6 +168,7 @@ impl Config {
             read::read(text, file_name, &CORE, features).map_err(ConfigError::Invalid)?;
         Ok(Config {
             server: typed("server", tables.core.remove("server"))?,
+            tls: typed("server.tls", tables.core.remove("server.tls"))?,
             chat: typed("chat", tables.core.remove("chat"))?,
             log: typed("log", tables.core.remove("log"))?,
             storage: typed("storage", tables.core.remove("storage"))?,
@@ -211,6 +221,7 @@ impl Config {
     pub fn print(&self) -> String {
         let mut out = String::new();
         print_table(&mut out, "server", &self.server);
+        print_table(&mut out, "server.tls", &self.tls);
         print_table(&mut out, "chat", &self.chat);
         print_table(&mut out, "log", &self.log);
         print_table(&mut out, "storage", &self.storage);
@@ -318,6 +329,24 @@ mod tests {
         assert!(config.enabled("lamp") && config.enabled("echo"));
         assert_eq!(config.settings::<Lamp>("lamp").unwrap(), Lamp::default());
         config.settings::<()>("echo").unwrap();
+    }
+
+    #[test]
+    fn a_feature_may_be_off_until_the_file_says_otherwise() {
+        let features = [FeatureTable {
+            on: false,
+            ..FeatureTable::of::<Lamp>("lamp", "Gives light.")
+        }];
+        let enabled = |text: &str| {
+            let config = Config::parse(text, "c.toml", &features).unwrap();
+            config.enabled("lamp")
+        };
+        assert!(!enabled("") && !enabled("[features.lamp]\nlevel = 0.1"));
+        assert!(enabled("[features.lamp]\nenabled = true"));
+        assert!(
+            sample(&features)
+                .contains("[features.lamp]\n# Whether the feature is on.\nenabled = false")
+        );
     }
 
     #[test]
@@ -452,7 +481,12 @@ mod tests {
         let printed = parse("").print();
         let table: toml::Table = printed.parse().unwrap();
         for info in core_tables() {
-            let printed = table[info.name].as_table().unwrap();
+            let mut path = info.name.split('.');
+            let outer = &table[path.next().unwrap()];
+            let printed = path
+                .fold(outer, |outer, key| &outer[key])
+                .as_table()
+                .unwrap();
             for field in info.fields {
                 assert!(printed.contains_key(field.name), "{}", field.name);
             }

@@ -19,6 +19,7 @@ mod fixed;
 mod parse;
 mod routes;
 mod verdict;
+mod visit;
 
 use std::sync::{Arc, OnceLock};
 
@@ -44,12 +45,16 @@ use routes::decide_on;
 pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Prepare, Route, Run};
 pub use routes::{Call, Routes};
 pub use verdict::Verdict;
+pub use visit::Visit;
 
 /// One feature. Every method has a quiet default; see the module's head for their order.
 #[async_trait]
 pub trait Feature: Named + Sized + Send + Sync + 'static {
     /// What it does, in one line.
     const ABOUT: &'static str;
+
+    /// Whether it is on where config.toml does not say.
+    const ON: bool = true;
 
     /// Its table `[features.NAME]` in config.toml; `()` where it has no settings.
     type Settings: Table;
@@ -153,7 +158,10 @@ impl Registration {
             name: F::NAME,
             about: F::ABOUT,
             file,
-            table: || FeatureTable::of::<F::Settings>(F::NAME, F::ABOUT),
+            table: || FeatureTable {
+                on: F::ON,
+                ..FeatureTable::of::<F::Settings>(F::NAME, F::ABOUT)
+            },
             state: StateOps::of::<F>(),
             build: erased::build::<F>,
             routes: || F::routes().into_parts(),

@@ -12,6 +12,7 @@
 //! | [`bus`] | the writer decides, applies and answers; the hub fans out to streams |
 //! | [`log`] | the one durable order of facts, and the rows beside it |
 //! | [`config`], [`mod@settings`] | config.toml, with the tables of core and features |
+//! | [`counts`] | what the server counts of itself |
 //! | [`secret`] | codes that are handed out once and kept as their digest |
 //! | `client` | the console client |
 //! | [`testing`] | the harness that tests of features use, in the tree and out of it |
@@ -32,6 +33,7 @@ pub mod chat;
 mod cli;
 mod client;
 pub mod config;
+pub mod counts;
 pub mod feature;
 pub mod http;
 pub mod log;

@@ -3,8 +3,12 @@
 
 mod descriptors;
 mod gate;
+mod signals;
 mod start;
+mod systemd;
 
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,15 +22,18 @@ use serde_json::json;
 use crate::bus::{Answer, Body, Bus, Hub, internal};
 use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::{Config, Network};
+use crate::counts::{COUNTS, RouteCounts, signed};
 use crate::feature::{Features, Run};
 use crate::http::{Payload, Problem, Request, Response, Router};
-use crate::log::reader::Reader;
+use crate::log::reader::{Reader, Reading};
+use crate::log::sqlite;
 use crate::log::{Id, MessageRow, UserId};
 use crate::objects::{Download, Stores};
 use crate::openapi::Description;
 
 pub(crate) use gate::{digest, idempotency_key};
-pub(crate) use start::serve;
+pub(crate) use start::{ServeError, serve};
+pub(crate) use systemd::listener;
 
 /// How a client shows who it is.
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
@@ -59,6 +66,7 @@ struct Target {
     run: Run,
     /// The feature that is off, whose path this is.
     off: Option<&'static str>,
+    counts: RouteCounts,
 }
 
 impl Core {
@@ -79,6 +87,39 @@ impl Core {
         } else {
             Err(chat::no_message())
         }
+    }
+
+    /// What the server has counted of itself, and what it finds when it looks now.
+    pub(crate) async fn counted(&self) -> Result<String, Problem> {
+        let failed = |error: &(dyn Error + 'static)| internal("reading what was counted", error);
+        let floor = self.reader.read(Reading::floor).await;
+        let floor = floor.map_err(|error| failed(&error))?;
+        let position = self.bus.durable_pos();
+        let users = self.bus.peek(|view| view.world().chat.user_count());
+        let file = sqlite::file(&self.config.server.data);
+        let wal = file.with_extension("db-wal");
+        // One that can't be looked at is none.
+        let size = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
+        for (gauge, found) in [
+            (&COUNTS.streams, signed(self.hub.count())),
+            (&COUNTS.writer_queue, signed(self.bus.waiting())),
+            (&COUNTS.hub_queue, signed(self.hub.waiting())),
+            (&COUNTS.log_facts, signed(position.saturating_sub(floor))),
+            (&COUNTS.log_position, signed(position)),
+            (&COUNTS.log_bytes, signed(size(&file))),
+            (&COUNTS.wal_bytes, signed(size(&wal))),
+            (
+                &COUNTS.writable,
+                i64::from(self.bus.health().problem().is_none()),
+            ),
+            (&COUNTS.users, signed(users)),
+            (&COUNTS.online, signed(self.hub.online().len())),
+        ] {
+            gauge.set(found);
+        }
+        let now = self.bus.now().0 as f64 / 1000.0;
+        let started = now - self.started.elapsed().as_secs_f64();
+        COUNTS.text(started).map_err(|error| failed(&*error))
     }
 
     /// The API's description.

@@ -260,7 +260,7 @@ fn code(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn the_pages_of_the_api_name_every_path_of_the_description() {
-    let server = Server::start();
+    let server = Server::builder().all().start();
     let description = server.guest().get("/openapi.json").expect(200);
     let features = features(&binary());
     let pages = features

@@ -44,8 +44,9 @@ fn it_runs_with_each_alone() {
 
 #[test]
 fn it_runs_with_all() {
-    let mut server = Server::start();
-    works(&server, &features(&binary()));
+    let all = features(&binary());
+    let mut server = Server::builder().all().start();
+    works(&server, &all);
     server.restart();
 }
 

@@ -242,6 +242,6 @@ fn what_a_feature_adds_is_in_it_when_it_is_on_and_answers_feature_off_when_it_is
             all.insert((method, path));
         }
     }
-    let server = Server::start();
+    let server = Server::builder().all().start();
     assert_eq!(calls(&document(&server)), all);
 }

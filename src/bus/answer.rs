@@ -27,7 +27,7 @@ pub(crate) enum Body {
     None,
     /// JSON.
     Json(Value),
-    /// JSON that is written already.
+    /// JSON, or what the headers say that it is, that is written already.
     Written(Bytes),
 }
 
@@ -76,6 +76,11 @@ impl Answer {
         serde_json::to_writer(&mut bytes, body)
             .map_err(|error| internal("writing an answer", &error))?;
         Ok(Self::new(StatusCode::OK, Body::Written(bytes.into())))
+    }
+
+    /// 200 with a text of a media type.
+    pub fn text(kind: &'static str, text: String) -> Self {
+        Self::new(StatusCode::OK, Body::Written(text.into())).header("content-type", kind)
     }
 
     /// 201 with a body.

@@ -236,6 +236,16 @@ impl Hub {
             .collect()
     }
 
+    /// How many streams there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// How many batches wait to be fanned out.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.waiting()
+    }
+
     /// What makes frames.
     pub(crate) fn frames(&self) -> &Frames {
         &self.frames

@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{Answer, Tx, View, World};
-use crate::http::Problem;
+use crate::http::{Problem, RequestId};
 use crate::log::{AppendError, ClientId, Id, Log, Pos, UserId};
 use crate::time::{Clock, Time};
 
@@ -22,6 +22,8 @@ pub(crate) struct Command {
     pub(crate) by: Option<(UserId, ClientId)>,
     pub(crate) key: Option<KeySpec>,
     pub(crate) decide: Decide,
+    /// The request that asks, for the log.
+    pub(crate) request: Option<RequestId>,
     pub(crate) reply: oneshot::Sender<Result<Answer, Problem>>,
 }
 
@@ -169,6 +171,7 @@ impl Bus {
             by,
             key,
             decide,
+            request: RequestId::current(),
             reply,
         });
         self.tasks.try_send(task).map_err(|error| match error {
@@ -235,7 +238,6 @@ impl Bus {
     }
 
     /// How many requests wait for the writer.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.tasks.max_capacity() - self.tasks.capacity()
     }

@@ -12,7 +12,7 @@ use super::*;
 use crate::chat::Fact;
 use crate::config::Config;
 use crate::feature::Features;
-use crate::http::Problem;
+use crate::http::{Problem, RequestId};
 use crate::log::reader::Reader;
 use crate::log::sqlite::SqliteLog;
 use crate::log::*;
@@ -306,6 +306,27 @@ async fn requests_that_wait_share_one_append() {
     // One that has its place in the queue may come into it a moment later than the others.
     let commits = *bench.script.commits.lock().expect("unpoisoned");
     assert!((2..=3).contains(&commits), "{commits} appends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_is_made_in_the_name_of_the_request_that_asks_for_it() {
+    let bench = Bench::new();
+    let (tell, told) = std_mpsc::channel();
+    let ask = || {
+        let tell = tell.clone();
+        let decide = move |_: &mut Tx<'_>| {
+            tell.send(RequestId::current()).expect("somebody listens");
+            Ok(Answer::no_content())
+        };
+        bench.bus.submit(None, None, Box::new(decide))
+    };
+    let name = http::HeaderValue::from_static("of-the-test");
+    let id = RequestId::given(&name).expect("a name");
+    let named = id.clone().scope_sync(|| RequestId::carry(ask()));
+    bounded(named).await.expect("an answer");
+    assert_eq!(told.recv().expect("it was decided"), Some(id));
+    bounded(ask()).await.expect("an answer");
+    assert_eq!(told.recv().expect("it was decided"), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

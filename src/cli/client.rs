@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 use crate::client::{self, Look, Who};
 
 /// What the pages of all these commands end with.
-const SAID: &str = "Flags come before the environment (VECHE_SERVER, VECHE_NAME, VECHE_PASSWORD_FILE), and \
-    that before the lines of ~/.config/veche/client.toml (server, name, password_file).\n\
+const SAID: &str = "Flags come before the environment (VECHE_SERVER, VECHE_NAME, VECHE_PASSWORD_FILE, VECHE_CA), and \
+    that before the lines of ~/.config/veche/client.toml (server, name, password_file, ca).\n\
     Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 the server cannot be reached, or \
     wants it later; 4 no session: the name or the password is missing or wrong.";
 
@@ -40,6 +40,9 @@ struct Identity {
     /// A file whose first line is the password
     #[arg(long, value_name = "FILE", env = "VECHE_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
+    /// Who vouches for a server at https://, in PEM, instead of this system's authorities
+    #[arg(long, value_name = "FILE", env = "VECHE_CA")]
+    ca: Option<PathBuf>,
 }
 
 impl From<Identity> for Who {
@@ -48,6 +51,7 @@ impl From<Identity> for Who {
             server: identity.server,
             name: identity.name,
             password_file: identity.password_file,
+            ca: identity.ca,
         }
     }
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio_rustls::rustls;
 
 use super::text::{Zone, duration, safe_line};
+use super::trust;
 
 /// A call that gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,9 @@ pub enum CallError {
     /// There was no answer, or not a whole one.
     #[error("no answer from the server")]
     Lost(#[source] Box<ureq::Error>),
+    /// Nothing that can be trusted, or spoken to, is there. The text is a whole sentence.
+    #[error("{0}")]
+    Untrusted(String),
     /// The server refused.
     #[error(transparent)]
     Refused(Box<Problem>),
@@ -25,7 +30,16 @@ pub enum CallError {
 
 impl From<ureq::Error> for CallError {
     fn from(error: ureq::Error) -> CallError {
-        CallError::Lost(Box::new(error))
+        match trust::fault(&error) {
+            Some(rustls::Error::InvalidCertificate(why)) => CallError::Untrusted(format!(
+                "the server's certificate is not one to trust ({why}); --ca FILE names who vouches \
+                 for it"
+            )),
+            Some(rustls::Error::InvalidMessage(_)) => CallError::Untrusted(
+                "there is no HTTPS at this address: perhaps it is http://".to_owned(),
+            ),
+            _ => CallError::Lost(Box::new(error)),
+        }
     }
 }
 
@@ -41,7 +55,7 @@ impl CallError {
                 501 | 505 => false,
                 status => status == 408 || status >= 500,
             },
-            CallError::Strange(_) => false,
+            CallError::Untrusted(_) | CallError::Strange(_) => false,
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Response, Uri};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use super::answer::{CallError, Connected, Page, Problem, Status, Users};
@@ -28,26 +29,34 @@ const MAX_PROBLEM: u64 = 64 << 10;
 pub struct Api {
     agent: Agent,
     base: String,
+    /// How an `https:` server is verified.
+    trust: Option<TlsConfig>,
     token: RwLock<Option<String>>,
 }
 
 impl Api {
-    /// The API at a base URL that [`base_url`] has accepted.
+    /// The API at an `http:` base URL that [`base_url`] has accepted.
     pub fn new(base: &str) -> Api {
+        Api::at(base, None, None)
+    }
+
+    /// The same at an `https:` one.
+    pub fn trusting(base: &str, trust: TlsConfig) -> Api {
+        Api::at(base, Some(trust), None)
+    }
+
+    fn at(base: &str, trust: Option<TlsConfig>, token: Option<String>) -> Api {
         Api {
-            agent: agent(base),
+            agent: agent(base, trust.clone()),
             base: base.to_owned(),
-            token: RwLock::new(None),
+            trust,
+            token: RwLock::new(token),
         }
     }
 
     /// The same API with the same token, over connections of its own that can be cut.
     pub fn fork(&self) -> Api {
-        Api {
-            agent: agent(&self.base),
-            base: self.base.clone(),
-            token: RwLock::new(self.token()),
-        }
+        Api::at(&self.base, self.trust.clone(), self.token())
     }
 
     /// Closes every connection: what is under way fails at once, and so does what comes later.
@@ -247,7 +256,7 @@ impl Api {
     }
 }
 
-fn agent(base: &str) -> Agent {
+fn agent(base: &str, trust: Option<TlsConfig>) -> Agent {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -258,6 +267,9 @@ fn agent(base: &str) -> Agent {
     // A proxy set for the wide net has nothing to do with this machine.
     if is_local(base) {
         config = config.proxy(None);
+    }
+    if let Some(trust) = trust {
+        config = config.tls_config(trust);
     }
     config.build().new_agent()
 }
@@ -335,8 +347,8 @@ pub fn base_url(server: &str) -> Result<String, String> {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return wrong("write it like http://127.0.0.1:8000");
     };
-    if scheme != "http" {
-        return wrong("this client speaks plain http only");
+    if !matches!(scheme, "http" | "https") {
+        return wrong("this client speaks http and https");
     }
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return wrong("it is a host and a port, with no user before them");
@@ -345,7 +357,10 @@ pub fn base_url(server: &str) -> Result<String, String> {
         return wrong("it has no query");
     }
     let host = authority.as_str().to_lowercase();
-    Ok(format!("http://{host}{}", uri.path().trim_end_matches('/')))
+    Ok(format!(
+        "{scheme}://{host}{}",
+        uri.path().trim_end_matches('/')
+    ))
 }
 
 fn is_local(base: &str) -> bool {
@@ -436,6 +451,7 @@ mod tests {
             ("HTTP://Chat.Example.org", "http://chat.example.org"),
             ("http://example.org/veche/", "http://example.org/veche"),
             ("[::1]:8000", "http://[::1]:8000"),
+            ("HTTPS://example.org/", "https://example.org"),
         ] {
             assert_eq!(base_url(written).as_deref(), Ok(base), "{written}");
         }
@@ -445,7 +461,7 @@ mod tests {
     fn what_is_no_address_is_explained() {
         for bad in [
             "",
-            "https://example.org",
+            "https://",
             "ftp://x",
             "http://",
             "http://u:p@x",

@@ -3,7 +3,7 @@
 //! `session` knows who one is and what was shown; `stream` follows the server's events on a
 //! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
 //! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print; `here` is where lines go; `sheet` is what the former prints on. `screen` takes the whole terminal. `transfer` carries files. `api`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
+//! print; `here` is where lines go; `sheet` is what the former prints on. `screen` takes the whole terminal. `transfer` carries files. `api`, `trust`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
 //! are what these stand on. Nothing here is used by the server.
 
 mod answer;
@@ -37,6 +37,7 @@ mod summary;
 mod terminal;
 mod text;
 mod transfer;
+mod trust;
 mod worker;
 
 use std::fs::File;
@@ -257,7 +258,12 @@ fn open(who: Who, may_ask: bool) -> Result<(Session, store::Store, Settings), Er
     let password = settings.password_file.as_deref().map(read_password);
     let password = password.transpose()?;
     let name = settings.name.clone();
-    let session = Session::new(api::Api::new(&base), store.clone(), name, password);
+    let api = if base.starts_with("https:") {
+        api::Api::trusting(&base, trust::trust(settings.ca.as_deref())?)
+    } else {
+        api::Api::new(&base)
+    };
+    let session = Session::new(api, store.clone(), name, password);
     Ok((session, store, settings))
 }
 

@@ -21,6 +21,8 @@ pub struct Who {
     pub name: Option<String>,
     /// A file whose first line is the password.
     pub password_file: Option<PathBuf>,
+    /// A file of the authorities that vouch for the server, instead of the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// How a chat looks: what flags and the environment say of it.
@@ -43,6 +45,8 @@ pub struct Settings {
     pub name: String,
     /// A file whose first line is the password.
     pub password_file: Option<PathBuf>,
+    /// A file of the authorities that vouch for the server, instead of the system's.
+    pub ca: Option<PathBuf>,
     /// Whether lines are read one by one, if the file says.
     pub plain: Option<bool>,
     /// Whether mentions ring the bell, if the file says.
@@ -56,6 +60,7 @@ struct File {
     server: Option<String>,
     name: Option<String>,
     password_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
     plain: Option<bool>,
     bell: Option<bool>,
 }
@@ -86,11 +91,15 @@ impl Settings {
             }
             (_, None) => return Err(Error::NameNeeded(path.display().to_string())),
         };
-        let password_file = who.password_file.or(file.password_file);
+        let said = |flag: Option<PathBuf>, line: Option<PathBuf>| {
+            let said = flag.or(line);
+            said.filter(|path| !path.as_os_str().is_empty())
+        };
         Ok(Settings {
             server,
             name,
-            password_file: password_file.filter(|path| !path.as_os_str().is_empty()),
+            password_file: said(who.password_file, file.password_file),
+            ca: said(who.ca, file.ca),
             plain: file.plain,
             bell: file.bell,
         })
@@ -143,7 +152,7 @@ mod tests {
         Who {
             server: Some(server.to_owned()),
             name: Some(name.to_owned()),
-            password_file: None,
+            ..Who::default()
         }
     }
 

@@ -94,7 +94,13 @@ impl<'a> Reader<'a> {
         for (key, value) in document.into_inner() {
             let name: &str = key.get_ref();
             if let Some(info) = core.iter().find(|info| info.name == name) {
-                if let Some(table) = self.table(info.name, name, value) {
+                if let Some(mut table) = self.table(info.name, name, value) {
+                    for inner in inner_tables(info, core) {
+                        let given = table.get_mut().remove(inner.key);
+                        let given = given
+                            .and_then(|given| self.table(inner.info.name, inner.info.name, given));
+                        given_core.extend(given.map(|given| (inner.info.name, given)));
+                    }
                     given_core.insert(info.name, table);
                 }
             } else if name == "features" {
@@ -111,7 +117,8 @@ impl<'a> Reader<'a> {
                 .iter()
                 .map(|info| {
                     let given = given_core.remove(info.name);
-                    (info.name, self.settings(info.name, info, given, &[]))
+                    let inner: Vec<_> = inner_tables(info, core).map(|inner| inner.key).collect();
+                    (info.name, self.settings(info.name, info, given, &inner))
                 })
                 .collect(),
             features: features
@@ -180,7 +187,7 @@ impl<'a> Reader<'a> {
         given: Option<Spanned<DeTable<'a>>>,
     ) -> (bool, toml::Table) {
         let path = format!("features.{}", info.name);
-        let mut enabled = true;
+        let mut enabled = info.on;
         let given = given.map(|mut table| {
             if let Some(value) = table.get_mut().remove("enabled") {
                 match value.get_ref().as_bool() {
@@ -279,6 +286,23 @@ impl<'a> Reader<'a> {
         }
         None
     }
+}
+
+/// A table of the core's that lies in another, as `[server.tls]` does in `[server]`.
+struct Inner<'a> {
+    key: &'static str,
+    info: &'a FeatureTable,
+}
+
+fn inner_tables<'a>(
+    outer: &FeatureTable,
+    core: &'a [FeatureTable],
+) -> impl Iterator<Item = Inner<'a>> {
+    let outer = outer.name;
+    core.iter().filter_map(move |info| {
+        let (table, key) = info.name.split_once('.')?;
+        (table == outer).then_some(Inner { key, info })
+    })
 }
 
 /// Says that nothing has this name, which has the nearest, and which there are.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
-use crate::settings::{Period, Size, quoted};
+use crate::settings::{Period, Problem, Size, quoted};
 
 /// No timeout is shorter, so that none is zero, and none is longer than a day.
 const TIMEOUT: RangeInclusive<Period> = Period::ms(1)..=Period::days(1);
@@ -54,12 +54,23 @@ crate::settings! {
         /// of what is for everybody 4 MiB are kept for all such streams together. Beyond them the
         /// stream goes on from the log, once the client reads again.
         pub stream_queue: usize = 256 => 1..=65_536,
-        /// The proxies whose X-Forwarded-For is believed, as IP addresses or networks such as
-        /// "10.0.0.0/8".
+        /// The proxies whose X-Forwarded-For and X-Request-Id are believed, as IP addresses or
+        /// networks such as "10.0.0.0/8".
         pub trusted_proxies: Vec<String> = Vec::new() => proxies,
         /// The web origins whose pages may use the API (CORS), such as "https://example.org";
         /// "*" allows every one. Without any, browsers keep other sites' pages out.
         pub cors: Vec<String> = Vec::new() => origins,
+    }
+
+    /// TLS: with a certificate the server speaks HTTPS, and nothing else, on its address. SIGHUP
+    /// has both files read again.
+    pub struct Tls {
+        /// The file of the certificate, those that vouch for it after it, in PEM. Empty: none, and
+        /// the server speaks HTTP.
+        pub cert: PathBuf = PathBuf::new(),
+        /// The file of the certificate's private key, in PEM. Empty where the key lies in the
+        /// certificate's file, too.
+        pub key: PathBuf = PathBuf::new(),
     }
 
     /// The chat: what the core's messages are held to.
@@ -90,6 +101,31 @@ crate::settings! {
         /// After how many new facts a snapshot is made, 1 to 1000000000. A start reads the last
         /// snapshot and the facts after it.
         pub snapshot_every: u64 = 50_000 => 1..=1_000_000_000,
+    }
+}
+
+/// Reads `[server.tls]`, in which one setting asks for another.
+pub(super) fn read_tls(table: toml::Table) -> Result<toml::Table, Vec<Problem>> {
+    let table = super::filled::<Tls>(table)?;
+    let is_set = |key| {
+        let file = table.get(key).and_then(toml::Value::as_str);
+        file.is_some_and(|file| !file.is_empty())
+    };
+    if is_set("key") && !is_set("cert") {
+        let message = "must name the certificate's file where `key` is set".to_owned();
+        let key = "cert".to_owned();
+        return Err(vec![Problem { key, message }]);
+    }
+    Ok(table)
+}
+
+impl Tls {
+    /// The files of the certificate and of its key; none where the server speaks HTTP.
+    #[must_use]
+    pub fn pair(&self) -> Option<(&Path, &Path)> {
+        let (cert, key) = (self.cert.as_path(), self.key.as_path());
+        let is_set = |file: &Path| !file.as_os_str().is_empty();
+        is_set(cert).then(|| (cert, if is_set(key) { key } else { cert }))
     }
 }
 

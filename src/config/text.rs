@@ -60,7 +60,7 @@ fn documented(out: &mut String, header: &str, info: &FeatureTable, can_be_off: b
     line(out, format_args!("[{header}]"));
     if can_be_off {
         wrapped(out, ENABLED, "# ", FILE_WIDTH);
-        line(out, format_args!("enabled = true"));
+        line(out, format_args!("enabled = {}", info.on));
     }
     let defaults = info.defaults();
     for (index, field) in info.fields.iter().enumerate() {

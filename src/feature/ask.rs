@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Call, Feature, Named, decide_on};
 use crate::bus::{Answer, Content, KeySpec, Tx, View, fault, internal};
 use crate::chat::invalid;
-use crate::http::{Problem, Selected, select};
+use crate::http::{Problem, RequestId, Selected, select};
 use crate::log::{Id, MessageRow, Row, UserId};
 use crate::objects::{NewObject, Object, Store};
 use crate::server::{Core, digest, idempotency_key};
@@ -147,7 +147,7 @@ impl<F: Feature> Ask<F> {
         let (core, store) = (Arc::clone(&self.core), self.store()?.clone());
         let call = self.call.clone();
         // In a task of its own: whoever asks may go, and the object must be settled.
-        let settled = tokio::spawn(async move {
+        let settled = tokio::spawn(RequestId::carry(async move {
             let by = Some((call.user, call.client));
             let written = object.clone();
             let decide =
@@ -155,7 +155,7 @@ impl<F: Feature> Ask<F> {
             let answer = core.bus.submit(by, key, decide).await;
             settle(&core, &store, object.id, &answer).await;
             answer
-        });
+        }));
         let failed = |error: tokio::task::JoinError| internal(F::NAME, &error);
         settled.await.map_err(failed)?
     }

@@ -11,7 +11,7 @@ use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
-use super::{Ask, Feature, Fixed, parse_json, parse_query};
+use super::{Ask, Feature, Fixed, Visit, parse_json, parse_query};
 use crate::bus::{Answer, Decide, Tx, fault};
 use crate::chat;
 use crate::http::{Body, Params, Problem, Request, Response, Upload};
@@ -345,6 +345,29 @@ impl<F: Feature> Routes<F> {
             .open()
             .returns_nothing(200, "The content")
             .returns_nothing(304, "It is still what `If-None-Match` names")
+    }
+
+    /// A GET (and HEAD) that needs no client's token: who is answered, and what, is up to `answer`.
+    #[must_use]
+    pub fn open_get<Fut>(
+        self,
+        path: &'static str,
+        about: &'static str,
+        answer: impl Fn(Visit<F>) -> Fut + Send + Sync + 'static,
+    ) -> Self
+    where
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
+        let answer = Arc::new(answer);
+        let handler: Handler = Arc::new(move |core, _, request| {
+            let answer = Arc::clone(&answer);
+            Box::pin(async move {
+                let visit = Visit::new(core, &request);
+                Ok(crate::server::respond(answer(visit).await?))
+            })
+        });
+        self.add(Method::GET, path, about, Run::Read(handler))
+            .open()
     }
 
     /// A POST whose body is a file, raw or the part `file` of a form. `answer` reads it beside

@@ -14,10 +14,12 @@ use super::head::{self, Head, Scanner};
 use super::input::Input;
 use super::output::Output;
 use super::problem::{malformed, timeout as timed_out};
+use super::pump::Torn;
 use super::response::{self, Asked, Content};
 use super::server::Shutdown;
 use super::wire::{Away, Return};
-use super::{Limits, Problem, Service};
+use super::{Limits, Problem, RequestId, Service};
+use crate::counts::COUNTS;
 
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
 /// while bytes wait in it is reset, and a reset can take the answer away that the client has not
@@ -40,20 +42,24 @@ pub(super) struct Connection<'a, S> {
     pub(super) away: mpsc::UnboundedSender<Away>,
 }
 
-/// Serves a connection until it is closed, or its stream leaves the task.
+/// Serves a connection until it is closed, or its stream leaves the task. `torn` is where its
+/// breaking off is told, if it is no TCP connection.
 pub(super) async fn run<S: Service>(
     stream: TcpStream,
+    torn: Option<Torn>,
     peer: SocketAddr,
     service: &S,
     limits: &Limits,
     shutdown: Shutdown,
     away: mpsc::UnboundedSender<Away>,
 ) {
-    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    let (mut connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    connection.output.torn = torn;
     serve(connection, input).await;
 }
 
-/// Goes on with a connection whose stream comes back.
+/// Goes on with a connection whose stream comes back: one in the chunked coding, whose breaking off
+/// shows by itself.
 pub(super) async fn resume<S: Service>(
     back: Return,
     service: &S,
@@ -99,14 +105,20 @@ fn connect<'a, S>(
 async fn serve<S: Service>(mut connection: Connection<'_, S>, mut input: Input) {
     loop {
         match connection.next_head(&mut input).await {
-            Ok(Some(head)) => match connection.exchange(head, input).await {
-                Some(kept) => (connection, input) = kept,
-                None => return,
-            },
+            Ok(Some(head)) => {
+                let given = connection
+                    .service
+                    .request_id(connection.peer, &head.headers);
+                let id = given.unwrap_or_else(RequestId::new);
+                let exchange = connection.exchange(head, input, id.clone());
+                match id.scope(exchange).await {
+                    Some(kept) => (connection, input) = kept,
+                    None => return,
+                }
+            }
             Ok(None) => return,
             Err(problem) => {
-                tracing::debug!(peer = %connection.peer, code = %problem.code, detail = %problem.detail, "refused");
-                return refuse(problem, &mut connection.output, input).await;
+                return refuse(problem, connection.peer, &mut connection.output, input).await;
             }
         }
         // A client may send many requests ahead that are all answered at once.
@@ -162,7 +174,12 @@ impl<S> Connection<'_, S> {
 }
 
 /// Answers a problem of the layer itself, and closes.
-pub(super) async fn refuse(problem: Problem, output: &mut Output, input: Input) {
+pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Output, input: Input) {
+    let id = RequestId::new();
+    id.clone().scope_sync(
+        || tracing::debug!(%peer, code = %problem.code, detail = %problem.detail, "refused"),
+    );
+    COUNTS.elsewhere.count(problem.status, Duration::ZERO);
     let mut response = problem.into_response();
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -172,6 +189,7 @@ pub(super) async fn refuse(problem: Problem, output: &mut Output, input: Input) 
     let asked = Asked {
         method: Method::GET,
         version: Version::HTTP_11,
+        id,
     };
     let answer = response::answer(&asked, &parts, payload, true);
     output.queue.push(answer.head);

@@ -18,7 +18,7 @@ use super::head::Head;
 use super::input::Input;
 use super::response::{self, Asked, Coding, Content};
 use super::wire::Wire;
-use super::{Body, Chunk, Peer, Problem, Request, Response, Service, Source};
+use super::{Body, Chunk, Peer, Problem, Request, RequestId, Response, Service, Source};
 
 /// How long an unread body is read away for the sake of keeping the connection.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -140,12 +140,18 @@ enum Next {
 
 impl<S: Service> Connection<'_, S> {
     /// Has a request answered. Nothing comes back when the connection was closed.
-    pub(super) async fn exchange(mut self, head: Head, mut input: Input) -> Option<(Self, Input)> {
+    pub(super) async fn exchange(
+        mut self,
+        head: Head,
+        mut input: Input,
+        id: RequestId,
+    ) -> Option<(Self, Input)> {
         // The head's bytes live on in its fields; what holds them is not to be held twice.
         input.release();
         let asked = Asked {
             method: head.method.clone(),
             version: head.version,
+            id,
         };
         let keeps_alive = head.keeps_alive;
         let (mut asks, mut go_ahead) = (None, None);

@@ -19,16 +19,20 @@
 //! | `accept.rs` | what a client accepts, by its weights (no I/O) |
 //! | `range.rs` | conditional and ranged requests (no I/O) |
 //! | `payload.rs` | the response's body as the service gives it |
+//! | `tls.rs`, `pump.rs` | TLS at the edge; what moves bytes between it and a plain connection |
 //! | `wire.rs` | a stream's socket outside its task |
 //! | `response.rs` | the response's head (no I/O) |
 //! | `router.rs`, `path.rs` | paths to targets; percent-decoding, once |
 //! | `problem.rs` | refusals as `application/problem+json` |
 //! | `date.rs` | the `Date` field |
+//! | `request_id.rs` | what names a request in its answer and in the log |
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
+
+use http::HeaderMap;
 
 mod accept;
 mod body;
@@ -44,13 +48,16 @@ mod output;
 mod path;
 mod payload;
 mod problem;
+mod pump;
 mod range;
+mod request_id;
 mod response;
 mod router;
 mod server;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upload;
 mod wire;
 
@@ -59,8 +66,10 @@ pub use body::Body;
 pub use payload::{Chunk, Payload, Source};
 pub use problem::{Details, Problem};
 pub use range::{Selected, select};
+pub use request_id::{RequestId, X_REQUEST_ID};
 pub use router::{Found, Params, RouteError, Router};
 pub use server::serve;
+pub use tls::{Tls, TlsError};
 pub use upload::{Upload, UploadReader};
 pub use wire::Wire;
 
@@ -71,8 +80,9 @@ pub use wire::Wire;
 /// the URI's authority, whatever the client sent (RFC 9112, section 3.2.2).
 pub type Request = http::Request<Body>;
 
-/// A response. The connection itself sets `Date`, `Connection`, `Content-Length` and
-/// `Transfer-Encoding`, and leaves the body away where there is none (`HEAD`, 204, 205, 304).
+/// A response. The connection itself sets `Date`, `Connection`, `Content-Length`,
+/// `Transfer-Encoding` and `X-Request-Id`, and leaves the body away where there is none (`HEAD`,
+/// 204, 205, 304).
 ///
 /// Two fields of the service's count: `Connection: close` closes after this answer, and
 /// `Content-Length` is kept in the answer to a `HEAD` whose payload is empty.
@@ -90,6 +100,12 @@ pub trait Service: Send + Sync + 'static {
     /// when a drain is out of time; a client that goes away does not stop it. A panic closes this
     /// one connection.
     fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>>;
+
+    /// The name that a request has already, where the service believes who sent it; one without a
+    /// name gets one. It is asked before the call, which has it as [`RequestId::current`].
+    fn request_id(&self, _peer: SocketAddr, _headers: &HeaderMap) -> Option<RequestId> {
+        None
+    }
 }
 
 /// The bounds of the server, each with its answer when it is reached.

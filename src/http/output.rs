@@ -9,6 +9,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
 
 use super::input::Input;
+use super::pump::Torn;
 
 /// Pieces in one gathered write. Linux takes 1,024; more than this many waiting pieces are rare,
 /// and the array lives on the stack.
@@ -23,6 +24,8 @@ pub(super) struct Output {
     /// Pieces to be written by the next [`Output::flush`], in order.
     pub(super) queue: Vec<Bytes>,
     patience: Duration,
+    /// Where a break is told, if not by a reset.
+    pub(super) torn: Option<Torn>,
 }
 
 impl Output {
@@ -32,6 +35,7 @@ impl Output {
             half,
             queue: Vec::new(),
             patience,
+            torn: None,
         }
     }
 
@@ -98,6 +102,9 @@ impl Output {
     /// Closes with a reset instead of an end, for a body that ends with the connection and must not
     /// be taken for whole.
     pub(super) fn break_off(self) {
+        if let Some(torn) = &self.torn {
+            torn.tear();
+        }
         // Where it fails the connection is gone already.
         let _ = self.half.as_ref().set_zero_linger();
         self.half.forget();

@@ -7,13 +7,14 @@ use http::header::{
 use http::response::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 
-use super::{Payload, Source, date, framing};
+use super::{Payload, RequestId, Source, X_REQUEST_ID, date, framing};
 
 /// What of the request decides how its answer looks.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) version: Version,
+    pub(super) id: RequestId,
 }
 
 /// An answer as it goes to the wire.
@@ -77,24 +78,25 @@ pub(super) fn answer(asked: &Asked, parts: &Parts, payload: Payload, close: bool
 
     let mut head = Writer::new(parts.status);
     if let Some(length) = length {
-        head.field(&CONTENT_LENGTH, &HeaderValue::from(length));
+        head.field(&CONTENT_LENGTH, HeaderValue::from(length).as_bytes());
     }
     if chunked {
-        head.field(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"));
+        head.field(&TRANSFER_ENCODING, b"chunked");
     }
     if close {
-        head.field(&CONNECTION, &HeaderValue::from_static("close"));
+        head.field(&CONNECTION, b"close");
     } else if asked.version == Version::HTTP_10 {
-        head.field(&CONNECTION, &HeaderValue::from_static("keep-alive"));
+        head.field(&CONNECTION, b"keep-alive");
     }
     if !parts.headers.contains_key(DATE)
         && let Some(date) = date::now()
     {
-        head.field(&DATE, &date);
+        head.field(&DATE, date.as_bytes());
     }
+    head.field(&X_REQUEST_ID, asked.id.as_bytes());
     for (name, value) in &parts.headers {
         if !is_ours(name) {
-            head.field(name, value);
+            head.field(name, value.as_bytes());
         }
     }
 
@@ -136,6 +138,7 @@ fn is_ours(name: &HeaderName) -> bool {
         TRANSFER_ENCODING,
         TRAILER,
         UPGRADE,
+        X_REQUEST_ID,
     ]
     .contains(name)
         || matches!(name.as_str(), "keep-alive" | "proxy-connection")
@@ -154,10 +157,10 @@ impl Writer {
         Self(buf)
     }
 
-    fn field(&mut self, name: &HeaderName, value: &HeaderValue) {
+    fn field(&mut self, name: &HeaderName, value: &[u8]) {
         self.0.put_slice(name.as_str().as_bytes());
         self.0.put_slice(b": ");
-        self.0.put_slice(value.as_bytes());
+        self.0.put_slice(value);
         self.0.put_slice(b"\r\n");
     }
 

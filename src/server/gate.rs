@@ -3,11 +3,11 @@
 
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
@@ -23,15 +23,17 @@ use crate::bus::{Bus, KeySpec};
 use crate::chat::Digest;
 use crate::chat::connect::bearer;
 use crate::chat::invalid;
+use crate::counts::COUNTS;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
-    Chunk, Found, Params, Payload, Peer, Problem, Request, Response, Service, Source,
+    Chunk, Found, Params, Payload, Peer, Problem, Request, RequestId, Response, Service, Source,
+    X_REQUEST_ID,
 };
 use crate::log::Id;
 
 /// The headers that pages of other origins may read.
 const EXPOSED: &str = "Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, \
-     ETag, Content-Disposition, Content-Range, WWW-Authenticate";
+     ETag, Content-Disposition, Content-Range, WWW-Authenticate, X-Request-Id";
 
 /// The headers that pages of other origins may send.
 const ACCEPTED: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, \
@@ -45,8 +47,8 @@ pub(super) struct Gate(pub(super) Arc<Core>);
 
 /// What a request turned out to be, for its log line.
 #[derive(Default)]
-struct Seen {
-    path: &'static str,
+struct Seen<'a> {
+    target: Option<&'a Target>,
     call: Option<Call>,
     code: Option<String>,
 }
@@ -56,7 +58,7 @@ impl Service for Gate {
         Box::pin(async move {
             let begun = Instant::now();
             let method = request.method().clone();
-            let peer = self.peer(&request);
+            let peer = self.0.peer(&request);
             let origin = self.allowed_origin(request.headers());
             let mut seen = Seen::default();
             let mut response = match self.answer(request, &mut seen).await {
@@ -71,9 +73,51 @@ impl Service for Gate {
             if !self.0.config.server.cors.is_empty() {
                 share(response.headers_mut(), origin);
             }
-            self.log(&method, peer, &seen, response.status(), begun);
+            let took = begun.elapsed();
+            let counts = seen
+                .target
+                .map_or(&COUNTS.elsewhere, |target| &target.counts);
+            counts.count(response.status(), took);
+            self.log(&method, peer, &seen, response.status(), took);
             response
         })
+    }
+
+    /// That of a trusted proxy, so that nobody writes a name of their choice into the log.
+    fn request_id(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<RequestId> {
+        if !self.0.is_trusted(peer.ip()) {
+            return None;
+        }
+        let mut given = headers.get_all(X_REQUEST_ID).iter();
+        let first = given.next()?;
+        given.next().is_none().then(|| RequestId::given(first))?
+    }
+}
+
+impl Core {
+    /// Whether an address is a trusted proxy's.
+    pub(crate) fn is_trusted(&self, address: IpAddr) -> bool {
+        let trusted = &self.proxies;
+        trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
+    /// proxy's, where the peer is one.
+    pub(crate) fn peer(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>()?.0.ip();
+        if !self.is_trusted(peer) {
+            return Some(peer);
+        }
+        let fields = request.headers().get_all("x-forwarded-for").iter();
+        let hops: Vec<_> = fields
+            .filter_map(|field| field.to_str().ok())
+            .flat_map(|field| field.split(','))
+            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+            .collect();
+        hops.into_iter()
+            .rev()
+            .find(|hop| !self.is_trusted(*hop))
+            .or(Some(peer))
     }
 }
 
@@ -95,7 +139,11 @@ impl Gate {
         }
     }
 
-    async fn answer(&self, request: Request, seen: &mut Seen) -> Result<Response, Problem> {
+    async fn answer<'a>(
+        &'a self,
+        request: Request,
+        seen: &mut Seen<'a>,
+    ) -> Result<Response, Problem> {
         let core = &self.0;
         if request.method() == Method::OPTIONS {
             return self.options(&request);
@@ -116,7 +164,7 @@ impl Gate {
                 .header(ALLOW, allow));
             }
         };
-        seen.path = target.path;
+        seen.target = Some(target);
         if target.open {
             is_on(target)?;
             return match &target.run {
@@ -226,34 +274,13 @@ impl Gate {
             .then(|| origin.clone())
     }
 
-    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
-    /// proxy's, where the peer is one.
-    fn peer(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>()?.0.ip();
-        let trusted = &self.0.proxies;
-        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-        if !is_trusted(peer) {
-            return Some(peer);
-        }
-        let fields = request.headers().get_all("x-forwarded-for").iter();
-        let hops: Vec<_> = fields
-            .filter_map(|field| field.to_str().ok())
-            .flat_map(|field| field.split(','))
-            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
-            .collect();
-        hops.into_iter()
-            .rev()
-            .find(|hop| !is_trusted(*hop))
-            .or(Some(peer))
-    }
-
     fn log(
         &self,
         method: &Method,
         peer: Option<IpAddr>,
-        seen: &Seen,
+        seen: &Seen<'_>,
         status: StatusCode,
-        begun: Instant,
+        took: Duration,
     ) {
         let user = seen.call.as_ref().map(|call| {
             self.0
@@ -263,13 +290,13 @@ impl Gate {
         });
         tracing::info!(
             %method,
-            path = seen.path,
+            path = seen.target.map_or("", |target| target.path),
             user,
             client = seen.call.as_ref().map(|call| tracing::field::display(call.client)),
             peer = peer.map(tracing::field::display),
             status = status.as_u16(),
             code = seen.code,
-            us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
     }

@@ -11,14 +11,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
-use super::{Core, Target, descriptors};
+use super::{Core, Target, descriptors, signals, systemd};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::config::Config;
+use crate::counts::RouteCounts;
 use crate::feature::{Features, Field, Route, conflict, registry};
-use crate::http::{self, Limits, RouteError, Router};
+use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
@@ -67,6 +68,12 @@ pub(crate) enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The certificate and its key can't be used.
+    #[error("[server.tls] can't be used")]
+    Tls(#[from] TlsError),
+    /// What systemd handed over is not one socket to listen on.
+    #[error("what systemd handed over can't be listened on: it must be one TCP socket")]
+    Activation(#[source] io::Error),
     /// Two paths are one.
     #[error("two routes collide")]
     Route(#[from] RouteError),
@@ -105,12 +112,18 @@ fn lock(folder: &Path) -> Result<File, ServeError> {
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then drains.
-pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
+/// Serves until SIGTERM or SIGINT, then drains; on the socket that was handed over, if one was.
+pub(crate) async fn serve(
+    config: Config,
+    handed: Option<std::net::TcpListener>,
+) -> Result<(), ServeError> {
     if let Some(conflict) = conflict(registry()) {
         return Err(ServeError::Conflict(conflict));
     }
-    let mut stop = stop_signals()?;
+    let (mut stop, hangup) = (signals::stop()?, signals::hangup()?);
+    let tls = config.tls.pair();
+    let tls = tls.map(|(cert, key)| Tls::open(cert, key)).transpose()?;
+    let tls = tls.map(Arc::new);
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
     let _lock = lock(&config.server.data)?;
     let mut log = SqliteLog::open(&config.server.data)?;
@@ -172,7 +185,10 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         .run(bus.clone(), reader.clone()),
     );
 
-    let (listener, address) = listen(&config.server.listen).await?;
+    let (listener, address) = match handed {
+        Some(socket) => adopt(socket).map_err(ServeError::Activation)?,
+        None => listen(&config.server.listen).await?,
+    };
     let mut limits = limits(&config);
     limits.connections = descriptors::bound(limits.connections);
     let core = Arc::new(core(
@@ -191,11 +207,16 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     };
     let cleaning = tokio::spawn(janitor.run());
     let (drain, draining) = watch::channel(false);
+    let scheme = if tls.is_some() { "https" } else { "http" };
     // Whoever started this may not listen to what it says.
-    let _ = writeln!(io::stdout(), "listening on http://{address}");
-    tracing::info!(%address, "listening");
+    let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
+    tracing::info!(%address, scheme, "listening");
     let gate = Arc::new(Gate(core));
-    let serving = tokio::spawn(http::serve(listener, gate, limits, draining));
+    let serving = http::serve(listener, tls.clone(), gate, limits, draining);
+    let serving = tokio::spawn(serving);
+    let reloading = tokio::spawn(signals::reload(hangup, tls));
+    let watching = tokio::spawn(systemd::watch(bus.clone()));
+    systemd::ready();
     memory::give_back_freed();
     memory::give_back_the_program();
     tokio::select! {
@@ -204,6 +225,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
         _ = &mut gone => tracing::error!("the writer is gone: stopping"),
         _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
     }
+    reloading.abort();
+    systemd::stopping();
     drain.send_replace(true);
     hub.stop();
     if let Err(error) = serving.await {
@@ -211,6 +234,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
     }
     snapshots.abort();
     cleaning.abort();
+    watching.abort();
     works.into_iter().for_each(|work| work.abort());
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
@@ -245,6 +269,13 @@ async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), Se
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn adopt(socket: std::net::TcpListener) -> io::Result<(TcpListener, std::net::SocketAddr)> {
+    socket.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(socket)?;
+    let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
@@ -318,6 +349,7 @@ fn core(
             body_optional: route.body_optional,
             run: route.run,
             off,
+            counts: RouteCounts::new(route.method.as_str(), route.path),
         };
         router.add(route.method, route.path, target)?;
     }
@@ -351,21 +383,4 @@ fn run_features(core: &Arc<Core>) -> Vec<tokio::task::JoinHandle<()>> {
             })
         })
         .collect()
-}
-
-/// Hears of SIGTERM and SIGINT from here on, so that none is missed while the log is read.
-fn stop_signals() -> io::Result<mpsc::Receiver<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (tell, told) = mpsc::channel(1);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        // The server may have ended by itself.
-        let _ = tell.send(()).await;
-    });
-    Ok(told)
 }

@@ -18,6 +18,7 @@ pub struct Builder {
 enum Features {
     #[default]
     AsConfigured,
+    AllOn,
     AllOff,
     Only(String, String),
 }
@@ -32,6 +33,13 @@ impl Builder {
     /// The text of `config.toml`. Address and data folder are the harness's own.
     pub fn config(mut self, text: impl Into<String>) -> Self {
         self.config = text.into();
+        self
+    }
+
+    /// Every feature switched on, those among them that are off by default. Don't name one in
+    /// [`config`](Self::config) then.
+    pub fn all(mut self) -> Self {
+        self.features = Features::AllOn;
         self
     }
 
@@ -66,8 +74,13 @@ impl Builder {
 
     fn text(&self, binary: &Path) -> String {
         let mut text = self.config.clone();
+        let mut rest = false;
         let only = match &self.features {
             Features::AsConfigured => return text,
+            Features::AllOn => {
+                rest = true;
+                None
+            }
             Features::AllOff => None,
             Features::Only(name, settings) => Some((name, settings)),
         };
@@ -76,7 +89,7 @@ impl Builder {
                 Some((on, settings)) if *on == name => {
                     text += &format!("\n[features.{name}]\nenabled = true\n{settings}\n");
                 }
-                _ => text += &format!("\n[features.{name}]\nenabled = false\n"),
+                _ => text += &format!("\n[features.{name}]\nenabled = {rest}\n"),
             }
         }
         text

@@ -30,6 +30,8 @@ pub struct Server {
     environment: Vec<(OsString, OsString)>,
     /// Taken from the system at the first start, and kept over restarts.
     address: Option<SocketAddr>,
+    /// `http`, or `https` with TLS.
+    scheme: &'static str,
     process: Option<Process>,
     log: Arc<Mutex<String>>,
     folder: Folder,
@@ -78,6 +80,7 @@ impl Server {
             config,
             environment,
             address: None,
+            scheme: "http",
             process: None,
             log: Arc::default(),
             folder: Folder::new(),
@@ -86,9 +89,9 @@ impl Server {
         server
     }
 
-    /// `http://127.0.0.1:PORT`, the same over restarts.
+    /// `http://127.0.0.1:PORT`, the same over restarts; with TLS `https://`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address())
+        format!("{}://{}", self.scheme, self.address())
     }
 
     /// Where it listens.
@@ -258,11 +261,15 @@ impl Server {
                 return Err(format!("the server ended at its start: {status:?}"));
             }
         };
-        let address = line
-            .strip_prefix("listening on http://")
-            .and_then(|address| address.parse().ok())
+        let told = |scheme| {
+            let rest = line.strip_prefix("listening on ")?;
+            let address = rest.strip_prefix(scheme)?.strip_prefix("://")?;
+            Some((scheme, address.parse().ok()?))
+        };
+        let (scheme, address) = told("http")
+            .or_else(|| told("https"))
             .ok_or_else(|| format!("{line:?} is not `listening on http://ADDRESS`"))?;
-        self.address = Some(address);
+        (self.scheme, self.address) = (scheme, Some(address));
         Ok(())
     }
 

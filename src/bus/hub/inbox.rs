@@ -59,6 +59,11 @@ impl Inbox {
         !waited.timed_out()
     }
 
+    /// How many batches wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().batches.len()
+    }
+
     pub(super) fn put_stream(&self, stream: Box<dyn Seated>, wire: Wire) {
         let mut arrived = self.lock();
         arrived.streams.push((stream, wire));

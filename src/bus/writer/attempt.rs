@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer};
 use crate::bus::shared::Durable;
 use crate::bus::{Answer, Command, Recipients, Recorded, Sent, Tx, WorldError, decide};
 use crate::chat::{self, Fact, Handed};
+use crate::counts::COUNTS;
 use crate::http::Problem;
 use crate::log::{AppendError, Audience, Change, LogError, UserId};
 use crate::time::Time;
@@ -40,7 +42,11 @@ impl Writer {
         for command in commands {
             let by = command.by.map(|(user, _)| user);
             let decided = self.look(now, by, |tx| {
-                decide::guarded(|| decide::decide(tx, command))
+                let mut decide = || decide::guarded(|| decide::decide(tx, command));
+                match &command.request {
+                    Some(request) => request.clone().scope_sync(decide),
+                    None => decide(),
+                }
             });
             match decided {
                 Err(problem) => answers.push(Err(problem)),
@@ -52,7 +58,13 @@ impl Writer {
         }
         let after = shared.world().pos;
         if after > before {
+            let begun = Instant::now();
             self.o.log.commit(before)?;
+            COUNTS.commit.observe(begun.elapsed().as_secs_f64());
+            COUNTS.facts.inc_by(self.sent.len() as u64);
+        }
+        if !commands.is_empty() {
+            COUNTS.batch.observe(commands.len() as f64);
         }
         if !noted.seen.is_empty() {
             self.seen_since = None;

@@ -78,7 +78,7 @@ fn an_unknown_feature_or_table_names_the_nearest_and_all_known_ones() {
     assert_eq!(
         said_once("\n[sever]"),
         "2:2: sever: there is no table \"sever\"; did you mean \"server\"? \
-         Known tables: server, chat, log, storage, features"
+         Known tables: server, server.tls, chat, log, storage, features"
     );
     let alone = Config::parse("[features.lamp]", "c.toml", &[]).unwrap_err();
     assert_eq!(
@@ -291,5 +291,34 @@ fn a_file_that_was_damaged_anywhere_is_read_or_refused_with_places() {
     assert!(
         read > 100 && refused > 1000,
         "{read} read, {refused} refused"
+    );
+}
+
+#[test]
+fn a_table_in_a_table_is_read_and_its_faults_have_their_places() {
+    let text = "[server]\nname = \"x\"\n[server.tls]\ncert = \"c\"\nkey = \"k\"";
+    let config = Config::parse(text, "c.toml", &[]).expect("settings");
+    let file = std::path::Path::new;
+    assert_eq!(config.server.name, "x");
+    assert_eq!(config.tls.pair(), Some((file("c"), file("k"))));
+    let config = Config::parse("server.tls.cert = \"c\"", "c.toml", &[]).expect("settings");
+    assert_eq!(config.tls.pair(), Some((file("c"), file("c"))));
+    assert_eq!(Config::default().tls.pair(), None);
+    assert_eq!(
+        said_once("[server.tls]\ncret = \"c\""),
+        "2:1: server.tls.cret: there is no setting \"cret\"; did you mean \"cert\"? \
+         Known in [server.tls]: cert, key"
+    );
+    assert_eq!(
+        said_once("[server.tls]\nkey = \"k\""),
+        "1:1: server.tls.cert: must name the certificate's file where `key` is set"
+    );
+    assert_eq!(
+        said_once("[server]\ntls = true"),
+        "2:7: server.tls: is a table: write [server.tls] and its settings below it"
+    );
+    assert_eq!(
+        said_once("[server]\ntlss = 1").split("Known").next(),
+        Some("2:1: server.tlss: there is no setting \"tlss\"; did you mean \"tls\"? ")
     );
 }

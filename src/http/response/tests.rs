@@ -21,17 +21,25 @@ fn stream(length: Option<u64>) -> Payload {
 /// The head's lines but the `Date`, whether a body follows, and whether the connection closes.
 fn made(method: Method, version: Version, response: Response, close: bool) -> (String, bool, bool) {
     let (parts, payload) = response.into_parts();
-    let answer = super::answer(&Asked { method, version }, &parts, payload, close);
+    let id = RequestId::new();
+    let line = format!("x-request-id: {}", id.as_str());
+    let asked = Asked {
+        method,
+        version,
+        id,
+    };
+    let answer = super::answer(&asked, &parts, payload, close);
     let head = String::from_utf8(answer.head.to_vec()).unwrap();
     let lines: Vec<&str> = head
         .split("\r\n")
-        .filter(|line| !line.starts_with("date: "))
+        .filter(|line| !line.starts_with("date: ") && !line.starts_with("x-request-id: "))
         .collect();
     assert_eq!(
-        lines.len() + 1,
+        lines.len() + 2,
         head.split("\r\n").count(),
-        "one Date: {head}"
+        "one Date and one X-Request-Id: {head}"
     );
+    assert!(head.contains(&line), "{head}");
     let follows = !matches!(answer.content, Content::Nothing);
     (
         lines.join("|").trim_end_matches('|').to_owned(),

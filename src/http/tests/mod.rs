@@ -3,6 +3,7 @@
 mod bodies;
 mod bounds;
 mod connections;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -207,11 +208,15 @@ struct Server {
 
 impl Server {
     async fn start(limits: Limits) -> Self {
+        Self::start_with(None, limits).await
+    }
+
+    async fn start_with(tls: Option<Arc<Tls>>, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let desk = Arc::new(Desk::default());
         let (shutdown, receiver) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, Arc::clone(&desk), limits, receiver));
+        let task = tokio::spawn(serve(listener, tls, Arc::clone(&desk), limits, receiver));
         Self {
             address,
             desk,

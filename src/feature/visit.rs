@@ -1,0 +1,74 @@
+//! What a handler reaches that is asked without a client's token.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
+
+use super::Feature;
+use crate::bus::fault;
+use crate::chat::connect::bearer;
+use crate::http::{Peer, Problem, Request};
+use crate::server::{CHALLENGE, Core};
+
+/// The fields by which a proxy says that it asks for another.
+const FORWARDED: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+
+/// A request without a client's token being answered.
+pub struct Visit<F> {
+    core: Arc<Core>,
+    headers: HeaderMap,
+    peer: Option<IpAddr>,
+    feature: PhantomData<fn() -> F>,
+}
+
+impl<F: Feature> Visit<F> {
+    pub(crate) fn new(core: Arc<Core>, request: &Request) -> Self {
+        let headers = request.headers().clone();
+        let is_forwarded = FORWARDED.iter().any(|field| headers.contains_key(*field));
+        let by = request.extensions().get::<Peer>();
+        let is_known = by.is_some_and(|by| core.is_trusted(by.0.ip()));
+        let peer = core.peer(request).filter(|_| is_known || !is_forwarded);
+        Self {
+            core,
+            headers,
+            peer,
+            feature: PhantomData,
+        }
+    }
+
+    /// The feature itself.
+    pub fn feature(&self) -> Result<Arc<F>, Problem> {
+        let feature = self.core.features.get::<F>();
+        feature.ok_or_else(|| fault(F::NAME, "its path was asked while it is off"))
+    }
+
+    /// The request's header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The token of its `Authorization: Bearer`.
+    pub fn bearer(&self) -> Option<&str> {
+        bearer(&self.headers)
+    }
+
+    /// The refusal of one without the token that it needs, which `detail` says.
+    pub fn unauthorized(detail: &str) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .header(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// The address that it came from; behind a trusted proxy that of the proxy's client. None where
+    /// a proxy that is not trusted asks for another: whose address it says, it may say of anybody.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// All that the server and its features have counted, as Prometheus reads it.
+    pub async fn counted(&self) -> Result<String, Problem> {
+        self.core.counted().await
+    }
+}

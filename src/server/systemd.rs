@@ -1,0 +1,66 @@
+//! What systemd, or another that speaks as it does, hands over and is told. Without one, each of
+//! these does nothing.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+
+use crate::bus::Bus;
+
+/// The socket that was handed over (`LISTEN_FDS`), if one was.
+///
+/// # Errors
+/// More than one, or another than a TCP socket to listen on.
+pub(crate) fn listener() -> io::Result<Option<TcpListener>> {
+    let mut handed = ListenFd::from_env();
+    if handed.len() > 1 {
+        let many = format!("there are {} sockets", handed.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, many));
+    }
+    handed.take_tcp_listener(0)
+}
+
+/// The server answers.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// The server reads its certificate again; [`ready`] says when it has.
+pub(super) fn reloading() {
+    let now = NotifyState::monotonic_usec_now();
+    let now = now.inspect_err(|error| tracing::warn!(%error, "the time since the machine's start"));
+    tell(&[
+        NotifyState::Reloading,
+        now.unwrap_or(NotifyState::MonotonicUsec(0)),
+    ]);
+}
+
+/// The server ends.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// Says again and again that the writer goes round, where that is asked for (`WatchdogSec=`).
+/// Without a word from it the server is started again.
+pub(super) async fn watch(bus: Bus) {
+    let Some(within) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut next = tokio::time::interval((within / 2).max(Duration::from_millis(1)));
+    loop {
+        next.tick().await;
+        // It comes back when the writer has done all that was asked of it before. What it says of
+        // the storage is said elsewhere, and is mended by no restart.
+        let _ = bus.maintain(Box::new(|_| Ok(()))).await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
+fn tell(news: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(news) {
+        tracing::warn!(%error, "systemd can not be told");
+    }
+}
