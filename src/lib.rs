@@ -33,7 +33,11 @@ mod cli;
 mod client;
 pub mod config;
 pub mod feature;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
+mod inert;
 pub mod log;
 mod logging;
 mod memory;
