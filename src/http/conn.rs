@@ -1,6 +1,7 @@
 //! One connection: a head, an exchange, and again; and the closing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -9,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::crowd::{Crowd, Place};
 use super::exchange::Reading;
 use super::head::{self, Head, Scanner};
 use super::input::Input;
@@ -17,7 +19,7 @@ use super::problem::{malformed, timeout as timed_out};
 use super::response::{self, Asked, Content};
 use super::server::Shutdown;
 use super::wire::{Away, Return};
-use super::{Limits, Problem, Service};
+use super::{Limits, Problem, Response, Service};
 
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
 /// while bytes wait in it is reset, and a reset can take the answer away that the client has not
@@ -29,44 +31,56 @@ const LINGER_IN_BODY: (usize, Duration) = (32 * 1024 * 1024, Duration::from_secs
 /// Room for one reading of a head.
 const ROOM: usize = 8 * 1024;
 
-/// One connection with all that its exchanges need.
-pub(super) struct Connection<'a, S> {
-    pub(super) service: &'a S,
-    pub(super) limits: &'a Limits,
+/// What all connections share.
+pub(super) struct Hall<S> {
+    pub(super) service: Arc<S>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) shutdown: Shutdown,
-    pub(super) peer: SocketAddr,
-    pub(super) output: Output,
     /// Where streams that leave their tasks are counted, and come back to.
     pub(super) away: mpsc::UnboundedSender<Away>,
+}
+
+impl<S> Clone for Hall<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: Arc::clone(&self.service),
+            limits: Arc::clone(&self.limits),
+            crowd: Arc::clone(&self.crowd),
+            shutdown: self.shutdown.clone(),
+            away: self.away.clone(),
+        }
+    }
+}
+
+/// One connection with all that its exchanges need.
+pub(super) struct Connection<S> {
+    pub(super) hall: Hall<S>,
+    pub(super) peer: SocketAddr,
+    /// What the client holds: the connection, or, behind a proxy, the exchange.
+    pub(super) place: Place,
+    pub(super) output: Output,
 }
 
 /// Serves a connection until it is closed, or its stream leaves the task.
 pub(super) async fn run<S: Service>(
     stream: TcpStream,
     peer: SocketAddr,
-    service: &S,
-    limits: &Limits,
-    shutdown: Shutdown,
-    away: mpsc::UnboundedSender<Away>,
+    place: Place,
+    hall: Hall<S>,
 ) {
-    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    let (connection, input) = connect(stream, peer, place, hall);
     serve(connection, input).await;
 }
 
 /// Goes on with a connection whose stream comes back.
-pub(super) async fn resume<S: Service>(
-    back: Return,
-    service: &S,
-    limits: &Limits,
-    shutdown: Shutdown,
-    away: mpsc::UnboundedSender<Away>,
-) {
+pub(super) async fn resume<S: Service>(back: Return, hall: Hall<S>) {
     let peer = back.peer;
     let stream = match TcpStream::from_std(back.socket) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%peer, %error, "a stream can not be taken back"),
     };
-    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    let (connection, input) = connect(stream, peer, back.place, hall);
     if let Some((connection, input)) = connection
         .resume(back.rest, back.source, back.closes, input)
         .await
@@ -75,32 +89,34 @@ pub(super) async fn resume<S: Service>(
     }
 }
 
-fn connect<'a, S>(
+fn connect<S>(
     stream: TcpStream,
     peer: SocketAddr,
-    service: &'a S,
-    limits: &'a Limits,
-    shutdown: Shutdown,
-    away: mpsc::UnboundedSender<Away>,
-) -> (Connection<'a, S>, Input) {
+    place: Place,
+    hall: Hall<S>,
+) -> (Connection<S>, Input) {
     let (read, write) = stream.into_split();
-    let output = Output::new(write, limits.write_timeout);
+    let output = Output::new(write, hall.limits.write_timeout);
     let connection = Connection {
-        service,
-        limits,
-        shutdown,
+        hall,
         peer,
+        place,
         output,
-        away,
     };
     (connection, Input::new(read))
 }
 
-async fn serve<S: Service>(mut connection: Connection<'_, S>, mut input: Input) {
+async fn serve<S: Service>(mut connection: Connection<S>, mut input: Input) {
     loop {
         match connection.next_head(&mut input).await {
             Ok(Some(head)) => match connection.exchange(head, input).await {
-                Some(kept) => (connection, input) = kept,
+                Some(kept) => {
+                    (connection, input) = kept;
+                    if connection.hall.crowd.is_proxy(connection.peer.ip()) {
+                        // Whoever asks next may be another.
+                        connection.place = Place::default();
+                    }
+                }
                 None => return,
             },
             Ok(None) => return,
@@ -114,7 +130,7 @@ async fn serve<S: Service>(mut connection: Connection<'_, S>, mut input: Input) 
     }
 }
 
-impl<S> Connection<'_, S> {
+impl<S> Connection<S> {
     /// The next request's head; `None` when there is none: the client has closed, or has been
     /// idle for too long, or the server drains.
     async fn next_head(&mut self, input: &mut Input) -> Result<Option<Head>, Problem> {
@@ -122,11 +138,11 @@ impl<S> Connection<'_, S> {
         if input.buf.is_empty() && !self.wait_for_more(input).await {
             return Ok(None);
         }
-        let patience = self.limits.head_timeout;
+        let patience = self.hall.limits.head_timeout;
         let deadline = Instant::now() + patience;
         let mut scanner = Scanner::default();
         loop {
-            if let Some(raw) = scanner.take(&mut input.buf, self.limits)? {
+            if let Some(raw) = scanner.take(&mut input.buf, &self.hall.limits)? {
                 return head::parse(&raw).map(Some);
             }
             match timeout_at(deadline, input.fill(ROOM)).await {
@@ -152,10 +168,10 @@ impl<S> Connection<'_, S> {
             tokio::select! {
                 biased;
                 read = input.fill(ROOM) => matches!(read, Ok(1..)),
-                () = self.shutdown.wait() => false,
+                () = self.hall.shutdown.wait() => false,
             }
         };
-        timeout(self.limits.idle_timeout, more)
+        timeout(self.hall.limits.idle_timeout, more)
             .await
             .unwrap_or(false)
     }
@@ -163,11 +179,7 @@ impl<S> Connection<'_, S> {
 
 /// Answers a problem of the layer itself, and closes.
 pub(super) async fn refuse(problem: Problem, output: &mut Output, input: Input) {
-    let mut response = problem.into_response();
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let (parts, payload) = response.into_parts();
+    let (parts, payload) = refusal(problem).into_parts();
     // The request is not understood, so nothing of it counts: not even a HEAD.
     let asked = Asked {
         method: Method::GET,
@@ -181,6 +193,15 @@ pub(super) async fn refuse(problem: Problem, output: &mut Output, input: Input) 
     if output.flush().await.is_ok() {
         close(output, Reading::Bare(input)).await;
     }
+}
+
+/// A problem of the layer itself as a response.
+pub(super) fn refusal(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Closes in order: says that nothing more comes, then reads away what still does, briefly.

@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::conn::Hall;
+use super::crowd::{Crowd, Place};
 use super::input::Input;
 use super::output::Output;
 use super::wire::{Away, Return};
@@ -76,10 +78,15 @@ pub async fn serve<S: Service>(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "no TCP_NODELAY");
                 }
-                if connections.count() < most {
-                    connections.open(stream, peer);
-                } else if refusals.len() < REFUSALS {
-                    refusals.spawn(overloaded(stream, peer, patience.0));
+                let refused = if connections.count() < most {
+                    connections.open(stream, peer)
+                } else {
+                    Some((stream, overloaded()))
+                };
+                if let Some((stream, problem)) = refused
+                    && refusals.len() < REFUSALS
+                {
+                    refusals.spawn(refuse(stream, peer, problem, patience.0));
                 }
             }
             Err(error) if concerns_one_connection(&error) => {
@@ -114,26 +121,27 @@ pub async fn serve<S: Service>(
 
 /// The open connections: those that have a task, and those whose stream has left it.
 struct Connections<S> {
-    service: Arc<S>,
-    limits: Arc<Limits>,
-    shutdown: Shutdown,
+    hall: Hall<S>,
     tasks: JoinSet<()>,
     away: usize,
     /// Each connection says so before its task ends, so that none is missed between the two.
-    tell: mpsc::UnboundedSender<Away>,
     told: mpsc::UnboundedReceiver<Away>,
 }
 
 impl<S: Service> Connections<S> {
     fn new(service: Arc<S>, limits: Limits, shutdown: Shutdown) -> Self {
-        let (tell, told) = mpsc::unbounded_channel();
-        Self {
+        let (away, told) = mpsc::unbounded_channel();
+        let hall = Hall {
             service,
+            crowd: Arc::new(Crowd::new(&limits)),
             limits: Arc::new(limits),
             shutdown,
+            away,
+        };
+        Self {
+            hall,
             tasks: JoinSet::new(),
             away: 0,
-            tell,
             told,
         }
     }
@@ -161,34 +169,44 @@ impl<S: Service> Connections<S> {
         }
     }
 
-    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
-        let (shutdown, tell) = (self.shutdown.clone(), self.tell.clone());
-        self.tasks.spawn(async move {
-            conn::run(stream, peer, &*service, &limits, shutdown, tell).await;
-        });
+    /// Begins to serve a connection. One beyond what its address may have comes back, with what it
+    /// is to be told.
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<(TcpStream, Problem)> {
+        let crowd = &self.hall.crowd;
+        // Behind a proxy are many, each of whom is counted by what they ask for.
+        let place = if crowd.is_proxy(peer.ip()) {
+            Place::default()
+        } else {
+            match crowd.take(peer.ip()) {
+                Ok(place) => place,
+                Err(problem) => return Some((stream, problem)),
+            }
+        };
+        self.tasks
+            .spawn(conn::run(stream, peer, place, self.hall.clone()));
+        None
     }
 
     fn resume(&mut self, back: Return) {
-        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
-        let (shutdown, tell) = (self.shutdown.clone(), self.tell.clone());
-        self.tasks.spawn(async move {
-            conn::resume(back, &*service, &limits, shutdown, tell).await;
-        });
+        self.tasks.spawn(conn::resume(back, self.hall.clone()));
     }
 }
 
-/// Tells a connection beyond the bound to come again.
-async fn overloaded(stream: TcpStream, peer: SocketAddr, patience: Duration) {
-    tracing::debug!(%peer, "too many connections");
-    let (read, write) = stream.into_split();
-    let problem = Problem::new(
+fn overloaded() -> Problem {
+    Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "overloaded",
         "the server has as many connections as it takes; try again later",
-    );
+    )
+    .retry_after(5)
+}
+
+/// Tells a connection that is one too many so.
+async fn refuse(stream: TcpStream, peer: SocketAddr, problem: Problem, patience: Duration) {
+    tracing::debug!(%peer, code = %problem.code, "too many connections");
+    let (read, write) = stream.into_split();
     let mut output = Output::new(write, patience);
-    conn::refuse(problem.retry_after(5), &mut output, Input::new(read)).await;
+    conn::refuse(problem, &mut output, Input::new(read)).await;
 }
 
 /// Whether accepting failed because of the very connection that was to be accepted.

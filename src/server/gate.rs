@@ -55,7 +55,7 @@ impl Service for Gate {
         Box::pin(async move {
             let begun = Instant::now();
             let method = request.method().clone();
-            let peer = self.peer(&request);
+            let peer = peer(&request);
             let origin = self.allowed_origin(request.headers());
             let mut seen = Seen::default();
             let mut response = match self.answer(request, &mut seen).await {
@@ -170,7 +170,9 @@ impl Gate {
             Some(found) => Some(found),
             None => self.0.bus.read(find).await?,
         };
-        let (client, user) = found.ok_or_else(unauthorized)?;
+        let Some((client, user)) = found else {
+            return Err(self.0.guesses.token(peer(request), unauthorized()).await);
+        };
         Ok(Call {
             user,
             client,
@@ -225,27 +227,6 @@ impl Gate {
             .then(|| origin.clone())
     }
 
-    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
-    /// proxy's, where the peer is one.
-    fn peer(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>()?.0.ip();
-        let trusted = &self.0.proxies;
-        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-        if !is_trusted(peer) {
-            return Some(peer);
-        }
-        let fields = request.headers().get_all("x-forwarded-for").iter();
-        let hops: Vec<_> = fields
-            .filter_map(|field| field.to_str().ok())
-            .flat_map(|field| field.split(','))
-            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
-            .collect();
-        hops.into_iter()
-            .rev()
-            .find(|hop| !is_trusted(*hop))
-            .or(Some(peer))
-    }
-
     fn log(
         &self,
         method: &Method,
@@ -272,6 +253,11 @@ impl Gate {
             "answered"
         );
     }
+}
+
+/// The address that a request came from.
+pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.0)
 }
 
 /// Refuses what is a feature's that is off.
