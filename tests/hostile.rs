@@ -315,17 +315,17 @@ fn slow_and_endless_peers_from_one_address_are_bounded_and_others_notice_nothing
         .map(|number| harm(number % 6, &server, &bob.token, hostile))
         .collect();
     let mut longest = Duration::ZERO;
-    for number in 0..100 {
+    for number in 0..50 {
         let text = format!("m{number}");
         let begun = Instant::now();
         ann.say(&text);
         events.until_text(&text);
-        server.wire().write(GET);
+        // Whoever comes now gets in.
+        let status = asks(&mut from("127.0.0.9", server.address()));
+        assert_eq!(status, 200);
         longest = longest.max(begun.elapsed());
     }
     assert!(longest < Duration::from_secs(1), "{longest:?}");
-    assert_eq!(server.guest().get("/healthz").status, 200);
-    assert_eq!(asks(&mut from("127.0.0.9", server.address())), 200);
     drop(wires);
     wait_until("the places of those that are gone", || {
         let mut wire = from(&hostile.to_string(), server.address());
