@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use unicode_normalization::is_nfc;
 
 use crate::bus::{Address, Stamp};
 use crate::chat::{self, Folded, Name};
@@ -147,7 +148,7 @@ fn addresses(input: &[u8], state: &chat::State) {
     }
 }
 
-/// A name is one line without a sign that steers, is found as it was written, and parses to itself.
+/// A name is composed, one line without a sign that steers, is found as it was written, and parses to itself.
 fn names(input: &[u8]) {
     let raw = text(input);
     let folded = Folded::of(&raw);
@@ -160,6 +161,7 @@ fn names(input: &[u8]) {
     );
     assert_eq!(Name::parse(name.as_str()).ok(), Some(name.clone()));
     assert_eq!(Folded::of(name.as_str()), folded);
+    assert!(is_nfc(name.as_str()), "{name:?}");
 }
 
 /// A value's text is read back as the same value.
