@@ -52,8 +52,9 @@ pub(crate) struct Guesses {
     known: Mutex<HashSet<u64>>,
 }
 
-/// When each cell will be empty, counted from the start.
-struct Sketch(Box<[Duration]>);
+/// When each cell will be empty, in microseconds from the start. Zeros take no memory until they are
+/// written to.
+struct Sketch(Box<[u64]>);
 
 /// A password that is being checked. It counts as a guess unless it is told otherwise.
 pub(crate) struct Try<'a> {
@@ -70,7 +71,7 @@ impl Guesses {
             exempt: config.exempt(),
             hasher: RandomState::new(),
             begun: Instant::now(),
-            sketch: Mutex::new(Sketch(vec![Duration::ZERO; ROWS * CELLS].into())),
+            sketch: Mutex::new(Sketch(vec![0; ROWS * CELLS].into())),
             known: Mutex::default(),
         }
     }
@@ -138,20 +139,21 @@ impl Guesses {
 
     /// Counts a guess under each key, or under none where one bucket is full.
     fn count(&self, keys: &[u64], now: Duration) -> Result<(), Problem> {
+        let (now, pace) = (micros(now), micros(self.pace));
         let mut sketch = locked(&self.sketch);
-        let full = self.pace * self.most;
-        let mut over = Duration::ZERO;
+        let full = pace * u64::from(self.most);
+        let mut over = 0;
         for key in keys {
-            let fill = sketch.empty_at(*key).saturating_sub(now) + self.pace;
+            let fill = sketch.empty_at(*key).saturating_sub(now) + pace;
             over = over.max(fill.saturating_sub(full));
         }
-        if over > Duration::ZERO {
+        if over > 0 {
             let detail = "too many wrong passwords or tokens; come back after `Retry-After`";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", detail);
-            return Err(problem.retry_after(over.as_millis().div_ceil(1000) as u64));
+            return Err(problem.retry_after(over.div_ceil(1_000_000)));
         }
         for key in keys {
-            sketch.change(*key, |empty_at| empty_at.max(now) + self.pace);
+            sketch.change(*key, |empty_at| empty_at.max(now) + pace);
         }
         Ok(())
     }
@@ -168,21 +170,22 @@ impl Try<'_> {
 
     /// The password was not looked at.
     pub(crate) fn was_none(self) {
+        let pace = micros(self.guesses.pace);
         let mut sketch = locked(&self.guesses.sketch);
         for key in self.counted {
-            sketch.change(key, |empty_at| empty_at.saturating_sub(self.guesses.pace));
+            sketch.change(key, |empty_at| empty_at.saturating_sub(pace));
         }
     }
 }
 
 impl Sketch {
     /// When a key's bucket is empty.
-    fn empty_at(&self, key: u64) -> Duration {
+    fn empty_at(&self, key: u64) -> u64 {
         let cells = cells(key).map(|cell| self.0.get(cell).copied().unwrap_or_default());
         cells.into_iter().min().unwrap_or_default()
     }
 
-    fn change(&mut self, key: u64, change: impl Fn(Duration) -> Duration) {
+    fn change(&mut self, key: u64, change: impl Fn(u64) -> u64) {
         for cell in cells(key) {
             if let Some(empty_at) = self.0.get_mut(cell) {
                 *empty_at = change(*empty_at);
@@ -197,6 +200,11 @@ fn cells(key: u64) -> [usize; ROWS] {
         let bits = (key >> (16 * row)) as usize;
         row * CELLS + bits % CELLS
     })
+}
+
+/// Half a million years of them fit.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What panicked while it held a lock left a count that is a little off at worst.
