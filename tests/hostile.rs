@@ -219,6 +219,30 @@ fn guessing_from_one_address_is_slowed_down_whatever_the_name() {
 }
 
 #[test]
+fn nobody_takes_all_the_places_where_passwords_are_worked_on() {
+    let server = guarded();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let server = &server;
+        let joins: Vec<_> = (0..60)
+            .map(|number| {
+                scope.spawn(move || {
+                    let name = format!("flood{number}");
+                    join(server, "198.51.100.7", &name, "x").status
+                })
+            })
+            .collect();
+        join(server, "198.51.100.8", "fay", "x").expect(201);
+        let joined = joins
+            .into_iter()
+            .map(|join| join.join().unwrap_or_default());
+        joined.collect()
+    });
+    assert!(statuses.iter().all(|status| [201, 503].contains(status)));
+    assert!(statuses.contains(&503), "{statuses:?}");
+    assert!(statuses.contains(&201), "{statuses:?}");
+}
+
+#[test]
 fn right_passwords_are_no_guesses_and_wrong_ones_are_forgiven_in_time() {
     let server = with("guesses = 2\nguesses_per = \"4s\"\nexempt = []");
     let join = |password: &str| server.join(&json!({"name": "ann", "password": password}));
