@@ -12,7 +12,7 @@ pub struct Row {
     pub call: String,
     /// What it is called about.
     pub about: String,
-    /// Whose it is: a feature, or `core`.
+    /// Whose it is, a feature or `core`, and what else it needs.
     pub feature: String,
     pub cells: Vec<String>,
 }

@@ -75,9 +75,10 @@ impl Stage {
         stage
     }
 
-    /// Whether a feature is there; the core always is.
-    pub fn has(&self, feature: &str) -> bool {
-        feature == "core" || self.features.iter().any(|known| known == feature)
+    /// Whether a feature, or each of several, is there; the core always is.
+    pub fn has(&self, needed: &str) -> bool {
+        let is_there = |name| name == "core" || self.features.iter().any(|known| known == name);
+        needed.split(", ").all(is_there)
     }
 
     /// All that a row's call needs, for one of the people.
@@ -113,10 +114,10 @@ impl Stage {
             scene.file = text(&file["id"]);
         }
         scene.message = self.owner.post("/send", &message).expect(201)["id"].clone();
-        if row.feature == "rooms" || row.about.contains("room") {
+        if row.feature.contains("rooms") {
             self.room(&mut scene);
         }
-        if row.feature == "schedule" {
+        if row.feature.contains("schedule") {
             let later = json!({"to": "@member", "text": "later", "in": "1h"});
             let made = self.owner.post("/scheduled", &later).expect(201);
             scene.scheduled = text(&made["id"]);
