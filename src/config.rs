@@ -5,7 +5,6 @@
 //! tables as TOML until a feature asks for its own, typed, with [`Config::settings`].
 
 mod error;
-mod network;
 mod read;
 mod tables;
 mod text;
@@ -18,7 +17,6 @@ use std::path::Path;
 use crate::settings::{Field, Problem, Table};
 
 pub use error::{ConfigError, Fault};
-pub use network::Network;
 pub use tables::{Chat, Format, LogOutput, Server, Storage, Tls};
 
 /// The file that is read where none is named.

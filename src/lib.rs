@@ -35,7 +35,11 @@ mod client;
 pub mod config;
 pub mod counts;
 pub mod feature;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
+mod inert;
 pub mod log;
 mod logging;
 mod memory;

@@ -2,21 +2,23 @@
 //! a request ends with that one's name, which its answer has as `X-Request-Id`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt as text;
-use std::io::IsTerminal;
+use std::borrow::Cow;
+use std::fmt::{self as text, Write as _};
+use std::io::{self, IsTerminal, Stderr, Write};
 use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Format;
 use crate::http::RequestId;
+use crate::inert::steers;
 
 /// What is written where nothing else is asked for.
 const DEFAULT: LevelFilter = LevelFilter::INFO;
@@ -27,23 +29,26 @@ pub(crate) fn start(format: Format) {
     let read = asked.to_str().and_then(filter);
     let unreadable = read.is_none();
     let filter = read.unwrap_or_else(default);
+    let is_text = format == Format::Text;
     let lines = fmt::layer()
         // A line that can't be written is lost; to say so on the same stream would be a panic.
         .log_internal_errors(false)
-        .with_writer(std::io::stderr);
+        // What a peer wrote may be in any field, so all of a line is made inert, and coloured after.
+        .with_ansi(false)
+        .with_ansi_sanitization(false)
+        .with_writer(Lines {
+            is_coloured: is_text && io::stderr().is_terminal(),
+        });
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Text => {
-            let ansi = std::io::stderr().is_terminal();
             let form = Named {
-                form: fmt::format().with_ansi(ansi),
+                form: fmt::format().with_ansi(false),
                 end: "\n",
                 before: " request=",
                 after: "\n",
             };
-            registry
-                .with(lines.with_ansi(ansi).event_format(form))
-                .init();
+            registry.with(lines.event_format(form)).init();
         }
         Format::Json => {
             let form = Named {
@@ -110,6 +115,81 @@ where
     }
 }
 
+/// Makes each line's writer.
+struct Lines {
+    is_coloured: bool,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<Stderr>;
+
+    fn make_writer(&'a self) -> Line<Stderr> {
+        let (to, colour) = (io::stderr(), "");
+        Line { to, colour }
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<Stderr> {
+        let colour = match *of.level() {
+            _ if !self.is_coloured => "",
+            Level::ERROR => "31",
+            Level::WARN => "33",
+            Level::INFO => "",
+            Level::DEBUG | Level::TRACE => "2",
+        };
+        let to = io::stderr();
+        Line { to, colour }
+    }
+}
+
+/// Writes one line, which the formatter gives whole, with nothing in it that steers a terminal.
+struct Line<W> {
+    to: W,
+    /// The parameter of the sequence that selects the colour (ECMA-48, section 8.3.117).
+    colour: &'static str,
+}
+
+impl<W: Write> Write for Line<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let plain = line.strip_suffix(b"\n").unwrap_or(line);
+        // Most lines are, and those cost one look at their bytes.
+        if self.colour.is_empty() && plain.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.to.write_all(line).map(|()| line.len());
+        }
+        let text = String::from_utf8_lossy(line);
+        let text = inert(text.strip_suffix('\n').unwrap_or(&text));
+        match self.colour {
+            "" => self.to.write_all(format!("{text}\n").as_bytes())?,
+            colour => {
+                let coloured = format!("\u{1b}[{colour}m{text}\u{1b}[0m\n");
+                self.to.write_all(coloured.as_bytes())?;
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// A line with each character that steers as JSON escapes it, so that a line of JSON stays one: there
+/// it can only stand in a string.
+fn inert(line: &str) -> Cow<'_, str> {
+    if !line.contains(steers) {
+        return line.into();
+    }
+    let mut inert = String::with_capacity(line.len() + 16);
+    for c in line.chars() {
+        if steers(c) {
+            // All of them are in the first plane, and writing to a string can't fail.
+            let _ = write!(inert, "\\u{:04x}", u32::from(c));
+        } else {
+            inert.push(c);
+        }
+    }
+    inert.into()
+}
+
 fn default() -> Targets {
     Targets::new().with_default(DEFAULT)
 }
@@ -137,6 +217,39 @@ mod tests {
     use tracing::Level;
 
     use super::*;
+
+    fn written(line: &str, colour: &'static str) -> String {
+        let mut to = Vec::new();
+        let written = Line {
+            to: &mut to,
+            colour,
+        }
+        .write(line.as_bytes());
+        assert_eq!(written.expect("a vector takes it"), line.len());
+        String::from_utf8(to).expect("text")
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_steers_no_terminal() {
+        assert_eq!(
+            written("plain ünï {\"a\": 1}\n", ""),
+            "plain ünï {\"a\": 1}\n"
+        );
+        assert_eq!(written("a\nFORGED\r\n", ""), "a\\u000aFORGED\\u000d\n");
+        for c in [
+            '\0', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2028}', '\u{2066}',
+        ] {
+            let line = written(&format!("a{c}b\n"), "");
+            assert_eq!(line, format!("a\\u{:04x}b\n", u32::from(c)));
+            let json: serde_json::Value =
+                serde_json::from_str(&format!("\"{}\"", line.trim_end())).expect("JSON");
+            assert_eq!(json, format!("a{c}b"));
+        }
+        assert_eq!(
+            written("a\u{1b}[2Jb\n", "31"),
+            "\u{1b}[31ma\\u001b[2Jb\u{1b}[0m\n"
+        );
+    }
 
     #[test]
     fn nothing_asked_for_is_info() {

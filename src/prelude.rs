@@ -10,7 +10,7 @@ pub use crate::bus::{
     Telling, Tx, View,
 };
 pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
-pub use crate::config::Network;
+pub use crate::http::Network;
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{

@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod gate;
+mod guesses;
 mod signals;
 mod start;
 mod systemd;
@@ -21,7 +22,7 @@ use serde_json::json;
 
 use crate::bus::{Answer, Body, Bus, Hub, internal};
 use crate::chat::{self, Glimpses, Passwords, Tails};
-use crate::config::{Config, Network};
+use crate::config::Config;
 use crate::counts::{COUNTS, RouteCounts, signed};
 use crate::feature::{Features, Run};
 use crate::http::{Payload, Problem, Request, Response, Router};
@@ -31,9 +32,10 @@ use crate::log::{Id, MessageRow, UserId};
 use crate::objects::{Download, Stores};
 use crate::openapi::Description;
 
-pub(crate) use gate::{digest, idempotency_key};
+pub(crate) use gate::{digest, idempotency_key, peer};
 pub(crate) use start::{ServeError, serve};
 pub(crate) use systemd::listener;
+use guesses::Guesses;
 
 /// How a client shows who it is.
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
@@ -50,9 +52,9 @@ pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,
+    pub(crate) guesses: Guesses,
     pub(crate) stores: Arc<Stores>,
     pub(crate) started: Instant,
-    proxies: Vec<Network>,
     router: Router<Target>,
     openapi: Description,
 }
@@ -77,16 +79,15 @@ impl Core {
             .read(move |reading| reading.message(id))
             .await
             .map_err(|error| internal("reading a message", &error))?;
-        let row = row.ok_or_else(chat::no_message)?;
+        // What is not there takes as long as what may not be seen.
         let sees = self
             .bus
-            .read(|view| chat::sees(&view.world().chat, user, &row))
+            .read(|view| {
+                row.as_ref()
+                    .is_some_and(|row| chat::sees(&view.world().chat, user, row))
+            })
             .await?;
-        if sees {
-            Ok(row)
-        } else {
-            Err(chat::no_message())
-        }
+        row.filter(|_| sees).ok_or_else(chat::no_message)
     }
 
     /// What the server has counted of itself, and what it finds when it looks now.

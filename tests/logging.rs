@@ -174,6 +174,52 @@ fn what_clients_send_cannot_forge_lines() {
 }
 
 #[test]
+fn whatever_clients_send_each_line_is_inert_in_both_forms() {
+    // Each ends a line, steers a terminal or turns the order of letters.
+    const SIGNS: [char; 9] = [
+        '\n', '\r', '\u{1b}', '\u{7}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2028}', '\u{2066}',
+    ];
+    for format in ["text", "json"] {
+        let mut server = Server::builder()
+            .core()
+            .config(format!("[log]\nformat = \"{format}\"\n"))
+            .env("RUST_LOG", "trace")
+            .start();
+        let ann = server.connect("ann");
+        for sign in SIGNS {
+            let text = format!("a{sign}FORGED");
+            ann.send(&text, &text);
+            ann.send(&format!("@{text}"), &text);
+            server.join(&json!({ "name": text }));
+            ann.post("/read", &json!({ "chat": text, "upto": text }));
+            ann.post("/send", &json!({ text.as_str(): text }));
+            ann.get(&format!("/messages?chat={}", veche::testing::encode(&text)));
+            ann.get(&format!(
+                "/messages?limit={}",
+                veche::testing::encode(&text)
+            ));
+            ann.get(&format!("/{}", veche::testing::encode(&text)));
+            ann.request("GET", "/status")
+                .header("X-Forwarded-For", "\u{9b}31m")
+                .header("User-Agent", "\u{202e}FORGED")
+                .send();
+            // What is no request at all is told at the lower levels.
+            server.raw(format!(
+                "GET /{text} HTTP/1.1\r\nHost: x\r\n{text}: y\r\n\r\n"
+            ));
+            server.raw(format!("GET / HTTP/1.1\r\nHost: {text}\r\n\r\n"));
+        }
+        server.stop();
+        let log = server.log();
+        assert!(log.lines().count() > 100, "{log}");
+        for line in log.lines() {
+            assert!(!line.contains(&SIGNS[1..]), "{line:?}");
+            assert!(!line.trim_start().starts_with("FORGED"), "{line:?}");
+        }
+    }
+}
+
+#[test]
 fn a_line_that_cannot_be_written_is_lost_and_nothing_else() {
     let folder = Folder::new();
     let full = File::options().write(true).open("/dev/full");

@@ -1,5 +1,6 @@
 //! Joining and leaving.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, USER_AGENT};
@@ -9,12 +10,12 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Digest, Fact, Name, password, status};
+use super::{Digest, Fact, Folded, Name, password, status};
 use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
 use crate::log::{Audience, UserId};
-use crate::server::{Core, json_body, respond};
+use crate::server::{Core, json_body, peer, respond};
 
 /// The most characters kept of what a client says it is.
 const AGENT: usize = 200;
@@ -55,7 +56,7 @@ pub(super) async fn connect(core: Arc<Core>, mut request: Request) -> Result<Res
     let bytes = json_body(&core, &mut request, false).await?;
     let connect: Connect = parse_json(&bytes)?;
     let name = Name::parse(&connect.name)?;
-    let answer = connect_as(core, &name, connect, request.headers()).await;
+    let answer = connect_as(core, &name, connect, &request).await;
     if let Err(problem) = &answer {
         // Whoever watches for guessed passwords must see whose.
         tracing::info!(user = name.as_str(), code = %problem.code, "not connected");
@@ -67,19 +68,24 @@ async fn connect_as(
     core: Arc<Core>,
     name: &Name,
     connect: Connect,
-    headers: &HeaderMap,
+    request: &Request,
 ) -> Result<Response, Problem> {
     if let Some(password) = &connect.password {
         password::check(password)?;
     }
-    let agent = agent(headers);
-    let bearer = bearer(headers).map(Digest::of);
+    let agent = agent(request.headers());
+    let shown = Shown {
+        password: connect.password,
+        token: bearer(request.headers()).map(Digest::of),
+        from: peer(request),
+    };
     for _ in 0..RACES {
-        let claim = claim(&core, name, connect.password.clone(), bearer).await?;
+        let claim = claim(&core, name, &shown).await?;
         let client = Uuid::new_v4();
         let token = new_token()?;
         let is_new = matches!(claim, Claim::New(_));
-        let (name, agent, token_hash) = (name.clone(), agent.clone(), Digest::of(&token));
+        let sets_password = matches!(claim, Claim::New(Some(_)));
+        let (named, agent, token_hash) = (name.clone(), agent.clone(), Digest::of(&token));
         let decide = move |tx: &mut Tx<'_>| {
             let user = match &claim {
                 // The client whose token showed it may have ended meanwhile.
@@ -89,9 +95,9 @@ async fn connect_as(
                     return Err(race());
                 }
                 Claim::Known(user, _) => *user,
-                Claim::New(_) if tx.find_user(name.as_str()).is_some() => return Err(race()),
+                Claim::New(_) if tx.find_user(named.as_str()).is_some() => return Err(race()),
                 Claim::New(password) => {
-                    let name = name.as_str().to_owned();
+                    let name = named.as_str().to_owned();
                     let fact = Fact::Joined {
                         name,
                         password: password.clone(),
@@ -113,6 +119,9 @@ async fn connect_as(
             Err(problem) if problem.code == RACE => {}
             Err(problem) => return Err(problem),
             Ok(answer) => {
+                if sets_password {
+                    core.guesses.set(shown.from, &Folded::of(name.as_str()));
+                }
                 let user = answer.body.value().and_then(serde_json::Value::as_u64);
                 let user = UserId(user.unwrap_or_default());
                 let overview = status::welcome(&core, user).await?;
@@ -139,39 +148,64 @@ async fn connect_as(
     Err(taken())
 }
 
-/// Finds out who may have a name; 409 `name_taken` or 401 `wrong_password` where the asker may
-/// not.
-async fn claim(
-    core: &Core,
-    name: &Name,
+/// What somebody shows to have a name.
+struct Shown {
     password: Option<String>,
-    bearer: Option<Digest>,
-) -> Result<Claim, Problem> {
+    token: Option<Digest>,
+    from: Option<IpAddr>,
+}
+
+/// Finds out who may have a name; 409 `name_taken` or 401 `wrong_password` where the asker may
+/// not, and 429 where too many have tried.
+async fn claim(core: &Core, name: &Name, shown: &Shown) -> Result<Claim, Problem> {
+    let token = shown.token;
     let known = core
         .bus
         .read(|view| {
             let user = view.find_user(name.as_str())?;
             let state = &view.world().chat;
-            let is_theirs = bearer
-                .and_then(|hash| state.client_by_token(hash))
-                .is_some_and(|(_, owner)| owner == user);
-            Some((user, is_theirs, state.user(user)?.password.clone()))
+            let owner = token.and_then(|hash| state.client_by_token(hash));
+            let owner = owner.map(|(_, owner)| owner);
+            Some((user, owner, state.user(user)?.password.clone()))
         })
         .await?;
-    match (known, password) {
-        (None, None) => Ok(Claim::New(None)),
-        (None, Some(password)) => Ok(Claim::New(Some(core.passwords.hash(password).await?))),
-        (Some((user, true, _)), _) => Ok(Claim::Known(user, bearer)),
-        (Some((_, false, None)), _) => Err(taken()),
-        (Some((_, false, Some(_))), None) => Err(wrong_password()),
-        (Some((user, false, Some(hash))), Some(password)) => {
-            if core.passwords.verify(password, hash.into()).await? {
-                Ok(Claim::Known(user, None))
-            } else {
-                Err(wrong_password())
+    let Some((user, owner, hash)) = known else {
+        return Ok(Claim::New(match &shown.password {
+            Some(password) => Some(core.passwords.hash(shown.from, password.clone()).await?),
+            None => None,
+        }));
+    };
+    if owner == Some(user) {
+        return Ok(Claim::Known(user, shown.token));
+    }
+    let refusal = match (hash, &shown.password) {
+        (None, _) => taken(),
+        (Some(_), None) => wrong_password(),
+        (Some(hash), Some(password)) => {
+            let attempt = core
+                .guesses
+                .password(shown.from, &Folded::of(name.as_str()))?;
+            match core
+                .passwords
+                .verify(shown.from, password.clone(), hash.into())
+                .await
+            {
+                Ok(true) => {
+                    attempt.was_right();
+                    return Ok(Claim::Known(user, None));
+                }
+                Ok(false) => wrong_password(),
+                Err(problem) => {
+                    attempt.was_none();
+                    return Err(problem);
+                }
             }
         }
+    };
+    if token.is_some() && owner.is_none() {
+        return Err(core.guesses.token(shown.from, refusal).await);
     }
+    Err(refusal)
 }
 
 /// `POST /disconnect`

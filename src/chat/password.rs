@@ -1,5 +1,6 @@
 //! Passwords: argon2id, off the writer, few at a time.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -9,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::invalid;
 use crate::bus::internal;
-use crate::http::Problem;
+use crate::http::{Network, Places, Problem};
 
 /// Hashed at once: each costs a core for some 20 ms and 19 MiB.
 const AT_ONCE: usize = 2;
@@ -17,38 +18,52 @@ const AT_ONCE: usize = 2;
 /// Waiting to be hashed; one more is refused.
 const WAITING: usize = 64;
 
+/// One address's passwords that are being hashed or wait for it; one more is refused, so that
+/// nobody takes all places.
+const PER_ADDRESS: usize = 4;
+
 /// The longest password, in bytes. Hashing takes any length, but nobody types more.
 const LENGTH: usize = 1024;
 
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
-    turns: Arc<Semaphore>,
-    places: Arc<Semaphore>,
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self {
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-            places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
-        }
-    }
+    turns: Semaphore,
+    places: Semaphore,
+    by_address: Arc<Places>,
 }
 
 impl Passwords {
-    /// The argon2id hash of a password, as a PHC string.
-    pub(super) async fn hash(&self, password: String) -> Result<String, Problem> {
+    /// Those who are `exempt` may take as many places as there are.
+    pub(crate) fn new(exempt: Vec<Network>) -> Self {
+        Self {
+            turns: Semaphore::new(AT_ONCE),
+            places: Semaphore::new(AT_ONCE + WAITING),
+            by_address: Places::new(PER_ADDRESS, exempt),
+        }
+    }
+
+    /// The argon2id hash of a password from an address, as a PHC string.
+    pub(super) async fn hash(
+        &self,
+        from: Option<IpAddr>,
+        password: String,
+    ) -> Result<String, Problem> {
         let work = move || {
             let hash = Argon2::default().hash_password(password.as_bytes());
             hash.map(|hash| hash.to_string())
         };
-        self.work(work)
+        self.work(from, work)
             .await?
             .map_err(|error| internal("hashing a password", &error))
     }
 
-    /// Whether a password is the one that was hashed.
-    pub(super) async fn verify(&self, password: String, hash: String) -> Result<bool, Problem> {
+    /// Whether a password from an address is the one that was hashed.
+    pub(super) async fn verify(
+        &self,
+        from: Option<IpAddr>,
+        password: String,
+        hash: String,
+    ) -> Result<bool, Problem> {
         let work = move || {
             let hash = PasswordHash::new(&hash)?;
             match Argon2::default().verify_password(password.as_bytes(), &hash) {
@@ -57,19 +72,22 @@ impl Passwords {
                 Err(error) => Err(error),
             }
         };
-        self.work(work)
+        self.work(from, work)
             .await?
             .map_err(|error: argon2::password_hash::Error| internal("checking a password", &error))
     }
 
     async fn work<T: Send + 'static>(
         &self,
+        from: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let busy = || {
             let detail = "too many passwords wait to be checked";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(1)
         };
+        let taken = from.map(|from| self.by_address.take(from).ok_or_else(busy));
+        let _its_place = taken.transpose()?;
         let _place = self.places.try_acquire().map_err(|_| busy())?;
         let _turn = self.turns.acquire().await.map_err(|_| busy())?;
         tokio::task::spawn_blocking(work)

@@ -12,6 +12,8 @@ mod commands;
 mod complete;
 #[cfg(test)]
 mod fake;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod here;
 mod history;
 mod interrupt;

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+pub(super) use crate::inert::steers;
+
 /// The text with every character that could steer a terminal, or turn the order of what stands
 /// around it, written as a visible escape. Line feeds are the caller's to lay out.
 pub fn safe(text: &str) -> String {
@@ -61,14 +63,6 @@ fn line_breaks(text: &str) -> String {
         .replace(['\r', '\u{85}', '\u{2028}', '\u{2029}'], "\n")
 }
 
-/// C0, DEL, C1, and the marks, embeddings, overrides and isolates of the bidirectional algorithm,
-/// with the two separators that are line breaks.
-pub fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Whether a text has this name as a word of its own, whatever its case.
 pub fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
@@ -96,7 +90,7 @@ impl Zone {
     }
 
     /// UTC, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn utc() -> Zone {
         Zone(TimeZone::UTC)
     }

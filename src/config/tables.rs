@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::network::Network;
+use crate::http::Network;
 use crate::settings::{Period, Problem, Size, quoted};
 
 /// No timeout is shorter, so that none is zero, and none is longer than a day.
@@ -27,6 +27,18 @@ crate::settings! {
         pub data: PathBuf = PathBuf::from("data") => data,
         /// How many connections may be open at once, 1 to 1000000. One more is answered 503.
         pub connections: usize = 4096 => 1..=1_000_000,
+        /// How many connections one address may have open at once, 1 to 1000000; of IPv6 each /64
+        /// counts as one. From a trusted proxy the requests and streams of each address that it
+        /// forwards are counted instead. One more is answered 429.
+        pub per_address: usize = 256 => 1..=1_000_000,
+        /// How many wrong passwords one address or one name may have in guesses_per, and how many
+        /// unknown tokens one address, 1 to 1000000. More are answered 429.
+        pub guesses: u32 = 20 => 1..=1_000_000,
+        /// In how long as many guesses as guesses says are forgiven, one after the other, 1s to 1d.
+        pub guesses_per: Period = Period::mins(10) => Period::secs(1)..=Period::days(1),
+        /// The IP addresses and networks for which per_address does not count, nor their guesses;
+        /// a name's always do. Empty it to hold this machine to them, too.
+        pub exempt: Vec<String> = loopback() => networks,
         /// How many event streams and long polls may be open at once, 1 to 1000000. One more is
         /// answered 503.
         pub streams: usize = 4096 => 1..=1_000_000,
@@ -45,7 +57,8 @@ crate::settings! {
         pub body_timeout: Period = Period::secs(60) => TIMEOUT,
         /// How long a connection may stay open between two requests, 1ms to 1d.
         pub idle_timeout: Period = Period::secs(60) => TIMEOUT,
-        /// How long a client may take to accept what is written to it, 1ms to 1d, then the
+        /// How long a client may keep the server waiting while it takes an answer, 1ms to 1d, and
+        /// a second more for each 16KiB that it takes; of a stream, one write of it. Then the
         /// connection is closed.
         pub write_timeout: Period = Period::secs(60) => TIMEOUT,
         /// How many requests may wait for the writer, 1 to 1000000. One more is answered 503.
@@ -56,7 +69,7 @@ crate::settings! {
         pub stream_queue: usize = 256 => 1..=65_536,
         /// The proxies whose X-Forwarded-For and X-Request-Id are believed, as IP addresses or
         /// networks such as "10.0.0.0/8".
-        pub trusted_proxies: Vec<String> = Vec::new() => proxies,
+        pub trusted_proxies: Vec<String> = Vec::new() => networks,
         /// The web origins whose pages may use the API (CORS), such as "https://example.org";
         /// "*" allows every one. Without any, browsers keep other sites' pages out.
         pub cors: Vec<String> = Vec::new() => origins,
@@ -136,10 +149,13 @@ impl Server {
     /// [`Config`]: super::Config
     #[must_use]
     pub fn proxies(&self) -> Vec<Network> {
-        self.trusted_proxies
-            .iter()
-            .filter_map(|proxy| proxy.parse().ok())
-            .collect()
+        read(&self.trusted_proxies)
+    }
+
+    /// Those who are exempt from what counts by address, read in the same way.
+    #[must_use]
+    pub fn exempt(&self) -> Vec<Network> {
+        read(&self.exempt)
     }
 }
 
@@ -217,13 +233,22 @@ fn data(folder: &PathBuf) -> Result<(), String> {
     Ok(())
 }
 
-fn proxies(proxies: &Vec<String>) -> Result<(), String> {
-    for proxy in proxies {
-        proxy.parse::<Network>().map_err(|wrong| {
+fn loopback() -> Vec<String> {
+    ["127.0.0.0/8", "::1"].map(str::to_owned).into()
+}
+
+fn read(networks: &[String]) -> Vec<Network> {
+    let read = networks.iter().filter_map(|network| network.parse().ok());
+    read.collect()
+}
+
+fn networks(networks: &Vec<String>) -> Result<(), String> {
+    for network in networks {
+        network.parse::<Network>().map_err(|wrong| {
             format!(
                 "{} {wrong}: write IP addresses or networks, such as \"127.0.0.1\", \
                  \"10.0.0.0/8\" or \"fd00::/8\"",
-                quoted(proxy)
+                quoted(network)
             )
         })?;
     }
@@ -344,8 +369,11 @@ mod tests {
 
     #[test]
     fn proxies_are_addresses_or_networks() {
-        assert_eq!(proxies(&list(&["127.0.0.1", "10.0.0.0/8", "::/0"])), Ok(()));
-        let error = proxies(&list(&["127.0.0.1", "10.0.0.0/99"])).unwrap_err();
+        assert_eq!(
+            networks(&list(&["127.0.0.1", "10.0.0.0/8", "::/0"])),
+            Ok(())
+        );
+        let error = networks(&list(&["127.0.0.1", "10.0.0.0/99"])).unwrap_err();
         assert!(
             error.starts_with("\"10.0.0.0/99\" needs a number from 0 to 32 after the /"),
             "{error}"
@@ -355,6 +383,7 @@ mod tests {
             ..Server::default()
         };
         assert_eq!(server.proxies().len(), 2);
+        assert_eq!(Server::default().exempt().len(), 2);
     }
 
     #[test]

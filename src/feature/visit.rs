@@ -28,9 +28,9 @@ impl<F: Feature> Visit<F> {
     pub(crate) fn new(core: Arc<Core>, request: &Request) -> Self {
         let headers = request.headers().clone();
         let is_forwarded = FORWARDED.iter().any(|field| headers.contains_key(*field));
-        let by = request.extensions().get::<Peer>();
-        let is_known = by.is_some_and(|by| core.is_trusted(by.0.ip()));
-        let peer = core.peer(request).filter(|_| is_known || !is_forwarded);
+        let peer = request.extensions().get::<Peer>();
+        let peer = peer.filter(|peer| peer.is_proxied || !is_forwarded);
+        let peer = peer.map(|peer| peer.address);
         Self {
             core,
             headers,

@@ -161,13 +161,20 @@ pub(super) enum Decoded {
 
 /// Decodes one body, from bytes, without I/O.
 #[derive(Debug)]
-enum Decoder {
+pub(super) enum Decoder {
     Length(u64),
     Chunked(chunked::Decoder),
 }
 
 impl Decoder {
-    fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded, Problem> {
+    pub(super) fn new(framing: Framing, limits: &Limits) -> Self {
+        match framing {
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(chunked::Decoder::new(limits)),
+        }
+    }
+
+    pub(super) fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded, Problem> {
         match self {
             Self::Chunked(decoder) => decoder.decode(buf),
             Self::Length(0) => Ok(Decoded::End),
@@ -229,10 +236,7 @@ impl Incoming {
     ) -> Self {
         let here = input.buf.len() as u64;
         let is_here = matches!(framing, Framing::Length(length) if length <= here);
-        let decoder = match framing {
-            Framing::Length(length) => Decoder::Length(length),
-            Framing::Chunked => Decoder::Chunked(chunked::Decoder::new(limits)),
-        };
+        let decoder = Decoder::new(framing, limits);
         let patience = limits.body_timeout;
         Self {
             input,

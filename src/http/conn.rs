@@ -1,6 +1,7 @@
 //! One connection: a head, an exchange, and again; and the closing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -9,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::crowd::{Crowd, Place};
 use super::exchange::Reading;
 use super::head::{self, Head, Scanner};
 use super::input::Input;
@@ -18,7 +20,7 @@ use super::pump::Torn;
 use super::response::{self, Asked, Content};
 use super::server::Shutdown;
 use super::wire::{Away, Return};
-use super::{Limits, Problem, RequestId, Service};
+use super::{Limits, Problem, RequestId, Response, Service};
 use crate::counts::COUNTS;
 
 /// How much is read away, and how long, before a connection is closed. A socket that is closed
@@ -31,15 +33,35 @@ const LINGER_IN_BODY: (usize, Duration) = (32 * 1024 * 1024, Duration::from_secs
 /// Room for one reading of a head.
 const ROOM: usize = 8 * 1024;
 
-/// One connection with all that its exchanges need.
-pub(super) struct Connection<'a, S> {
-    pub(super) service: &'a S,
-    pub(super) limits: &'a Limits,
+/// What all connections share.
+pub(super) struct Hall<S> {
+    pub(super) service: Arc<S>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) shutdown: Shutdown,
-    pub(super) peer: SocketAddr,
-    pub(super) output: Output,
     /// Where streams that leave their tasks are counted, and come back to.
     pub(super) away: mpsc::UnboundedSender<Away>,
+}
+
+impl<S> Clone for Hall<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: Arc::clone(&self.service),
+            limits: Arc::clone(&self.limits),
+            crowd: Arc::clone(&self.crowd),
+            shutdown: self.shutdown.clone(),
+            away: self.away.clone(),
+        }
+    }
+}
+
+/// One connection with all that its exchanges need.
+pub(super) struct Connection<S> {
+    pub(super) hall: Hall<S>,
+    pub(super) peer: SocketAddr,
+    /// What the client holds: the connection, or, behind a proxy, the exchange.
+    pub(super) place: Place,
+    pub(super) output: Output,
 }
 
 /// Serves a connection until it is closed, or its stream leaves the task. `torn` is where its
@@ -48,31 +70,23 @@ pub(super) async fn run<S: Service>(
     stream: TcpStream,
     torn: Option<Torn>,
     peer: SocketAddr,
-    service: &S,
-    limits: &Limits,
-    shutdown: Shutdown,
-    away: mpsc::UnboundedSender<Away>,
+    place: Place,
+    hall: Hall<S>,
 ) {
-    let (mut connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    let (mut connection, input) = connect(stream, peer, place, hall);
     connection.output.torn = torn;
     serve(connection, input).await;
 }
 
 /// Goes on with a connection whose stream comes back: one in the chunked coding, whose breaking off
 /// shows by itself.
-pub(super) async fn resume<S: Service>(
-    back: Return,
-    service: &S,
-    limits: &Limits,
-    shutdown: Shutdown,
-    away: mpsc::UnboundedSender<Away>,
-) {
+pub(super) async fn resume<S: Service>(back: Return, hall: Hall<S>) {
     let peer = back.peer;
     let stream = match TcpStream::from_std(back.socket) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%peer, %error, "a stream can not be taken back"),
     };
-    let (connection, input) = connect(stream, peer, service, limits, shutdown, away);
+    let (connection, input) = connect(stream, peer, back.place, hall);
     if let Some((connection, input)) = connection
         .resume(back.rest, back.source, back.closes, input)
         .await
@@ -81,39 +95,38 @@ pub(super) async fn resume<S: Service>(
     }
 }
 
-fn connect<'a, S>(
+fn connect<S>(
     stream: TcpStream,
     peer: SocketAddr,
-    service: &'a S,
-    limits: &'a Limits,
-    shutdown: Shutdown,
-    away: mpsc::UnboundedSender<Away>,
-) -> (Connection<'a, S>, Input) {
+    place: Place,
+    hall: Hall<S>,
+) -> (Connection<S>, Input) {
     let (read, write) = stream.into_split();
-    let output = Output::new(write, limits.write_timeout);
+    let output = Output::new(write, hall.limits.write_timeout);
     let connection = Connection {
-        service,
-        limits,
-        shutdown,
+        hall,
         peer,
+        place,
         output,
-        away,
     };
     (connection, Input::new(read))
 }
 
-async fn serve<S: Service>(mut connection: Connection<'_, S>, mut input: Input) {
+async fn serve<S: Service>(mut connection: Connection<S>, mut input: Input) {
     loop {
         match connection.next_head(&mut input).await {
             Ok(Some(head)) => {
-                let given = connection
-                    .service
-                    .request_id(connection.peer, &head.headers);
+                let is_proxy = connection.hall.crowd.is_proxy(connection.peer.ip());
+                let given = is_proxy.then(|| RequestId::brought(&head.headers)).flatten();
                 let id = given.unwrap_or_else(RequestId::new);
                 let exchange = connection.exchange(head, input, id.clone());
                 match id.scope(exchange).await {
                     Some(kept) => (connection, input) = kept,
                     None => return,
+                }
+                if is_proxy {
+                    // Whoever asks next may be another.
+                    connection.place = Place::default();
                 }
             }
             Ok(None) => return,
@@ -126,7 +139,7 @@ async fn serve<S: Service>(mut connection: Connection<'_, S>, mut input: Input) 
     }
 }
 
-impl<S> Connection<'_, S> {
+impl<S> Connection<S> {
     /// The next request's head; `None` when there is none: the client has closed, or has been
     /// idle for too long, or the server drains.
     async fn next_head(&mut self, input: &mut Input) -> Result<Option<Head>, Problem> {
@@ -134,11 +147,11 @@ impl<S> Connection<'_, S> {
         if input.buf.is_empty() && !self.wait_for_more(input).await {
             return Ok(None);
         }
-        let patience = self.limits.head_timeout;
+        let patience = self.hall.limits.head_timeout;
         let deadline = Instant::now() + patience;
         let mut scanner = Scanner::default();
         loop {
-            if let Some(raw) = scanner.take(&mut input.buf, self.limits)? {
+            if let Some(raw) = scanner.take(&mut input.buf, &self.hall.limits)? {
                 return head::parse(&raw).map(Some);
             }
             match timeout_at(deadline, input.fill(ROOM)).await {
@@ -164,10 +177,10 @@ impl<S> Connection<'_, S> {
             tokio::select! {
                 biased;
                 read = input.fill(ROOM) => matches!(read, Ok(1..)),
-                () = self.shutdown.wait() => false,
+                () = self.hall.shutdown.wait() => false,
             }
         };
-        timeout(self.limits.idle_timeout, more)
+        timeout(self.hall.limits.idle_timeout, more)
             .await
             .unwrap_or(false)
     }
@@ -179,12 +192,7 @@ pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Outp
     id.clone().scope_sync(
         || tracing::debug!(%peer, code = %problem.code, detail = %problem.detail, "refused"),
     );
-    COUNTS.elsewhere.count(problem.status, Duration::ZERO);
-    let mut response = problem.into_response();
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let (parts, payload) = response.into_parts();
+    let (parts, payload) = refusal(problem).into_parts();
     // The request is not understood, so nothing of it counts: not even a HEAD.
     let asked = Asked {
         method: Method::GET,
@@ -199,6 +207,16 @@ pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Outp
     if output.flush().await.is_ok() {
         close(output, Reading::Bare(input)).await;
     }
+}
+
+/// A problem of the layer itself as a response.
+pub(super) fn refusal(problem: Problem) -> Response {
+    COUNTS.elsewhere.count(problem.status, Duration::ZERO);
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Closes in order: says that nothing more comes, then reads away what still does, briefly.

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::body::{Incoming, Watched};
-use super::conn::{Connection, close};
+use super::conn::{Connection, close, refusal};
+use super::crowd::Place;
 use super::framing::Framing;
 use super::head::Head;
 use super::input::Input;
@@ -138,7 +140,7 @@ enum Next {
     Leave,
 }
 
-impl<S: Service> Connection<'_, S> {
+impl<S: Service> Connection<S> {
     /// Has a request answered. Nothing comes back when the connection was closed.
     pub(super) async fn exchange(
         mut self,
@@ -159,13 +161,8 @@ impl<S: Service> Connection<'_, S> {
             let (sender, receiver) = oneshot::channel();
             (asks, go_ahead) = (Some(sender), Some(receiver));
         }
-        let incoming = Box::new(Incoming::new(
-            input,
-            head.framing,
-            asks,
-            self.limits,
-            &self.shutdown,
-        ));
+        let (limits, shutdown) = (&self.hall.limits, &self.hall.shutdown);
+        let incoming = Box::new(Incoming::new(input, head.framing, asks, limits, shutdown));
         let (body, mut reading) = if incoming.is_done() {
             (Body::empty(), Reading::Here(incoming))
         } else {
@@ -178,18 +175,36 @@ impl<S: Service> Connection<'_, S> {
         *request.uri_mut() = head.target;
         *request.version_mut() = head.version;
         *request.headers_mut() = head.headers;
-        request.extensions_mut().insert(Peer(self.peer));
-        let response = self.call(request, &mut go_ahead).await.ok()?;
+        let client = self.hall.crowd.client(self.peer, request.headers());
+        request.extensions_mut().insert(Peer {
+            address: client,
+            is_proxied: self.hall.crowd.is_proxy(self.peer.ip()),
+        });
+        let response = match self.admit(client) {
+            Ok(()) => self.call(request, &mut go_ahead).await.ok()?,
+            Err(problem) => refusal(problem),
+        };
         // From here on there is no 100 any more.
         drop(go_ahead);
 
         reading.look();
-        let close_after = !keeps_alive || self.shutdown.is_on() || !reading.may_be_kept();
+        let close_after = !keeps_alive || self.hall.shutdown.is_on() || !reading.may_be_kept();
+        self.output.begin();
         let (parts, payload) = response.into_parts();
         let answer = response::answer(&asked, &parts, payload, close_after);
         drop(parts);
         self.output.queue.push(answer.head);
         self.conclude(answer.content, answer.close, reading).await
+    }
+
+    /// Counts what a proxy's client holds open while it is answered. Whoever comes by themselves
+    /// is counted by their connection.
+    fn admit(&mut self, client: IpAddr) -> Result<(), Problem> {
+        if self.hall.crowd.is_proxy(self.peer.ip()) {
+            self.place = Place::default();
+            self.place = self.hall.crowd.take(client)?;
+        }
+        Ok(())
     }
 
     /// Goes on with a stream that has been away.
@@ -203,7 +218,8 @@ impl<S: Service> Connection<'_, S> {
         self.output.queue.push(rest);
         let coding = Coding::Chunked;
         let content = Content::Stream { coding, source };
-        let incoming = Incoming::new(input, Framing::Length(0), None, self.limits, &self.shutdown);
+        let (limits, shutdown) = (&self.hall.limits, &self.hall.shutdown);
+        let incoming = Incoming::new(input, Framing::Length(0), None, limits, shutdown);
         let reading = Reading::Here(Box::new(incoming));
         self.conclude(content, closes, reading).await
     }
@@ -254,7 +270,7 @@ impl<S: Service> Connection<'_, S> {
         request: Request,
         go_ahead: &mut Option<oneshot::Receiver<()>>,
     ) -> io::Result<Response> {
-        let mut call = self.service.call(request);
+        let mut call = self.hall.service.call(request);
         let response = loop {
             let Some(asked) = go_ahead else {
                 break call.await;
@@ -290,7 +306,10 @@ impl<S: Service> Connection<'_, S> {
             return;
         };
         match self.output.rejoin(input) {
-            Ok(socket) => source.leave(Wire::new(socket, self.peer, closes, self.away)),
+            Ok(socket) => {
+                let from = (self.peer, self.place);
+                source.leave(Wire::new(socket, from, closes, self.hall.away));
+            }
             Err(error) => tracing::debug!(peer = %self.peer, %error, "a stream can not leave"),
         }
     }
@@ -321,12 +340,13 @@ impl<S: Service> Connection<'_, S> {
         reading: &mut Reading,
     ) -> io::Result<Option<Box<dyn Source>>> {
         let endless = source.endless();
+        self.output.is_endless = endless;
         let mut left = match coding {
             Coding::Length(length) => length,
             _ => u64::MAX,
         };
         let mut chunks: Vec<Chunk> = Vec::new();
-        let mut shutdown = self.shutdown.clone();
+        let mut shutdown = self.hall.shutdown.clone();
         let mut drain = pin!(shutdown.wait());
         let mut gone = false;
         loop {

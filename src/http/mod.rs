@@ -6,6 +6,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `server.rs` | the accept loop, the bound on connections, the drain |
+//! | `crowd.rs` | whose address counts behind proxies; the bound on what one address holds open |
+//! | `network.rs` | addresses and networks as settings list them (no I/O) |
 //! | `conn.rs` | one connection: heads in, exchanges, keep-alive, closing without losing an answer |
 //! | `exchange.rs` | one request and its answer: the service's call, `100 Continue`, streams |
 //! | `input.rs`, `output.rs` | the read side with its buffer; the write side with its gathered writes |
@@ -28,22 +30,25 @@
 //! | `request_id.rs` | what names a request in its answer and in the log |
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::HeaderMap;
 
 mod accept;
 mod body;
 mod chunked;
 mod conn;
+mod crowd;
 mod date;
 mod exchange;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod input;
 mod line;
+mod network;
 mod output;
 mod path;
 mod payload;
@@ -63,6 +68,8 @@ mod wire;
 
 pub use accept::lists;
 pub use body::Body;
+pub(crate) use crowd::{Places, holder, lists as has};
+pub use network::Network;
 pub use payload::{Chunk, Payload, Source};
 pub use problem::{Details, Problem};
 pub use range::{Selected, select};
@@ -88,9 +95,14 @@ pub type Request = http::Request<Body>;
 /// `Content-Length` is kept in the answer to a `HEAD` whose payload is empty.
 pub type Response = http::Response<Payload>;
 
-/// The address at the other end of the connection, in a request's extensions.
+/// Where a request came from, in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// The one at the other end of the connection, or the one that a trusted proxy forwards.
+    pub address: IpAddr,
+    /// Whether a trusted proxy asks.
+    pub is_proxied: bool,
+}
 
 /// What answers requests. One value serves all connections.
 pub trait Service: Send + Sync + 'static {
@@ -100,12 +112,6 @@ pub trait Service: Send + Sync + 'static {
     /// when a drain is out of time; a client that goes away does not stop it. A panic closes this
     /// one connection.
     fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>>;
-
-    /// The name that a request has already, where the service believes who sent it; one without a
-    /// name gets one. It is asked before the call, which has it as [`RequestId::current`].
-    fn request_id(&self, _peer: SocketAddr, _headers: &HeaderMap) -> Option<RequestId> {
-        None
-    }
 }
 
 /// The bounds of the server, each with its answer when it is reached.
@@ -113,6 +119,13 @@ pub trait Service: Send + Sync + 'static {
 pub struct Limits {
     /// Connections open at once. One more gets 503 `overloaded` and is closed.
     pub connections: usize,
+    /// Connections that one address has open at once, a /64 of IPv6 being one; behind a proxy,
+    /// requests and streams. One more gets 429 `too_many_connections`, and a connection is closed.
+    pub per_address: usize,
+    /// Those for whom `per_address` does not count.
+    pub exempt: Vec<Network>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
     /// Bytes of a request line, its CRLF included (RFC 9112, section 3, wants 8,000 at least).
     /// Over it: 414 `uri_too_long`. More than 65,000 has no effect.
     pub request_line: usize,
@@ -128,7 +141,9 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a connection may wait for the first byte of a request. Over it: closed.
     pub idle_timeout: Duration,
-    /// How long a write may make no progress at all. Over it: closed.
+    /// How long a client may keep the server waiting while it takes one answer, in total, and a
+    /// second more for each 16 KiB of it; of an endless stream, while it takes one write. Over it:
+    /// closed.
     pub write_timeout: Duration,
     /// How long a drain waits for what is under way. Over it: aborted.
     pub drain_timeout: Duration,
@@ -138,6 +153,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            per_address: 256,
+            exempt: vec![
+                Network::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+                Network::new(Ipv6Addr::LOCALHOST.into(), 128),
+            ],
+            proxies: Vec::new(),
             request_line: 16 * 1024,
             head: 64 * 1024,
             fields: 128,

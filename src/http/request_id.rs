@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The field that carries it.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,9 +45,19 @@ impl RequestId {
         Self(Form::Made(digits))
     }
 
+    /// The one that a request brought along; believed of a trusted proxy alone, so that nobody else
+    /// writes a name of their choice into the log.
+    pub(super) fn brought(headers: &HeaderMap) -> Option<Self> {
+        let mut brought = headers.get_all(X_REQUEST_ID).iter();
+        let (Some(value), None) = (brought.next(), brought.next()) else {
+            return None;
+        };
+        Self::given(value)
+    }
+
     /// One that a request brought along: 1 to 128 visible ASCII characters. Quotes and backslashes
     /// would have to be escaped wherever it is written, so one that has any is none.
-    pub fn given(value: &HeaderValue) -> Option<Self> {
+    pub(crate) fn given(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         let is_valid = (1..=LONGEST).contains(&bytes.len())
             && bytes

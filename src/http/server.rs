@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::conn::Hall;
+use super::crowd::{Crowd, Place};
 use super::input::Input;
 use super::output::Output;
 use super::pump::Torn;
@@ -84,11 +86,17 @@ pub async fn serve<S: Service>(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "no TCP_NODELAY");
                 }
-                if connections.count() < most {
-                    connections.take(stream, peer);
-                } else if refusals.len() < REFUSALS {
-                    let (tls, limits) = (connections.tls.clone(), Arc::clone(&connections.limits));
-                    refusals.spawn(async move { refuse(stream, peer, tls, &limits).await });
+                let refused = if connections.count() < most {
+                    connections.take(stream, peer)
+                } else {
+                    Some((stream, overloaded()))
+                };
+                if let Some((stream, problem)) = refused
+                    && refusals.len() < REFUSALS
+                {
+                    let limits = Arc::clone(&connections.hall.limits);
+                    let tls = connections.tls.clone();
+                    refusals.spawn(async move { refuse(stream, peer, problem, tls, &limits).await });
                 }
             }
             Err(error) if concerns_one_connection(&error) => {
@@ -126,34 +134,35 @@ pub async fn serve<S: Service>(
 
 /// The open connections: those that have a task, and those whose stream has left it.
 struct Connections<S> {
-    service: Arc<S>,
+    hall: Hall<S>,
     tls: Option<Arc<Tls>>,
-    limits: Arc<Limits>,
-    shutdown: Shutdown,
-    /// Handshakes of TLS.
-    greetings: JoinSet<Option<Greeted>>,
+    /// Handshakes of TLS, each with the place that its client has.
+    greetings: JoinSet<Option<(Greeted, Place)>>,
     /// What lies between connections and their clients, with TLS.
     pumps: JoinSet<()>,
     tasks: JoinSet<()>,
     away: usize,
     /// Each connection says so before its task ends, so that none is missed between the two.
-    tell: mpsc::UnboundedSender<Away>,
     told: mpsc::UnboundedReceiver<Away>,
 }
 
 impl<S: Service> Connections<S> {
     fn new(service: Arc<S>, tls: Option<Arc<Tls>>, limits: Limits, shutdown: Shutdown) -> Self {
-        let (tell, told) = mpsc::unbounded_channel();
-        Self {
+        let (away, told) = mpsc::unbounded_channel();
+        let hall = Hall {
             service,
-            tls,
+            crowd: Arc::new(Crowd::new(&limits)),
             limits: Arc::new(limits),
             shutdown,
+            away,
+        };
+        Self {
+            hall,
+            tls,
             greetings: JoinSet::new(),
             pumps: JoinSet::new(),
             tasks: JoinSet::new(),
             away: 0,
-            tell,
             told,
         }
     }
@@ -178,9 +187,9 @@ impl<S: Service> Connections<S> {
                 }
             },
             Some(greeted) = self.greetings.join_next() => match greeted {
-                Ok(Some(greeted)) => {
+                Ok(Some((greeted, place))) => {
                     self.pumps.spawn(greeted.pump.run());
-                    self.open(greeted.plain, Some(greeted.torn), greeted.peer);
+                    self.open(greeted.plain, Some(greeted.torn), greeted.peer, place);
                 }
                 Ok(None) => {}
                 Err(error) => report(Err(error)),
@@ -191,56 +200,74 @@ impl<S: Service> Connections<S> {
         }
     }
 
-    fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
+    /// Begins to serve a connection. One beyond what its address may have comes back, with what it
+    /// is to be told.
+    fn take(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<(TcpStream, Problem)> {
+        let crowd = &self.hall.crowd;
+        // Behind a proxy are many, each of whom is counted by what they ask for.
+        let place = if crowd.is_proxy(peer.ip()) {
+            Place::default()
+        } else {
+            match crowd.take(peer.ip()) {
+                Ok(place) => place,
+                Err(problem) => return Some((stream, problem)),
+            }
+        };
         let Some(tls) = &self.tls else {
-            return self.open(stream, None, peer);
+            self.open(stream, None, peer, place);
+            return None;
         };
         if self.greetings.len() >= GREETINGS {
-            return tracing::debug!(%peer, "too many handshakes");
+            tracing::debug!(%peer, "too many handshakes");
+            return None;
         }
-        let (tls, limits) = (Arc::clone(tls), Arc::clone(&self.limits));
+        let (tls, limits) = (Arc::clone(tls), Arc::clone(&self.hall.limits));
         self.greetings
-            .spawn(async move { tls.greet(stream, peer, &limits).await });
+            .spawn(async move { Some((tls.greet(stream, peer, &limits).await?, place)) });
+        None
     }
 
-    fn open(&mut self, stream: TcpStream, torn: Option<Torn>, peer: SocketAddr) {
-        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
-        let (shutdown, tell) = (self.shutdown.clone(), self.tell.clone());
-        self.tasks.spawn(async move {
-            conn::run(stream, torn, peer, &*service, &limits, shutdown, tell).await;
-        });
+    fn open(&mut self, stream: TcpStream, torn: Option<Torn>, peer: SocketAddr, place: Place) {
+        let hall = self.hall.clone();
+        self.tasks.spawn(conn::run(stream, torn, peer, place, hall));
     }
 
     fn resume(&mut self, back: Return) {
-        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
-        let (shutdown, tell) = (self.shutdown.clone(), self.tell.clone());
-        self.tasks.spawn(async move {
-            conn::resume(back, &*service, &limits, shutdown, tell).await;
-        });
+        self.tasks.spawn(conn::resume(back, self.hall.clone()));
     }
 }
 
-/// Refuses a connection beyond the bound, by TLS where that is spoken.
-async fn refuse(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<Tls>>, limits: &Limits) {
-    let Some(tls) = tls else {
-        return overloaded(stream, peer, limits.write_timeout).await;
-    };
-    if let Some(greeted) = tls.greet(stream, peer, limits).await {
-        let refused = overloaded(greeted.plain, peer, limits.write_timeout);
-        tokio::join!(greeted.pump.run(), refused);
-    }
-}
-
-/// Tells a connection beyond the bound to come again.
-async fn overloaded(stream: TcpStream, peer: SocketAddr, patience: Duration) {
-    let (read, write) = stream.into_split();
-    let problem = Problem::new(
+fn overloaded() -> Problem {
+    Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "overloaded",
         "the server has as many connections as it takes; try again later",
-    );
+    )
+    .retry_after(5)
+}
+
+/// Refuses a connection that is one too many, by TLS where that is spoken.
+async fn refuse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    problem: Problem,
+    tls: Option<Arc<Tls>>,
+    limits: &Limits,
+) {
+    tracing::debug!(%peer, code = %problem.code, "too many connections");
+    let Some(tls) = tls else {
+        return tell(stream, peer, problem, limits.write_timeout).await;
+    };
+    if let Some(greeted) = tls.greet(stream, peer, limits).await {
+        let told = tell(greeted.plain, peer, problem, limits.write_timeout);
+        tokio::join!(greeted.pump.run(), told);
+    }
+}
+
+async fn tell(stream: TcpStream, peer: SocketAddr, problem: Problem, patience: Duration) {
+    let (read, write) = stream.into_split();
     let mut output = Output::new(write, patience);
-    conn::refuse(problem.retry_after(5), peer, &mut output, Input::new(read)).await;
+    conn::refuse(problem, peer, &mut output, Input::new(read)).await;
 }
 
 /// Whether accepting failed because of the very connection that was to be accepted.

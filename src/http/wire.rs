@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Source;
+use super::crowd::Place;
 
 /// What the accept loop hears of connections that are away from their tasks.
 pub(super) enum Away {
@@ -25,6 +26,7 @@ pub(super) enum Away {
 pub(super) struct Return {
     pub(super) socket: TcpStream,
     pub(super) peer: SocketAddr,
+    pub(super) place: Place,
     /// Whether the connection is closed after the stream.
     pub(super) closes: bool,
     /// What is to be written before the source is asked again.
@@ -38,6 +40,7 @@ pub struct Wire {
     /// None once it was given back.
     socket: Option<TcpStream>,
     peer: SocketAddr,
+    place: Place,
     closes: bool,
     home: mpsc::UnboundedSender<Away>,
 }
@@ -45,7 +48,7 @@ pub struct Wire {
 impl Wire {
     pub(super) fn new(
         socket: TcpStream,
-        peer: SocketAddr,
+        (peer, place): (SocketAddr, Place),
         closes: bool,
         home: mpsc::UnboundedSender<Away>,
     ) -> Self {
@@ -54,6 +57,7 @@ impl Wire {
         Self {
             socket: Some(socket),
             peer,
+            place,
             closes,
             home,
         }
@@ -83,6 +87,7 @@ impl Wire {
             let back = Return {
                 socket,
                 peer: self.peer,
+                place: std::mem::take(&mut self.place),
                 closes: self.closes,
                 rest,
                 source,

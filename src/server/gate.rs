@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,8 +26,7 @@ use crate::chat::invalid;
 use crate::counts::COUNTS;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
-    Chunk, Found, Params, Payload, Peer, Problem, Request, RequestId, Response, Service, Source,
-    X_REQUEST_ID,
+    Chunk, Found, Params, Payload, Peer, Problem, Request, Response, Service, Source,
 };
 use crate::log::Id;
 
@@ -58,7 +57,7 @@ impl Service for Gate {
         Box::pin(async move {
             let begun = Instant::now();
             let method = request.method().clone();
-            let peer = self.0.peer(&request);
+            let peer = peer(&request);
             let origin = self.allowed_origin(request.headers());
             let mut seen = Seen::default();
             let mut response = match self.answer(request, &mut seen).await {
@@ -81,43 +80,6 @@ impl Service for Gate {
             self.log(&method, peer, &seen, response.status(), took);
             response
         })
-    }
-
-    /// That of a trusted proxy, so that nobody writes a name of their choice into the log.
-    fn request_id(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<RequestId> {
-        if !self.0.is_trusted(peer.ip()) {
-            return None;
-        }
-        let mut given = headers.get_all(X_REQUEST_ID).iter();
-        let first = given.next()?;
-        given.next().is_none().then(|| RequestId::given(first))?
-    }
-}
-
-impl Core {
-    /// Whether an address is a trusted proxy's.
-    pub(crate) fn is_trusted(&self, address: IpAddr) -> bool {
-        let trusted = &self.proxies;
-        trusted.iter().any(|network| network.contains(address))
-    }
-
-    /// The address that a request came from: the last of `X-Forwarded-For` that is no trusted
-    /// proxy's, where the peer is one.
-    pub(crate) fn peer(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>()?.0.ip();
-        if !self.is_trusted(peer) {
-            return Some(peer);
-        }
-        let fields = request.headers().get_all("x-forwarded-for").iter();
-        let hops: Vec<_> = fields
-            .filter_map(|field| field.to_str().ok())
-            .flat_map(|field| field.split(','))
-            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
-            .collect();
-        hops.into_iter()
-            .rev()
-            .find(|hop| !self.is_trusted(*hop))
-            .or(Some(peer))
     }
 }
 
@@ -219,7 +181,9 @@ impl Gate {
             Some(found) => Some(found),
             None => self.0.bus.read(find).await?,
         };
-        let (client, user) = found.ok_or_else(unauthorized)?;
+        let Some((client, user)) = found else {
+            return Err(self.0.guesses.token(peer(request), unauthorized()).await);
+        };
         Ok(Call {
             user,
             client,
@@ -300,6 +264,11 @@ impl Gate {
             "answered"
         );
     }
+}
+
+/// The address that a request came from.
+pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.address)
 }
 
 /// Refuses what is a feature's that is off.

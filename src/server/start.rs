@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
+use super::guesses::Guesses;
 use super::{Core, Target, descriptors, signals, systemd};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
@@ -284,6 +285,9 @@ fn limits(config: &Config) -> Limits {
     let head = usize::try_from(server.head.bytes()).unwrap_or(usize::MAX);
     Limits {
         connections: server.connections,
+        per_address: server.per_address,
+        exempt: server.exempt(),
+        proxies: server.proxies(),
         request_line: head,
         head,
         fields: server.fields,
@@ -354,7 +358,8 @@ fn core(
         router.add(route.method, route.path, target)?;
     }
     Ok(Core {
-        proxies: config.server.proxies(),
+        guesses: Guesses::new(&config.server),
+        passwords: Passwords::new(config.server.exempt()),
         config,
         bus,
         reader,
@@ -362,7 +367,6 @@ fn core(
         features,
         tails: Tails::default(),
         glimpses: Glimpses::default(),
-        passwords: Passwords::default(),
         stores,
         started: Instant::now(),
         router,

@@ -105,7 +105,14 @@ impl Wire {
     /// # Panics
     /// Where nobody accepts.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server accepts");
+        Self::over(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    /// Goes on with a connection that a test has made in its own way.
+    ///
+    /// # Panics
+    /// Where it is gone.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("an option can be set");
         let reader = BufReader::new(stream.try_clone().expect("a socket can be shared"));
         let wire = Self { stream, reader };

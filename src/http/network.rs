@@ -1,4 +1,4 @@
-//! IP addresses and networks, as `trusted_proxies` lists them.
+//! IP addresses and networks, as settings list them (no I/O).
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -11,6 +11,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of the addresses that share the first `prefix` bits of this one.
+    #[must_use]
+    pub(crate) fn new(address: IpAddr, prefix: u8) -> Self {
+        Self { address, prefix }
+    }
+
     /// Whether the address lies in the network. An IPv4 address that came mapped into IPv6
     /// (`::ffff:192.0.2.1`), as on a socket for both, counts as the IPv4 address that it is.
     #[must_use]
