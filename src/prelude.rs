@@ -10,12 +10,12 @@ pub use crate::bus::{
     Telling, Tx, View,
 };
 pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
-pub use crate::http::Network;
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{
     Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Verdict, Visit,
 };
+pub use crate::http::Network;
 pub use crate::http::{Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
 pub use crate::objects::Object;

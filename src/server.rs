@@ -33,9 +33,9 @@ use crate::objects::{Download, Stores};
 use crate::openapi::Description;
 
 pub(crate) use gate::{digest, idempotency_key, peer};
+use guesses::Guesses;
 pub(crate) use start::{ServeError, serve};
 pub(crate) use systemd::listener;
-use guesses::Guesses;
 
 /// How a client shows who it is.
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");

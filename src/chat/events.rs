@@ -25,8 +25,11 @@ use crate::log::{Audience, Id, LogError, Pos, UserId};
 use crate::server::{Core, respond, unauthorized};
 use crate::settings::Period;
 
-/// Records read from the log at a time, and the most events of one poll.
-const PAGE: usize = 500;
+/// The most events of one poll, which are read from the log at once.
+const POLL: usize = 500;
+
+/// Records read from the log at a time for a stream. One that does not read holds so many.
+const PAGE: usize = 64;
 
 /// The longest wait of a poll; a longer one is taken as this.
 const LONGEST_WAIT: Period = Period::secs(60);
@@ -141,7 +144,7 @@ struct Part {
 }
 
 /// Reads what a user could see after a position.
-async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem> {
+async fn read(core: Arc<Core>, user: UserId, after: Pos, limit: usize) -> Result<Part, Problem> {
     let part = core
         .reader
         .read(move |reading| {
@@ -149,7 +152,7 @@ async fn read(core: Arc<Core>, user: UserId, after: Pos) -> Result<Part, Problem
             if reading.floor()? > after {
                 return Ok((Vec::new(), last, true, true));
             }
-            match reading.told(user, after, PAGE) {
+            match reading.told(user, after, limit) {
                 // What is damaged can't be told: as where the log no longer reaches back to it.
                 Err(error @ LogError::Damaged { .. }) => {
                     tracing::error!(%error, "reading events");
@@ -273,7 +276,8 @@ impl Source for Stream {
                 }
                 Taken::Behind => {
                     let user = self.registered.mailbox().user;
-                    self.reading = Some(Box::pin(read(Arc::clone(&self.core), user, self.pos)));
+                    self.reading =
+                        Some(Box::pin(read(Arc::clone(&self.core), user, self.pos, PAGE)));
                 }
                 Taken::Closed => return Poll::Ready(Ok(false)),
             }
@@ -344,7 +348,7 @@ async fn poll(
             // Events that are never resumed end no poll.
             Taken::Frames => frames.extend(taken.into_iter().filter(|frame| frame.pos != 0)),
             Taken::Behind => {
-                let part = read(Arc::clone(core), user, pos).await?;
+                let part = read(Arc::clone(core), user, pos, POLL).await?;
                 if part.hole {
                     frames.push(Arc::new(notice(core, "reset", part.upto)));
                 }
@@ -357,7 +361,7 @@ async fn poll(
             Taken::Closed => break,
         }
     }
-    frames.truncate(PAGE);
+    frames.truncate(POLL);
     if let Some(last) = frames.last() {
         pos = pos.max(last.pos);
     }

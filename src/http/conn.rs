@@ -117,7 +117,9 @@ async fn serve<S: Service>(mut connection: Connection<S>, mut input: Input) {
         match connection.next_head(&mut input).await {
             Ok(Some(head)) => {
                 let is_proxy = connection.hall.crowd.is_proxy(connection.peer.ip());
-                let given = is_proxy.then(|| RequestId::brought(&head.headers)).flatten();
+                let given = is_proxy
+                    .then(|| RequestId::brought(&head.headers))
+                    .flatten();
                 let id = given.unwrap_or_else(RequestId::new);
                 let exchange = connection.exchange(head, input, id.clone());
                 match id.scope(exchange).await {

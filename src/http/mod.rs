@@ -34,7 +34,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::time::Duration;
 
-
 mod accept;
 mod body;
 mod chunked;

@@ -96,7 +96,8 @@ pub async fn serve<S: Service>(
                 {
                     let limits = Arc::clone(&connections.hall.limits);
                     let tls = connections.tls.clone();
-                    refusals.spawn(async move { refuse(stream, peer, problem, tls, &limits).await });
+                    refusals
+                        .spawn(async move { refuse(stream, peer, problem, tls, &limits).await });
                 }
             }
             Err(error) if concerns_one_connection(&error) => {

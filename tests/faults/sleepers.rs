@@ -22,7 +22,7 @@ const LONG: [usize; 4] = [1_000, 100, 6_000, 200];
 
 /// What the server may take more while they sleep, in KiB: far less than what waits for each of
 /// them would be.
-const MORE: u64 = 48 * 1024;
+const MORE: u64 = 128 * 1024;
 
 /// A stream from a cursor on.
 fn open(server: &Server, client: &Client, cursor: &str, sleeps: bool) -> TcpStream {

@@ -42,7 +42,14 @@ struct Desk {
 impl Service for Desk {
     fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>> {
         Box::pin(async move {
-            assert!(request.extensions().get::<Peer>().unwrap().address.is_loopback());
+            assert!(
+                request
+                    .extensions()
+                    .get::<Peer>()
+                    .unwrap()
+                    .address
+                    .is_loopback()
+            );
             let head_only = request.method() == Method::HEAD;
             let (parts, mut body) = request.into_parts();
             let payload = match parts.uri.path() {
