@@ -48,6 +48,8 @@ impl Stage {
             ("rooms", "rooms = 100000"),
             ("schedule", "pending = 100000"),
             ("files", "pending = 100000"),
+            // Off, unless it is told otherwise.
+            ("metrics", "enabled = true"),
         ] {
             if features.iter().any(|known| known == name) {
                 config += &format!("[features.{name}]\n{settings}\n");
