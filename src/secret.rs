@@ -12,14 +12,14 @@ pub fn new_code() -> Result<String, Problem> {
 
 /// What is kept of a secret: its SHA-256, in hex.
 pub fn digest(secret: &str) -> String {
-    const_hex::encode(Sha256::digest(secret.as_bytes()))
+    hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 /// So many random bytes of the system's, in hex.
 pub(crate) fn random<const BYTES: usize>() -> Result<String, Problem> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(|error| internal("asking for random bits", &error))?;
-    Ok(const_hex::encode(bytes))
+    Ok(hex::encode(bytes))
 }
 
 #[cfg(test)]

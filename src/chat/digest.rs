@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 /// The SHA-256 of a token (FIPS 180-4); where it is written, in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Digest(#[serde(with = "const_hex::serde::no_prefix")] [u8; 32]);
+pub struct Digest(#[serde(with = "hex::serde")] [u8; 32]);
 
 impl Digest {
     /// The digest of a token.

@@ -32,7 +32,7 @@ struct Form {
 impl Form {
     fn new(bytes: Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
-        let etag = format!("\"{}\"", const_hex::encode(&digest[..16]));
+        let etag = format!("\"{}\"", hex::encode(&digest[..16]));
         Self { bytes, etag }
     }
 }

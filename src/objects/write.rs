@@ -85,7 +85,7 @@ impl NewObject {
         Ok(Object {
             id: self.id,
             size: self.size,
-            sha256: const_hex::encode(self.digest.finalize()),
+            sha256: hex::encode(self.digest.finalize()),
         })
     }
 

@@ -337,5 +337,5 @@ pub(crate) fn digest(method: &Method, path: &str, body: &[u8]) -> String {
         digest.update([0]);
     }
     digest.update(body);
-    const_hex::encode(digest.finalize())
+    hex::encode(digest.finalize())
 }

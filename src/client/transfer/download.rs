@@ -201,7 +201,7 @@ impl Partial {
                 self.size
             )));
         }
-        let sum = const_hex::encode(self.sum.clone().finalize());
+        let sum = hex::encode(self.sum.clone().finalize());
         match &wanted.sha256 {
             Some(told) if !told.eq_ignore_ascii_case(&sum) => Err(TransferError::Different(
                 "the file that came is not the one that was sent: its SHA-256 differs".to_owned(),
@@ -283,7 +283,7 @@ mod tests {
             id: "4062c519-386f".to_owned(),
             name: Some("../cat.png".to_owned()),
             size: Some(content().len() as u64),
-            sha256: Some(const_hex::encode(Sha256::digest(content()))),
+            sha256: Some(hex::encode(Sha256::digest(content()))),
         }
     }
 

@@ -40,7 +40,7 @@ pub fn upload(
         (Some(error), _) => Err(fail(error)),
         (None, Err(error)) => Err(error.into()),
         (None, Ok(answer)) => {
-            let sum = const_hex::encode(sending.sum.finalize());
+            let sum = hex::encode(sending.sum.finalize());
             match answer["sha256"].as_str() {
                 Some(told) if told != sum => Err(TransferError::Different(
                     "what arrived at the server is not what was sent".to_owned(),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn sum(bytes: &[u8]) -> String {
-        const_hex::encode(Sha256::digest(bytes))
+        hex::encode(Sha256::digest(bytes))
     }
 
     #[test]
