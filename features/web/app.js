@@ -33,6 +33,7 @@ function begin() {
   } else {
     $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
     sessionStorage.removeItem(WHY);
+    $("connect").elements.name.focus();
   }
 }
 

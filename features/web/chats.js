@@ -58,7 +58,11 @@ onChange(() => {
     ...chats.map((chat) => [chat.chat, { ...chat, isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),
     ...(has("rooms") ? state.asked : []).map((one) => [`asked ${one.at}`, one, askedView]),
   ]);
-  const unread = chats.reduce((sum, chat) => sum + chat.unread, 0);
+  const count = (some) => some.reduce((sum, chat) => sum + chat.unread, 0);
+  const [unread, elsewhere] = [count(chats), count(chats.filter(({ chat }) => chat !== state.open))];
+  // Where the list is out of sight, the way back to it says what waits there.
+  $("elsewhere").textContent = elsewhere || "";
+  $("back").setAttribute("aria-label", elsewhere ? `All chats, ${elsewhere} unread` : "All chats");
   document.title = unread ? `(${unread}) ${state.server.name}` : state.server.name;
   $("server").textContent = state.server.name;
 });

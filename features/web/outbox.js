@@ -1,5 +1,5 @@
 /**
- * What was typed and is not sent yet. It lies in localStorage, one entry a draft and one a post, so
+ * What was typed and is not sent yet. It lies in the browser's storage, one entry a draft and one a post, so
  * that neither a reload nor an outage loses a letter. Each post has its idempotency key, so that it
  * happens once however often it is tried, by whichever tab.
  */
@@ -8,14 +8,23 @@ import { changed, state } from "./store.js";
 
 const name = (kind, key) => `veche.${kind}.${state.me}.${key}`;
 
+/** This tab's own comes first: another's may be written in the same place, and neither takes the other's. */
+const stores = [sessionStorage, localStorage];
+
 /** The text and the uploaded files of a place: a chat's address, or `#ID` for a message's comments. */
 export function draft(place) {
-  return JSON.parse(localStorage.getItem(name("draft", place))) ?? { text: "", files: [] };
+  const kept = stores.map((store) => store.getItem(name("draft", place)));
+  return JSON.parse(kept[0] ?? kept[1]) ?? { text: "", files: [] };
 }
 
 export function keepDraft(place, { text, files }) {
-  if (text || files.length) localStorage.setItem(name("draft", place), JSON.stringify({ text, files }));
-  else localStorage.removeItem(name("draft", place));
+  const key = name("draft", place);
+  const ends = !text && !files.length && stores.some((store) => store.getItem(key));
+  for (const store of stores) {
+    if (text || files.length) store.setItem(key, JSON.stringify({ text, files }));
+    else store.removeItem(key);
+  }
+  if (ends) changed();
 }
 
 /** Everything that waits, in the order in which it was written. */
@@ -91,6 +100,8 @@ async function drain() {
 /** Forgets all of it, at signing out. */
 export function wipe() {
   const mine = ["draft", "post"].map((kind) => name(kind, ""));
-  const names = Object.keys(localStorage).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
-  names.forEach((one) => localStorage.removeItem(one));
+  for (const store of stores) {
+    const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
+    names.forEach((one) => store.removeItem(one));
+  }
 }

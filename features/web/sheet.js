@@ -4,13 +4,18 @@ import { onChange } from "./store.js";
 
 const sheet = $("sheet");
 let update;
+/** The list's entry that it was opened from. */
+let opener;
 
 /** Opens it. `build` fills it, and may give back what brings it up to date when something changes. */
 export function open(title, build) {
   $("sheet-title").textContent = title;
   const body = $("sheet-body");
   body.replaceChildren(el("p.error", { role: "alert" }));
-  if (!sheet.open) sheet.showModal();
+  if (!sheet.open) {
+    opener = document.activeElement.closest("[data-key]");
+    sheet.showModal();
+  }
   update = build(body);
 }
 
@@ -63,4 +68,8 @@ sheet.onclose = () => {
   update = null;
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));
+  // The browser gives the focus back, unless what had it was made anew meanwhile.
+  if (document.activeElement !== document.body || !opener) return;
+  const key = CSS.escape(opener.dataset.key);
+  document.querySelector(`.${opener.classList[0]}[data-key="${key}"]`)?.focus();
 };

@@ -245,6 +245,7 @@ testOf(["schedule"], "a message for later waits, and is cancelled", async () => 
   await ann.getByRole("button", { name: "In an hour" }).click();
   await ann.locator("#sheet").waitFor({ state: "hidden" });
   assert.equal(await ann.locator("#text").inputValue(), "");
+  assert.equal(await ann.locator("#chats").getByText("Draft:").count(), 0);
   await ann.locator("#later").click();
   await ann.locator(".later").getByText("lunch?").waitFor();
   await ann.getByRole("button", { name: "Cancel" }).click();
@@ -383,7 +384,6 @@ test("where there is no shared worker one tab reads for all, and another takes i
 
 testOf(["comments"], "the keyboard alone is enough", async () => {
   const ann = await visit(browser, server.url);
-  await ann.getByLabel("Your name").focus();
   await ann.keyboard.type("kay");
   await ann.keyboard.press("Enter");
   await until("one can write", () => ann.locator("#text").evaluate((node) => node === document.activeElement));
@@ -400,7 +400,23 @@ testOf(["comments"], "the keyboard alone is enough", async () => {
   await ann.locator(".comments .text").filter({ hasText: "and so on" }).waitFor();
   await ann.keyboard.press("Escape");
   await ann.locator("#sheet").waitFor({ state: "hidden" });
+  await until("the message has the focus", () => message(ann, "by keys").evaluate((node) => node.contains(document.activeElement)));
   await ann.context().close();
+});
+
+test("each tab keeps what was typed in it over a reload, also where another writes in the same place", async () => {
+  const one = await visit(browser, server.url);
+  await connect(one, "dora");
+  await one.locator("#text").fill("typed in one");
+  const two = await tab(one.context(), server.url);
+  await two.locator("#text").fill("typed in two");
+  await one.reload();
+  await until("one has its own", async () => (await one.locator("#text").inputValue()) === "typed in one");
+  await two.locator("#text").press("Enter");
+  await message(one, "typed in two").waitFor();
+  await one.reload();
+  await until("one has its own still", async () => (await one.locator("#text").inputValue()) === "typed in one");
+  await one.context().close();
 });
 
 test("on a phone the chats and a chat are a screen each", async () => {
@@ -412,6 +428,9 @@ test("on a phone the chats and a chat are a screen each", async () => {
   await ann.locator("#text").fill("from a phone");
   await ann.locator(".send").tap();
   await message(ann, "from a phone").waitFor();
+  const other = await server.person("pit");
+  await other.post("/send", { to: "@pia", text: "elsewhere" });
+  await ann.getByRole("link", { name: "All chats, 1 unread" }).getByText("1").waitFor();
   const width = await ann.evaluate(() => document.documentElement.scrollWidth);
   assert.ok(width <= 390, `${width} pixels wide`);
   await ann.goBack();
