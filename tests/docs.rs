@@ -517,7 +517,7 @@ fn the_guides_feature_is_dropped_into_the_folder_and_builds_without_a_warning() 
     assert!(made.is_ok(), "{made:?}");
     copy(root(), &place);
     write(&place.join("features/quiet.rs"), &file("features/quiet.rs"));
-    let target = root().join("target/plug");
+    let target = target();
     let complaints = cargo(
         &place,
         &["check", "--lib", "--offline", "--quiet"],
