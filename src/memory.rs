@@ -1,5 +1,15 @@
 //! What the server asks of the system for memory, beside what it allocates. Linux alone; other
-//! systems are left as they are.
+//! systems are left as they are, but for what was freed.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::log::Pos;
+
+/// How often it is looked whether anything was written.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Lets this process, and what it starts, have no huge pages: the kernel would make 2 MiB resident
 /// where a few KiB are used, and does so by itself where it is set to `always`.
@@ -21,9 +31,30 @@ pub(crate) fn give_back_freed() {
     }
 }
 
-/// Gives back the pages of the program's own file, a part of which only the start has run. What is
-/// run again comes back from the file, which the system still has in its cache.
-pub(crate) fn give_back_the_program() {
+/// Gives back, each time that the log has stood still for a while, what only work needs: what was
+/// freed, and the program's own pages. It never ends.
+pub(crate) async fn give_back_at_rest(position: impl Fn() -> Pos) -> Infallible {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut last, mut is_given) = (position(), false);
+    // The first is at once, when the start still goes on.
+    look.tick().await;
+    loop {
+        look.tick().await;
+        let now = position();
+        if now != last {
+            (last, is_given) = (now, false);
+        } else if !is_given {
+            give_back_freed();
+            give_back_the_program();
+            is_given = true;
+        }
+    }
+}
+
+/// Gives back the pages of the program's own file. What is run again comes back from the file, which
+/// the system still has in its cache.
+fn give_back_the_program() {
     #[cfg(target_os = "linux")]
     program::give_back();
 }

@@ -219,12 +219,12 @@ pub(crate) async fn serve(
     let watching = tokio::spawn(systemd::watch(bus.clone()));
     systemd::ready();
     memory::give_back_freed();
-    memory::give_back_the_program();
     tokio::select! {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
         _ = &mut gone => tracing::error!("the writer is gone: stopping"),
         _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
+        never = memory::give_back_at_rest(|| bus.durable_pos()) => match never {},
     }
     reloading.abort();
     systemd::stopping();
