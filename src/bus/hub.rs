@@ -10,7 +10,7 @@ mod seats;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -106,7 +106,8 @@ pub(crate) struct Hub {
     frames: Frames,
     world: Arc<RwLock<World>>,
     clock: Clock,
-    gap: AtomicBool,
+    /// The last position of what was not handed over, until streams are put back for it; else 0.
+    missed: AtomicU64,
     /// The most streams at once.
     limit: usize,
     /// The most frames that wait for one stream.
@@ -158,7 +159,7 @@ impl Hub {
             frames,
             world,
             clock,
-            gap: AtomicBool::new(false),
+            missed: AtomicU64::new(0),
             limit,
             queue,
         });
@@ -168,14 +169,17 @@ impl Hub {
 
     /// Takes a batch that is durable. Where it can't, every stream goes back to the log.
     pub(crate) fn hand_over(&self, batch: Vec<Sent>) {
+        let Some(last) = batch.last().map(|sent| sent.record.pos) else {
+            return;
+        };
         if !self.inbox.put_batch(batch) {
-            self.missed();
+            self.missed(last);
         }
     }
 
-    /// The writer could not hand a batch over: every stream goes back to the log.
-    pub(crate) fn missed(&self) {
-        self.gap.store(true, Ordering::Release);
+    /// What the log has up to this position was not all handed over: every stream goes back to it.
+    pub(crate) fn missed(&self, upto: Pos) {
+        self.missed.fetch_max(upto, Ordering::AcqRel);
         self.inbox.wake();
     }
 

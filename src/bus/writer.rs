@@ -280,7 +280,7 @@ impl Writer {
             }
         }
         // What another writer appended reaches streams through the log alone.
-        self.o.hub.missed();
+        self.o.hub.missed(world.pos);
         let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         self.o.durable.send_replace(Durable {
             generation,

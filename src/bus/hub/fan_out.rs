@@ -175,20 +175,28 @@ impl FanOut {
         let Some(last) = batch.last().map(|sent| sent.record.pos) else {
             return;
         };
-        let frames = if self.hub.lock().count == 0 {
+        let hub = Arc::clone(&self.hub);
+        let (published, count) = {
+            let streams = hub.lock();
+            (streams.published, streams.count)
+        };
+        if last <= published {
+            // Every stream was put back on the log for what came after it.
+            return;
+        }
+        let frames = if count == 0 {
             Vec::new()
         } else {
             self.render(batch)
         };
-        let hub = Arc::clone(&self.hub);
         let mut streams = hub.lock();
         streams.published = last;
-        self.seats.published = last;
-        if hub.gap.load(Ordering::Acquire) {
+        if hub.missed.load(Ordering::Acquire) > 0 {
             // This batch, too, is read from the log then.
             drop(streams);
             return self.close_gap();
         }
+        self.seats.published = last;
         for (frame, to) in &frames {
             match to {
                 Recipients::Everyone => streams.followers().for_each(|mailbox| mailbox.push(frame)),
@@ -226,11 +234,15 @@ impl FanOut {
 
     /// Puts every stream back on the log, if something could not be handed over.
     pub(crate) fn close_gap(&mut self) {
-        if !self.hub.gap.swap(false, Ordering::AcqRel) {
+        let missed = self.hub.missed.swap(0, Ordering::AcqRel);
+        if missed == 0 {
             return;
         }
         self.seats.give_all_back();
-        let streams = self.hub.lock();
+        let mut streams = self.hub.lock();
+        // Who has read less from the log must read on, and who has read it all waits for nothing.
+        streams.published = streams.published.max(missed);
+        self.seats.published = streams.published;
         let world = self.hub.world();
         for mailbox in streams.followers() {
             mailbox.fall_behind();
@@ -287,5 +299,111 @@ fn ended_client(record: &Record) -> Option<(UserId, ClientId)> {
     match serde_json::from_str(record.fact.get()) {
         Ok(Fact::Disconnected { user, client }) => Some((user, client)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::RwLock;
+    use std::sync::atomic::AtomicU64;
+    use std::task::Context;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::bus::hub::Registered;
+    use crate::bus::{Frames, World};
+    use crate::config::Config;
+    use crate::feature::Features;
+    use crate::http::{Chunk, Source};
+    use crate::log::{Audience, Contents, Pos, Riders};
+    use crate::time::{Clock, Time};
+
+    /// A stream that only says where it is to go on from.
+    struct Probe {
+        registered: Registered,
+        from: Arc<AtomicU64>,
+    }
+
+    impl Source for Probe {
+        fn poll_chunks(
+            &mut self,
+            _: &mut Context<'_>,
+            _: &mut Vec<Chunk>,
+        ) -> std::task::Poll<io::Result<bool>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    impl Seated for Probe {
+        fn registered(&self) -> &Registered {
+            &self.registered
+        }
+
+        fn wrote(&mut self, _: &Frame) {}
+
+        fn go_on_from(&mut self, pos: Pos) {
+            self.from.store(pos, Ordering::Release);
+        }
+    }
+
+    fn batch(pos: Pos) -> Vec<Sent> {
+        let record = Record {
+            pos,
+            at: Time(5),
+            owner: "other".into(),
+            fact: serde_json::value::to_raw_value(&1).expect("JSON"),
+            by: None,
+            audience: Audience::Nobody,
+            riders: Riders::new(),
+            row: None,
+            object: None,
+            holds: Vec::new(),
+            text: false,
+        };
+        let to = Recipients::of(&record, &World::default());
+        vec![Sent {
+            record,
+            contents: Contents::default(),
+            to,
+        }]
+    }
+
+    #[test]
+    fn who_sits_reads_from_the_log_what_was_not_handed_over() {
+        let config = Config::parse("", "config.toml", &[]).expect("the defaults");
+        let features = Arc::new(Features::build(&config).expect("features"));
+        let world = Arc::new(RwLock::new(World::default()));
+        let frames = Frames::new(features, "epoch");
+        let clock = Clock::manual(Time(5));
+        let (hub, mut fan_out) = Hub::new(frames, world, clock, 0, 10, 10).expect("a hub");
+        let registered = hub
+            .register(UserId(1), Uuid::nil(), false)
+            .expect("a place");
+        assert!(registered.go_live(0));
+        let from = Arc::new(AtomicU64::new(Pos::MAX));
+        let probe = Box::new(Probe {
+            registered,
+            from: Arc::clone(&from),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let socket = std::net::TcpStream::connect(address).expect("it listens");
+        socket.set_nonblocking(true).expect("an option");
+        hub.seat(probe, Wire::lone(socket, address));
+        hub.hand_over(batch(1));
+        fan_out.take_in();
+        assert_eq!(from.load(Ordering::Acquire), Pos::MAX, "it sits");
+
+        hub.missed(3);
+        hub.hand_over(batch(2));
+        fan_out.take_in();
+        assert_eq!(from.load(Ordering::Acquire), 1);
+        assert_eq!(hub.lock().published, 3);
+        // What came before was read from the log, too.
+        hub.hand_over(batch(3));
+        fan_out.take_in();
+        assert_eq!(hub.lock().published, 3);
     }
 }
