@@ -61,6 +61,10 @@ crate::settings! {
         /// a second more for each 16KiB that it takes; of a stream, one write of it. Then the
         /// connection is closed.
         pub write_timeout: Period = Period::secs(60) => TIMEOUT,
+        /// How much of an answer or a stream the system may hold for a client beyond what is on
+        /// its way to it, 16KiB to 16MiB. It bounds what clients that do not read cost; without
+        /// it, a thousand of them take all the memory that the system has for connections.
+        pub unsent: Size = Size::kib(128) => Size::kib(16)..=Size::mib(16),
         /// How many requests may wait for the writer, 1 to 1000000. One more is answered 503.
         pub queue: usize = 1024 => 1..=1_000_000,
         /// How many frames may wait for an event stream whose client does not read, 1 to 65536;

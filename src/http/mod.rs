@@ -144,6 +144,9 @@ pub struct Limits {
     /// second more for each 16 KiB of it; of an endless stream, while it takes one write. Over it:
     /// closed.
     pub write_timeout: Duration,
+    /// Bytes that the system holds for a client beyond what is on its way to it. More waits in the
+    /// process, within its own bounds.
+    pub unsent: u32,
     /// How long a drain waits for what is under way. Over it: aborted.
     pub drain_timeout: Duration,
 }
@@ -165,6 +168,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
+            unsent: 128 * 1024,
             drain_timeout: Duration::from_secs(8),
         }
     }

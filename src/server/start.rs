@@ -295,6 +295,7 @@ fn limits(config: &Config) -> Limits {
         body_timeout: server.body_timeout.to_std(),
         idle_timeout: server.idle_timeout.to_std(),
         write_timeout: server.write_timeout.to_std(),
+        unsent: u32::try_from(server.unsent.bytes()).unwrap_or(u32::MAX),
         drain_timeout: DRAIN,
     }
 }
