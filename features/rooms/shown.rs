@@ -3,7 +3,8 @@
 use veche::prelude::*;
 
 use super::Rooms;
-use super::state::{Fact, Room, Told};
+use super::facts::{Fact, Told};
+use super::room::Room;
 
 /// A room as its member sees it.
 #[derive(Serialize, JsonSchema)]
