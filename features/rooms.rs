@@ -14,7 +14,10 @@
 //! - `rooms/facts.rs`: what can happen; `rooms/room.rs`: one room's rules; `rooms/state.rs`: what is
 //!   remembered of all.
 //! - `rooms/shown.rs`: rooms as answers and events show them.
+//! - `rooms/desk.rs`: what administrators decide.
 
+#[path = "rooms/desk.rs"]
+mod desk;
 #[path = "rooms/facts.rs"]
 mod facts;
 #[path = "rooms/links.rs"]
@@ -161,6 +164,11 @@ impl Feature for Rooms {
             .body_optional()
             .returns_nothing(204, "Out of it")
             .chat_part::<Part>("A room's owner and history")
+            .admin(
+                "rename-owner ROOM NAME",
+                "Gives a room to one of its members",
+                Self::rename_owner,
+            )
     }
 
     fn apply(state: &mut State, fact: Fact, stamp: &Stamp) {

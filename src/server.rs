@@ -1,6 +1,7 @@
 //! The server put together: settings, features, log, bus, hub and HTTP; and the way of one
 //! request through them.
 
+mod admin;
 mod descriptors;
 mod gate;
 mod guesses;
@@ -183,6 +184,12 @@ fn harden(headers: &mut HeaderMap) {
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The refusal of what is a feature's that is off.
+fn off(feature: &str) -> Problem {
+    let detail = format!("the feature `{feature}` is off on this server");
+    Problem::new(StatusCode::NOT_FOUND, "feature_off", detail).with("feature", feature)
 }
 
 /// The refusal of a request without a live token.

@@ -92,6 +92,13 @@ pub enum Fact {
         /// Whose the room is from now on, where its owner left.
         heir: Option<UserId>,
     },
+    /// An administrator gave the room to one of its members.
+    Owned {
+        /// The room.
+        chat: ChatId,
+        /// Whose it is from now on.
+        owner: UserId,
+    },
     /// Something to be told, which changes nothing.
     Told(Told),
 }

@@ -229,6 +229,11 @@ pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
             });
             Some(Event::new("left", data))
         }
+        Fact::Owned { chat, owner } => {
+            let owner = view.name(*owner);
+            let data = json!({"room": address(chat), "title": title(chat), "owner": owner});
+            Some(Event::new("room", data))
+        }
         Fact::Told(Told::Room { chat, to }) => whole(view, *chat, *to),
         Fact::Told(Told::Links { chat, to }) => links_event(view, *chat, *to),
         Fact::Told(Told::Asked { title }) => {

@@ -141,6 +141,11 @@ impl State {
                 removed,
                 heir,
             } => self.leave(chat, user, removed, heir),
+            Fact::Owned { chat, owner } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    room.owner = owner;
+                }
+            }
             Fact::Told(_) => {}
         }
     }
