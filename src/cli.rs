@@ -3,6 +3,9 @@
 mod admin;
 mod backup;
 mod client;
+mod copy;
+mod export;
+mod import;
 mod verify;
 
 use std::error::Error;
@@ -46,6 +49,10 @@ enum Command {
     Admin(Admin),
     /// Writes a consistent copy of the data to FILE, as a tar; the server may be running
     Backup(Backup),
+    /// Writes everything to FILE, as lines of JSON; the server may be running
+    Export(Backup),
+    /// Makes an empty data folder what FILE, an export, says
+    Import(Import),
     /// Reads all the data through and names what is damaged; the server may be running
     Verify(Verify),
     /// Prints what makes a shell complete the commands and flags of this program
@@ -119,6 +126,17 @@ struct Backup {
 }
 
 #[derive(Args)]
+struct Import {
+    /// Where from; `-` is the standard input
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// The data folder, if not the settings'
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Args)]
 struct Verify {
     #[command(flatten)]
     settings: Settings,
@@ -139,6 +157,8 @@ pub fn main() -> ExitCode {
         Some(Command::Client(command)) => client::run(command),
         Some(Command::Admin(arguments)) => administer(arguments),
         Some(Command::Backup(arguments)) => back_up(arguments),
+        Some(Command::Export(arguments)) => export(arguments),
+        Some(Command::Import(arguments)) => import(arguments),
         Some(Command::Verify(arguments)) => verify(arguments),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man { command }) => man(command.as_deref()),
@@ -263,6 +283,18 @@ fn back_up(arguments: Backup) -> Result<(), Box<dyn Error>> {
     let config = load(&arguments.settings)?;
     let data = arguments.data.unwrap_or(config.server.data);
     Ok(backup::write(&data, &arguments.file)?)
+}
+
+fn export(arguments: Backup) -> Result<(), Box<dyn Error>> {
+    let config = load(&arguments.settings)?;
+    let data = arguments.data.unwrap_or(config.server.data);
+    Ok(export::write(&data, &arguments.file)?)
+}
+
+fn import(arguments: Import) -> Result<(), Box<dyn Error>> {
+    let config = load(&arguments.settings)?;
+    let data = arguments.data.unwrap_or(config.server.data);
+    Ok(import::read(&arguments.file, &data)?)
 }
 
 fn verify(arguments: Verify) -> Result<(), Box<dyn Error>> {

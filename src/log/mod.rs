@@ -6,6 +6,7 @@
 //! can be erased while the facts stay. [`reader`] serves requests from the same file without the
 //! writer.
 
+pub mod export;
 mod query;
 pub mod reader;
 mod readers;

@@ -26,7 +26,7 @@ use crate::settings::Period;
 use crate::time::Time;
 
 /// The number of this layout; a file with a higher one is refused.
-const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 3;
 
 /// The last layout without checksums, which are added to it.
 const UNSUMMED: i64 = 2;
@@ -442,7 +442,7 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
     Ok(())
 }
 
-fn set_meta(
+pub(super) fn set_meta(
     connection: &Connection,
     key: &str,
     value: &dyn ToSql,

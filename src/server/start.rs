@@ -97,7 +97,7 @@ pub(crate) enum ServeError {
 
 /// Locks a data folder against a second server, and makes it where it is not there; held as long as
 /// the file is.
-fn lock(folder: &Path) -> Result<File, ServeError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, ServeError> {
     let failed = |source| ServeError::Folder {
         folder: folder.display().to_string(),
         source,
