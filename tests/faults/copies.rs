@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
-use veche::testing::{Server, run, wait_until};
+use serde_json::json;
+use veche::testing::{Client, Server, binary, features, run, wait_until};
 
 use crate::ledger::{Ledger, config};
 use crate::random::Random;
@@ -39,12 +40,46 @@ fn import(server: &Server, file: &Path) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// Sends files to oneself, and has every other of them removed, so that they go while a copy is taken.
+fn upload_and_remove(server: &Server, eve: &Client, stop: &AtomicBool) {
+    let has_files = features(&binary()).iter().any(|name| name == "files");
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) || !has_files {
+            return;
+        }
+        let upload = eve.request("POST", "/files?name=x");
+        let bytes = format!("{number} {}", "x".repeat(100_000));
+        let file = upload.body(bytes, "text/plain").send().expect(201)["id"].clone();
+        let text = number.to_string();
+        let sent = eve.post("/send", &json!({"to": "@eve", "text": text, "file": file}));
+        let id = sent.expect(201)["id"].to_string();
+        if number % 2 == 0 {
+            server.told(&["remove", &id]);
+        }
+    }
+}
+
+/// Whoever is there has the file with it.
+fn check_uploads(eve: &Client) {
+    for message in eve.history("@eve") {
+        let url = message["file"]["url"].as_str().expect("a file");
+        let file = eve.get(url);
+        assert_eq!(file.status, 200, "{message}: {}", file.status);
+        let begin = format!("{} x", message["text"].as_str().unwrap_or_default());
+        assert!(
+            file.text.starts_with(&begin),
+            "{message} has another's file"
+        );
+    }
+}
+
 /// Takes a copy while all write, makes another server of it, and compares that.
 fn survives(copy: &str, restore: fn(&Server, &Path)) {
     let mut random = Random::seeded();
     for _ in 0..rounds(1) {
         let server = Server::with(config());
         let ledger = Ledger::new(&server);
+        let eve = server.connect("eve");
         let stop = AtomicBool::new(false);
         let file = server.folder().join("copy");
         let before = std::thread::scope(|scope| {
@@ -53,6 +88,7 @@ fn survives(copy: &str, restore: fn(&Server, &Path)) {
                 let (ledger, stop) = (&ledger, &stop);
                 scope.spawn(move || ledger.write_until(by, stop, &mut random));
             }
+            scope.spawn(|| upload_and_remove(&server, &eve, &stop));
             let answered = |more: usize| {
                 let enough = ledger.answered.load(Ordering::Relaxed) + more;
                 wait_until("some writes to be answered", || {
@@ -90,6 +126,7 @@ fn survives(copy: &str, restore: fn(&Server, &Path)) {
         assert!(verified.status.success(), "{verified:?}");
         other.restart();
         ledger.check_copy(&other, last);
+        check_uploads(&Client::new(&other.url(), &eve.token));
         for (by, client) in ledger.clients_at(&other).iter().enumerate() {
             for cursor in [&ledger.cursors()[by], &cursors[by]] {
                 let mut events = client.events_after(cursor);
