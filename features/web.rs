@@ -67,6 +67,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "store.js",
         SCRIPT "stream.js",
         SCRIPT "thread.js",
+        SCRIPT "words.js",
         SCRIPT "worker.js",
         SCRIPT "writer.js",
     ]
