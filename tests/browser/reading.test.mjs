@@ -1,10 +1,10 @@
 /** Reading: where the new begins, what moves while one reads, and what others can do to a text. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Server, connect, message, say, stage, testOf, tokenOf, until, visit } from "./stage.mjs";
+import { FEATURES, Server, connect, message, say, stage, testOf, tokenOf, until, visit } from "./stage.mjs";
 
 /** Everyone may post as much as they like. */
-const FREE = "[features.rate_limit]\nmessages = 100000\n";
+const FREE = FEATURES.includes("rate_limit") ? "[features.rate_limit]\nmessages = 100000\n" : "";
 
 const it = stage(FREE);
 
@@ -60,7 +60,7 @@ test("what was looked at of a long unread chat is read, and the rest stays new",
   await ann.context().close();
 });
 
-test("two write and the old expires while one reads further up, and nothing jumps", async () => {
+testOf(["ttl"], "two write and the old expires while one reads further up, and nothing jumps", async () => {
   const short = await Server.start(`${FREE}[features.ttl]\nafter = "6s"\n`);
   const [bob, eva] = [await short.person("bob"), await short.person("eva")];
   const ann = await visit(it.browser, short.url);
