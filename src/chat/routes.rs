@@ -36,7 +36,7 @@ pub(crate) fn routes() -> Parts {
         .returns::<Connected>(200, "Another client of a known user")
         .write(
             "/disconnect",
-            "Ends this client, or every one of the user's",
+            "Ends this client, another or every one of the user's",
             connect::disconnect,
         )
         .body_optional()
