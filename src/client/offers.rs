@@ -82,6 +82,10 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
             if COMMON.starts_with(beginning) {
                 chats.insert(0, COMMON.to_owned());
             }
+            if beginning.is_empty() {
+                let others = state.names.iter().filter(|name| **name != state.me);
+                chats.extend(others.map(|name| format!("@{name}")));
+            }
             chats.into_iter().map(Offer::plain).collect()
         }
         Takes::Invite => {
@@ -198,7 +202,8 @@ mod tests {
 
     #[test]
     fn chats_and_invitations_are_offered_by_their_titles() {
-        assert_eq!(typed(Takes::Chat, "", "common"), ["common", "Garden"]);
+        let all = ["common", "Garden", "@Eve", "@bob", "@carl", "@dan"];
+        assert_eq!(typed(Takes::Chat, "", "common"), all);
         assert_eq!(typed(Takes::Chat, "g", "common"), ["Garden"]);
         assert_eq!(typed(Takes::Invite, "the", "common"), ["The Attic"]);
     }

@@ -218,7 +218,7 @@ fn status(model: &Model, columns: usize) -> Line<'static> {
         Link::Up => ("●", "connected".to_owned(), Color::Green),
         Link::Lost(at, why) => {
             let (state, colour) = match model.was_up {
-                true => ("offline", Color::Red),
+                true => ("offline:", Color::Red),
                 false => ("connecting…", Color::Yellow),
             };
             let again = match seconds(*at) {

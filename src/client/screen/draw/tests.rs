@@ -95,7 +95,7 @@ fn the_state_of_the_connection_is_always_in_sight() {
         let again = Instant::now() + std::time::Duration::from_secs(9);
         model.link(Link::Lost(again, "nothing listens there".to_owned()));
         let lines = shown(&mut model, &mut input(""), columns, 4);
-        assert!(lines[2].starts_with(" ○ offline "), "{lines:?}");
+        assert!(lines[2].starts_with(" ○ offline: "), "{lines:?}");
         model.link(Link::Up);
         let lines = shown(&mut model, &mut input(""), columns, 4);
         assert!(lines[2].starts_with(" ● connected"), "{lines:?}");
