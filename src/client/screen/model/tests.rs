@@ -313,15 +313,19 @@ fn where_the_unread_begins_is_looked_for_in_older_pages() {
 #[test]
 fn whoever_goes_to_the_end_is_not_brought_back_to_the_unread() {
     let mut model = model();
+    model.chat_mut().unread = 0;
     model.page("common", None, page(1..=10, false));
     look(&mut model, 4);
+    assert_eq!(model.chat().fresh, None);
     model.chat_mut().bottom = Some(((5, 0), 0));
     for id in 11..40 {
         say(&mut model, id, "carl", "common", "x");
     }
     model.chat_mut().bottom = None;
     look(&mut model, 4);
+    look(&mut model, 4);
     assert_eq!((model.chat().bottom, model.chat().unread), (None, 0));
+    assert_eq!(model.chat().fresh, Some(11));
 }
 
 #[test]
