@@ -18,7 +18,6 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::bus::causes;
 use crate::config::{self, Config, ConfigError, FeatureTable};
 use crate::feature::registry;
 use crate::settings::Table;
@@ -168,7 +167,7 @@ pub fn main() -> ExitCode {
         // The reader of a pipe has seen enough.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("veche: {}", causes(&*error));
+            eprintln!("veche: {}", client::explain(&*error));
             client::status(&*error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
