@@ -40,7 +40,7 @@ pub(crate) use hub::{Hub, Live, Recipients, Registered, Seated, Sent, about};
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
-pub(crate) use snapshot::Snapshotter;
+pub(crate) use snapshot::{Snapshotter, fold};
 pub(crate) use tx::Recorded;
 pub use tx::Tx;
 pub use view::{Stamp, View};

@@ -150,6 +150,9 @@ impl Log for Faulty {
     fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<Going>, LogError> {
         self.inner.first(chat, limit)
     }
+    fn going(&self, id: Id) -> Result<Option<Going>, LogError> {
+        self.inner.going(id)
+    }
     fn next_end(&self) -> Result<Option<Time>, LogError> {
         self.inner.next_end()
     }

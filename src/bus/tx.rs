@@ -375,6 +375,27 @@ impl<'a> Tx<'a> {
             .key(user, key, self.now().minus(crate::log::sqlite::KEY_LIFE))
     }
 
+    /// A message that is to be removed.
+    pub(crate) fn going(&self, id: Id) -> Result<Option<Going>, Problem> {
+        let going = self.log.going(id);
+        going.map_err(|error| internal("a look-up", &error))
+    }
+
+    /// Does what an administrator asks for, and has `record` record what came of it; of what was
+    /// refused nothing else is recorded.
+    pub(crate) fn administer(
+        &mut self,
+        decide: impl FnOnce(&mut Self) -> Result<Answer, Problem>,
+        record: impl FnOnce(&mut Self, u16) -> Result<(), Problem>,
+    ) -> Result<Answer, Problem> {
+        let answer = guarded(|| decide(self)).unwrap_or_else(|refusal| {
+            self.records.clear();
+            Answer::refused(&refusal)
+        });
+        record(self, answer.status.as_u16())?;
+        Ok(answer)
+    }
+
     pub(crate) fn message_row(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
         self.log.message(id)
     }

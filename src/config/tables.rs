@@ -25,6 +25,9 @@ crate::settings! {
         /// The folder of the data, made where it does not exist. A relative path starts at the
         /// working folder. One server at a time uses it.
         pub data: PathBuf = PathBuf::from("data") => data,
+        /// The Unix socket of `veche admin`, made at start for the server's own user alone. In the
+        /// data folder where it is relative. Empty: none.
+        pub admin: PathBuf = PathBuf::from("admin.sock"),
         /// How many connections may be open at once, 1 to 1000000. One more is answered 503.
         pub connections: usize = 4096 => 1..=1_000_000,
         /// How many connections one address may have open at once, 1 to 1000000; of IPv6 each /64
@@ -154,6 +157,13 @@ impl Server {
     #[must_use]
     pub fn proxies(&self) -> Vec<Network> {
         read(&self.trusted_proxies)
+    }
+
+    /// Where the socket of `veche admin` lies; none where there is to be none.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<PathBuf> {
+        let is_set = !self.admin.as_os_str().is_empty();
+        is_set.then(|| self.data.join(&self.admin))
     }
 
     /// Those who are exempt from what counts by address, read in the same way.

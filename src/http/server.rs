@@ -35,7 +35,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 
 /// Whether the server drains.
 #[derive(Clone)]
-pub(super) struct Shutdown(watch::Receiver<bool>);
+pub(super) struct Shutdown(pub(super) watch::Receiver<bool>);
 
 impl Shutdown {
     pub(super) fn is_on(&self) -> bool {
@@ -294,7 +294,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn report(ended: Result<(), JoinError>) {
+pub(super) fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
