@@ -119,6 +119,8 @@ function route() {
 onChange(() => {
   const address = state.open;
   showLink();
+  // What they open depends on what the server has.
+  for (const id of ["new", "later", "details"]) $(id).disabled = !state.ready;
   if (!address || !state.ready) return;
   const chat = chatOf(address);
   say($("title"), titleOf(chat));

@@ -86,7 +86,17 @@ testOf(["rooms"], "links are listed, and one is revoked while the others work", 
   }
   const [first, second] = [await links.nth(0).inputValue(), await links.nth(1).inputValue()];
   assert.match(first, /\/join\/[\w-]{20,}$/);
+  // What a chat is, is known once it is loaded: before, nothing can be opened for it.
+  let release;
+  const held = new Promise((go) => (release = go));
+  await page.route("**/status", async (route) => {
+    await held;
+    await route.continue();
+  });
   await page.reload();
+  await page.locator("#link").filter({ hasText: "Loading" }).waitFor();
+  assert.equal(await page.locator("#details").isDisabled(), true);
+  release();
   await page.locator("#details").click();
   await page.getByRole("button", { name: /^Revoke the link/ }).first().click();
   await until("one is left", async () => (await links.count()) === 1);
