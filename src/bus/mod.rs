@@ -41,7 +41,7 @@ pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::{Snapshotter, fold};
-pub(crate) use tx::Recorded;
+pub(crate) use tx::Outcome;
 pub use tx::Tx;
 pub use view::{Stamp, View};
 pub use world::World;

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::decide::guarded;
 use super::draft::Judgement;
 use super::{
-    Address, Answer, Draft, Entry, Event, Live, PassedDraft, Purpose, Recipients, View, World, fault,
-    internal,
+    Address, Answer, Draft, Entry, Event, Live, PassedDraft, Purpose, Recipients, View, World,
+    fault, internal,
 };
 use crate::chat::{self, Fact};
 use crate::feature::{Feature, Features};
@@ -23,7 +23,7 @@ use crate::log::{
 use crate::time::Time;
 
 /// What a decision recorded: a record and what lies beside it.
-pub(crate) type Recorded = (Record, Contents);
+type Recorded = (Record, Contents);
 
 /// What comes of a decision.
 pub(crate) struct Outcome {
