@@ -28,6 +28,10 @@ pub(crate) use fan_out::FanOut;
 /// How long somebody who polls counts as online between two polls.
 const LINGER: Duration = Duration::from_secs(10);
 
+/// How many streams may be open for what everybody is told who is there and nobody else: among more
+/// it is worth little, and costs each of them a write.
+const CROWD: usize = 100;
+
 /// A durable record on its way to the streams.
 pub(crate) struct Sent {
     pub(crate) record: Record,
@@ -71,8 +75,28 @@ impl Recipients {
         }
     }
 
+    fn includes(&self, user: UserId) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::These { users, count } => users[..*count].contains(&user),
+        }
+    }
+
     fn is_nobody(&self) -> bool {
         matches!(self, Self::These { count: 0, .. })
+    }
+}
+
+/// What only those are told who are there now.
+pub(crate) struct Live {
+    pub(crate) to: Recipients,
+    pub(crate) frame: Arc<Frame>,
+}
+
+impl Live {
+    pub(crate) fn new(to: Recipients, event: &Event) -> Self {
+        let frame = Arc::new(Frame::live(event));
+        Self { to, frame }
     }
 }
 
@@ -258,9 +282,20 @@ impl Hub {
     fn tell_presence(&self, streams: &Streams, user: UserId, online: bool) {
         let name = self.world().chat.user(user).map(|user| user.name.clone());
         let event = Event::new("user", json!({"name": name, "online": online}));
-        let frame = Arc::new(Frame::live(&event));
-        streams.followers().for_each(|mailbox| mailbox.push(&frame));
-        self.inbox.put_presence(frame);
+        self.tell_those(streams, Live::new(Recipients::Everyone, &event));
+    }
+
+    /// Tells something to those who are there, unless they are a crowd.
+    pub(crate) fn tell(&self, live: Live) {
+        let streams = self.lock();
+        if live.to != Recipients::Everyone || streams.count <= CROWD {
+            self.tell_those(&streams, live);
+        }
+    }
+
+    fn tell_those(&self, streams: &Streams, live: Live) {
+        streams.push(&live.frame, &live.to);
+        self.inbox.put_live(live);
     }
 
     fn world(&self) -> std::sync::RwLockReadGuard<'_, World> {
@@ -293,9 +328,11 @@ impl Registered {
         let mut streams = self.hub.lock();
         self.mailbox.fall_behind();
         // Those who sit are still to be told of these.
-        self.hub
-            .inbox
-            .each_presence(|frame| self.mailbox.push(frame));
+        self.hub.inbox.each_live(|live| {
+            if live.to.includes(self.mailbox.user) {
+                self.mailbox.push(&live.frame);
+            }
+        });
         streams.follow(&self.mailbox);
     }
 }
@@ -326,6 +363,19 @@ impl Drop for Registered {
 impl Streams {
     fn followers(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
         self.followers.values().flatten()
+    }
+
+    /// Puts a frame into the mailboxes of those whom it is for.
+    fn push(&self, frame: &Arc<Frame>, to: &Recipients) {
+        match to {
+            Recipients::Everyone => self.followers().for_each(|mailbox| mailbox.push(frame)),
+            Recipients::These { users, count } => users
+                .iter()
+                .take(*count)
+                .filter_map(|user| self.followers.get(user))
+                .flatten()
+                .for_each(|mailbox| mailbox.push(frame)),
+        }
     }
 
     fn follow(&mut self, mailbox: &Arc<Mailbox>) {

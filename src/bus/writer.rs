@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::shared::{Durable, Shared, Task, Upkeep};
-use super::{Command, Health, Hub, Sent, Tx, World, WorldError, causes, fault, internal};
+use super::{Command, Health, Hub, Live, Sent, Tx, World, WorldError, causes, fault, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
 use crate::log::{AppendError, ClientId, Id, Log, UserId};
@@ -59,6 +59,8 @@ pub(crate) struct Writer {
     o: WriterOptions,
     /// Records of the open batch.
     sent: Vec<Sent>,
+    /// What only those are told who are there, once the open batch is durable.
+    live: Vec<Live>,
     /// Features whose work failed, and when it is tried again.
     resting: BTreeMap<&'static str, Time>,
     seen_since: Option<Time>,
@@ -100,6 +102,7 @@ impl Writer {
             up_since: options.shared.clock.now(),
             o: options,
             sent: Vec::new(),
+            live: Vec::new(),
             resting: BTreeMap::new(),
             seen_since: None,
             // What an earlier run erased may still lie in the files.

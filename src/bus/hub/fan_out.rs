@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 
 use super::inbox::WAKE;
 use super::seats::Seats;
-use super::{Hub, Recipients, Seated, Sent};
+use super::{Hub, Live, Recipients, Seated, Sent};
 use crate::bus::mailbox::Left;
 use crate::bus::{Frame, View};
 use crate::chat::Fact;
@@ -20,8 +20,9 @@ use crate::log::{CORE, ClientId, Record, UserId};
 /// How often a stream hears that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long seated streams wait to hear who comes and goes, so that many are told at once.
-const PRESENCE: Duration = Duration::from_millis(50);
+/// How long seated streams wait to hear what only those are told who are there, such as who comes and
+/// goes, so that much is told at once.
+const LIVE: Duration = Duration::from_millis(50);
 
 /// Bytes for everybody that are written before more is taken in: beyond, batches wait, and in the
 /// end the writer.
@@ -41,8 +42,8 @@ pub(crate) struct FanOut {
     /// Streams that have had more from the log than the hub has published.
     standing: Vec<(Box<dyn Seated>, Wire)>,
     heartbeat: Instant,
-    /// When seated streams are told of who came and went.
-    presence: Option<Instant>,
+    /// When seated streams are told what only those are told who are there.
+    live_at: Option<Instant>,
 }
 
 impl FanOut {
@@ -54,7 +55,7 @@ impl FanOut {
             seats,
             standing: Vec::new(),
             heartbeat: Instant::now() + HEARTBEAT,
-            presence: None,
+            live_at: None,
         })
     }
 
@@ -89,7 +90,7 @@ impl FanOut {
 
     fn patience(&self) -> Duration {
         let lingering = self.hub.lock().lingering.values().min().copied();
-        let times = [Some(self.heartbeat), self.presence, lingering];
+        let times = [Some(self.heartbeat), self.live_at, lingering];
         let next = times.into_iter().flatten().min().unwrap_or(self.heartbeat);
         // The system counts in milliseconds, and rounds down.
         next.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
@@ -99,7 +100,7 @@ impl FanOut {
     fn take_in(&mut self) -> bool {
         self.standing.extend(self.hub.inbox.take_streams());
         self.seat();
-        self.take_presence();
+        self.take_live();
         if self.hub.lock().stopped {
             self.end_all();
         }
@@ -122,12 +123,14 @@ impl FanOut {
         true
     }
 
-    fn take_presence(&mut self) {
-        let presence = self.hub.inbox.take_presence();
-        if !presence.is_empty() && !self.seats.is_empty() {
-            presence.iter().for_each(|frame| self.seats.push_all(frame));
-            self.presence
-                .get_or_insert_with(|| Instant::now() + PRESENCE);
+    /// Gives those who sit what those who follow were told at once.
+    fn take_live(&mut self) {
+        let live = self.hub.inbox.take_live();
+        if !live.is_empty() && !self.seats.is_empty() {
+            for Live { to, frame } in &live {
+                self.seats.push(frame, to);
+            }
+            self.live_at.get_or_insert_with(|| Instant::now() + LIVE);
         }
     }
 
@@ -137,7 +140,7 @@ impl FanOut {
         for (stream, wire) in std::mem::take(&mut self.standing) {
             let mut streams = hub.lock();
             // Their mailboxes have been told already, and nobody comes or goes under this lock.
-            self.take_presence();
+            self.take_live();
             let mailbox = &stream.registered().mailbox;
             let left = mailbox.leave(streams.published);
             if let Left::With(_) = left {
@@ -153,8 +156,9 @@ impl FanOut {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.presence.is_some_and(|at| at <= now) {
-            self.presence = None;
+        if self.live_at.is_some_and(|at| at <= now) {
+            self.live_at = None;
+            self.seats.write_own();
             self.seats.begin();
         }
         if self.heartbeat <= now {
@@ -198,15 +202,7 @@ impl FanOut {
         }
         self.seats.published = last;
         for (frame, to) in &frames {
-            match to {
-                Recipients::Everyone => streams.followers().for_each(|mailbox| mailbox.push(frame)),
-                Recipients::These { users, count } => users
-                    .iter()
-                    .take(*count)
-                    .filter_map(|user| streams.followers.get(user))
-                    .flatten()
-                    .for_each(|mailbox| mailbox.push(frame)),
-            }
+            streams.push(frame, to);
         }
         let ended: Vec<_> = batch
             .iter()
@@ -220,10 +216,7 @@ impl FanOut {
         }
         drop(streams);
         for (frame, to) in &frames {
-            match to {
-                Recipients::Everyone => self.seats.push_all(frame),
-                Recipients::These { users, count } => self.seats.push(&users[..*count], frame),
-            }
+            self.seats.push(frame, to);
         }
         self.seats.write_own();
         self.seats.begin();
