@@ -68,6 +68,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "store.js",
         SCRIPT "stream.js",
         SCRIPT "thread.js",
+        SCRIPT "typing.js",
         SCRIPT "words.js",
         SCRIPT "worker.js",
         SCRIPT "writer.js",

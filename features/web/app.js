@@ -13,6 +13,7 @@ import { showAccount } from "./account.js";
 import { showJoin, showRoom, waitingAt } from "./groups.js";
 import { showLater } from "./later.js";
 import { showPeople, showPerson } from "./people.js";
+import { heardTyping, stoppedTyping, typists } from "./typing.js";
 
 const isWide = matchMedia("(min-width: 700px)");
 /** Where a page that is loaded anew finds what to say. */
@@ -49,6 +50,10 @@ function told(message) {
   }
   if (message.events) {
     hear(message.events);
+    for (const { event, data } of message.events) {
+      if (event === "typing") heardTyping(data);
+      else if (event === "message") stoppedTyping(data);
+    }
     if (message.events.some(({ event }) => event === "reset")) {
       state.ready = false;
       opened();
@@ -126,7 +131,7 @@ onChange(() => {
   say($("title"), titleOf(chat));
   const { online } = state.users.get(address.slice(1)) ?? {};
   const asks = waitingAt(address);
-  say($("about"), {
+  say($("about"), typists(address) ?? {
     common: `${chat.members} ${chat.members === 1 ? "person" : "people"}, ${[...state.users.values()].filter((one) => one.online).length} online`,
     private: address === `@${state.me}` ? "only you" : online ? "online" : "not here now",
     room: `${chat.members} member${chat.members === 1 ? "" : "s"}${asks ? `, ${asks} ask${asks === 1 ? "s" : ""} to come in` : ""}`,

@@ -6,6 +6,7 @@ import { send } from "./outbox.js";
 import { explain } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
+import { tellTyping } from "./typing.js";
 import { writer } from "./writer.js";
 
 const text = $("text");
@@ -137,6 +138,7 @@ $("pick").onchange = () => {
   attach($("pick").files);
   $("pick").value = "";
 };
+text.addEventListener("input", () => text.value.trim() && tellTyping(address));
 text.addEventListener("paste", (event) => {
   const { files } = event.clipboardData;
   if (!files.length) return;
