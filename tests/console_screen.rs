@@ -621,6 +621,27 @@ fn how_many_are_here_is_right_after_all_that_changes_it() {
 }
 
 #[test]
+fn who_is_writing_is_shown_and_told() {
+    if !has(&["presence"]) {
+        return;
+    }
+    let server = Server::start();
+    let bob = server.connect("bob");
+    let mut events = bob.events();
+    let ann = Screen::start(&server, "ann");
+    ann.sees("connected");
+    bob.post("/typing", &json!({"to": "common"})).expect(204);
+    ann.sees("bob is writing");
+    bob.say("there it is");
+    ann.sees("bob: there it is");
+    ann.until("nobody writes", |shown| !shown.contains("is writing"));
+    ann.keys(&["h", "i"]);
+    let told = events.until(|event| event.event == "typing" && event.data["from"] == "ann");
+    let told = told.last().expect("it was told");
+    assert_eq!(told.data, json!({"from": "ann", "to": "common"}));
+}
+
+#[test]
 fn a_long_unread_chat_opens_where_the_unread_begins() {
     let server = Server::core();
     let bob = server.connect("bob");

@@ -232,6 +232,9 @@ fn status(model: &Model, columns: usize) -> Line<'static> {
     if let Some((members, online)) = model.chat().people {
         parts[2].push_str(&format!(" {online}/{members} here"));
     }
+    if let Some(writing) = model.typists(now) {
+        parts.push(writing);
+    }
     match model.failed() {
         0 => {}
         count => parts.insert(1, format!("{count} not sent")),

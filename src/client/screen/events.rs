@@ -1,5 +1,7 @@
 //! What events and answers change of what is shown.
 
+use std::time::Instant;
+
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -18,6 +20,7 @@ impl Model {
             "removed" => self.removed(data),
             "read" => self.read(data),
             "user" => self.presence(data),
+            "typing" => self.typing(data, Instant::now()),
             kind => {
                 let mine = data["user"].is_null() || data["user"] == self.me.as_str();
                 let room = data["room"].as_str();
@@ -41,10 +44,10 @@ impl Model {
     }
 
     /// The chat that a message is in: a private one is called by the other's name.
-    fn chat_of(&self, message: &Message) -> String {
-        match message.to.strip_prefix('@') {
-            Some(to) if to == self.me => format!("@{}", message.from),
-            _ => message.to.clone(),
+    pub fn chat_between(&self, from: &str, to: &str) -> String {
+        match to.strip_prefix('@') {
+            Some(to) if to == self.me => format!("@{from}"),
+            _ => to.to_owned(),
         }
     }
 
@@ -53,7 +56,8 @@ impl Model {
         let Ok(message) = Message::deserialize(data) else {
             return;
         };
-        let address = self.chat_of(&message);
+        let address = self.chat_between(&message.from, &message.to);
+        self.typed(&message.from, &address);
         let at = self.place(&address, &label(&address));
         let is_here = at == self.at;
         let is_mine = message.from == self.me;

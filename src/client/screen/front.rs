@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::Event as TerminalEvent;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::answer::{ChatStatus, Page};
 use super::super::post::Post;
@@ -80,7 +80,7 @@ impl Front {
 impl Output for Front {
     fn event(&self, event: &Event) {
         let text = match event.kind.as_str() {
-            "message" | "comment" | "removed" | "read" | "user" => None,
+            "message" | "comment" | "removed" | "read" | "user" | "typing" => None,
             _ => {
                 let room = |chat: &str| self.session.title(chat);
                 let style = Style {
@@ -145,7 +145,7 @@ impl Output for Front {
     }
 }
 
-/// What is fetched beside what is posted: that may wait for the server for long.
+/// What is asked for beside what is posted: that may wait for the server for long.
 pub enum Wanted {
     /// A page of a chat before a message, or its newest.
     Page(String, Option<u64>),
@@ -153,6 +153,8 @@ pub enum Wanted {
     People,
     /// What there is to be completed.
     Known,
+    /// Others are to know that one writes in this chat.
+    Typing(String),
 }
 
 /// Fetches what is wanted, one after another.
@@ -180,6 +182,11 @@ pub fn load(
                 Wanted::Known => {
                     // What cannot be fetched is only not completed.
                     let _ = session.fetch_known();
+                    continue;
+                }
+                Wanted::Typing(chat) => {
+                    // Nothing is lost where they do not.
+                    let _ = session.api.post("/typing", &json!({"to": chat}), None);
                     continue;
                 }
             };

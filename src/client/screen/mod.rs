@@ -1,7 +1,7 @@
 //! The whole terminal: chats at the side, messages, a line to type, the state.
 //!
 //! `model` is what is shown, with `outgoing` for what is not there yet, `people` for who is here and
-//! `panel` for what lies over it, and `events` what changes it; `lines`, `wrap` and `draw` are how;
+//! `panel` for what lies over it, `typing` for who is writing, and `events` what changes it; `lines`, `wrap` and `draw` are how;
 //! `input` is the line being typed and `keys` what each key does; `front` is how the other threads
 //! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet, and
 //! `drafts` where they are kept. One thread, this one, has the model.
@@ -20,6 +20,7 @@ mod outgoing;
 mod panel;
 mod people;
 mod tty;
+mod typing;
 mod unsent;
 mod wrap;
 
@@ -206,12 +207,13 @@ impl Screen {
     }
 
     /// How long nothing changes by itself.
-    fn pause(&self) -> Option<Duration> {
+    fn pause(&mut self) -> Option<Duration> {
+        let writing = self.model.typing_ends(Instant::now());
         let model = &self.model;
         let counts = matches!(model.link, Link::Lost(..)) || model.next_due().is_some();
         let tick = (counts || self.unsaved).then_some(TICK);
         let people = model.people_due(Instant::now());
-        tick.into_iter().chain(people).min()
+        tick.into_iter().chain(people).chain(writing).min()
     }
 
     /// Does what the model asks for.
@@ -323,6 +325,7 @@ impl Screen {
     }
 
     fn terminal(&mut self, event: TerminalEvent) -> Result<(), Error> {
+        let before = self.input.text();
         match event {
             TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key)?,
             TerminalEvent::Paste(text) => {
@@ -330,6 +333,14 @@ impl Screen {
                 self.unsaved = true;
             }
             _ => {}
+        }
+        let text = self.input.text();
+        let writes = text != before && !text.trim().is_empty() && !text.starts_with('/');
+        if writes && self.session.has_feature("presence") && self.model.tells_typing(Instant::now())
+        {
+            // A full queue of pages is for a reader who scrolls.
+            let here = self.model.chat().address.clone();
+            let _ = self.pages.try_send(Wanted::Typing(here));
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::chat::{Chat, Entry, Key, Loaded};
 use super::outgoing::Outgoing;
 use super::panel::Panel;
 use super::people::People;
+use super::typing::Typing;
 
 /// So many lines are looked through for where the unread begins.
 const SEEK: usize = 1_000;
@@ -49,6 +50,8 @@ pub struct Model {
     pub outgoing: Vec<Outgoing>,
     /// What is known of who is here.
     pub people: People,
+    /// What is known of who is writing.
+    pub typing: Typing,
     /// What lies over the messages.
     pub panel: Option<Panel>,
     /// How many ask to come into one's rooms.
@@ -72,6 +75,7 @@ impl Model {
             selected: None,
             outgoing: Vec::new(),
             people: People::default(),
+            typing: Typing::default(),
             panel: None,
             asking: 0,
             bell,
