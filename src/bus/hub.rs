@@ -4,6 +4,7 @@
 //! thread writes to its socket. All others, be it that they read the log, that they are polls, or
 //! that their sockets are not plain ones, follow the hub by a mailbox.
 
+mod elsewhere;
 mod fan_out;
 mod inbox;
 mod seats;
@@ -15,7 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
+use self::elsewhere::Elsewhere;
 use self::inbox::Inbox;
 use super::{Event, Frame, Frames, Mailbox, World};
 use crate::chat::Fact;
@@ -107,6 +111,8 @@ pub(crate) struct Hub {
     world: Arc<RwLock<World>>,
     clock: Clock,
     gap: AtomicBool,
+    /// Somebody came to this node, or left it.
+    came_or_left: Notify,
     /// The most streams at once.
     limit: usize,
     /// The most frames that wait for one stream.
@@ -123,6 +129,8 @@ struct Streams {
     open: HashMap<UserId, usize>,
     count: usize,
     lingering: HashMap<UserId, Instant>,
+    /// Who is online at the other nodes of a cluster.
+    elsewhere: HashMap<Uuid, Elsewhere>,
     stopped: bool,
 }
 
@@ -159,6 +167,7 @@ impl Hub {
             world,
             clock,
             gap: AtomicBool::new(false),
+            came_or_left: Notify::new(),
             limit,
             queue,
         });
@@ -190,6 +199,7 @@ impl Hub {
         if streams.count >= self.limit || streams.stopped {
             return None;
         }
+        self.came_or_left.notify_one();
         let was_online = streams.is_online(user);
         if !was_online {
             self.tell_presence(&streams, user, true);
@@ -233,6 +243,7 @@ impl Hub {
             .keys()
             .chain(streams.lingering.keys())
             .copied()
+            .chain(streams.all_elsewhere())
             .collect()
     }
 
@@ -309,11 +320,12 @@ impl Drop for Registered {
             }
         }
         streams.open.remove(&user);
+        self.hub.came_or_left.notify_one();
         if self.lingers && !streams.stopped {
             let until = Instant::now() + LINGER;
             streams.lingering.insert(user, until);
             self.hub.inbox.wake();
-        } else if !streams.lingering.contains_key(&user) {
+        } else if !streams.is_online(user) {
             self.hub.tell_presence(&streams, user, false);
         }
     }
@@ -339,6 +351,8 @@ impl Streams {
     }
 
     fn is_online(&self, user: UserId) -> bool {
-        self.open.contains_key(&user) || self.lingering.contains_key(&user)
+        self.open.contains_key(&user)
+            || self.lingering.contains_key(&user)
+            || self.is_elsewhere(user)
     }
 }

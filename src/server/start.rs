@@ -17,6 +17,7 @@ use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
+use crate::cluster::{Cluster, ClusterError};
 use crate::config::Config;
 use crate::counts::RouteCounts;
 use crate::feature::{Features, Field, Route, conflict, registry};
@@ -25,7 +26,7 @@ use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
 use crate::memory;
-use crate::objects::{Janitor, StoreError, Stores, sync_parent};
+use crate::objects::{Janitor, Sharing, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
 
@@ -61,6 +62,9 @@ pub(crate) enum ServeError {
     /// The log can't be folded.
     #[error("veche.db can't be read")]
     World(#[from] WorldError),
+    /// This node can't be part of the cluster.
+    #[error("[cluster]: this node can't take part")]
+    Cluster(#[from] ClusterError),
     /// The address can't be listened on.
     #[error("{address} can't be listened on")]
     Listen {
@@ -127,11 +131,12 @@ pub(crate) async fn serve(
     let tls = tls.map(Arc::new);
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
     let _lock = lock(&config.server.data)?;
-    let mut log = SqliteLog::open(&config.server.data)?;
+    let log = SqliteLog::open(&config.server.data)?;
+    let (mut log, cluster) = join(&config, log).await?;
     let reader = Reader::new(&config.server.data);
-    let stores = Arc::new(open_stores(&config, &features, &reader, &mut log)?);
+    let stores = Arc::new(open_stores(&config, &features, &reader, log.as_mut())?);
     let clock = Clock::system();
-    let mut world = World::load(&log)?;
+    let mut world = World::load(log.as_ref())?;
     world.chat.switch_on(features.names());
     let pos = world.pos;
     let shared = Arc::new(Shared::new(world, clock.clone()));
@@ -148,16 +153,28 @@ pub(crate) async fn serve(
         config.server.stream_queue,
     )?;
     let mut writer = Writer::new(WriterOptions {
-        log: Box::new(log),
+        log,
         shared: Arc::clone(&shared),
         features: Arc::clone(&features),
         hub: Arc::clone(&hub),
         tasks: task_queue,
         durable,
         text_limit: config.chat.text,
+        others: cluster.as_ref().map(|cluster| cluster.others()),
+    });
+    let following = cluster.as_ref().map(|cluster| {
+        let shared = Arc::clone(&shared);
+        cluster.follow(Arc::new(move || shared.notices.changed.notify_one()))
     });
     writer.catch_up();
     let bus = Bus::new(shared, tasks, durable_seen);
+    let erasing = cluster
+        .as_ref()
+        .map(|cluster| cluster.erase(bus.clone(), reader.clone()));
+    let keeping = cluster.as_ref().map(|cluster| {
+        let (data, every) = (&config.server.data, config.storage.snapshot_every);
+        cluster.keep(bus.clone(), data, every)
+    });
     let runtime = tokio::runtime::Handle::current();
     let (alive, mut gone) = oneshot::channel::<()>();
     let writer = std::thread::Builder::new()
@@ -199,7 +216,14 @@ pub(crate) async fn serve(
         Arc::clone(&hub),
         features,
         Arc::clone(&stores),
+        cluster.clone(),
     )?);
+    let telling = cluster
+        .as_ref()
+        .map(|cluster| cluster.tell_presence(Arc::clone(&hub)));
+    let leading = cluster
+        .clone()
+        .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));
     let works = run_features(&core);
     let janitor = Janitor {
         stores: Arc::clone(&stores),
@@ -234,11 +258,19 @@ pub(crate) async fn serve(
         tracing::error!(%error, "serving ended early");
     }
     snapshots.abort();
+    telling.into_iter().for_each(|telling| telling.abort());
     cleaning.abort();
     watching.abort();
     works.into_iter().for_each(|work| work.abort());
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
+    if let Some(cluster) = &cluster {
+        cluster.leave().await;
+    }
+    [following, erasing, keeping, leading]
+        .into_iter()
+        .flatten()
+        .for_each(|work| work.abort());
     stores.delete_trash(&reader).await;
     hub.end();
     let fanned = tokio::task::spawn_blocking(move || fan_out.join()).await;
@@ -249,18 +281,35 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+/// The log that the writer gets: this machine's own, or the cluster's.
+async fn join(
+    config: &Config,
+    log: SqliteLog,
+) -> Result<(Box<dyn Log>, Option<Arc<Cluster>>), ServeError> {
+    if !config.cluster.is_on() {
+        return Ok((Box::new(log), None));
+    }
+    let (log, cluster) = Cluster::join(&config.cluster, &config.server.data, log).await?;
+    Ok((Box::new(log), Some(Arc::new(cluster))))
+}
+
 fn open_stores(
     config: &Config,
     features: &Features,
     reader: &Reader,
-    log: &mut SqliteLog,
+    log: &mut dyn Log,
 ) -> Result<Stores, StoreError> {
     let places: Vec<_> = features
         .iter()
         .filter_map(|feature| Some((feature.name(), feature.objects()?.to_owned())))
         .collect();
     let known = reader.read_here(Reading::stores)?;
-    Stores::open(&config.server.data, &places, known, log)
+    let sharing = if config.cluster.is_on() {
+        Sharing::Nodes
+    } else {
+        Sharing::Alone
+    };
+    Stores::open(&config.server.data, &places, known, log, sharing)
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), ServeError> {
@@ -335,6 +384,7 @@ fn core(
     hub: Arc<Hub>,
     features: Arc<Features>,
     stores: Arc<Stores>,
+    cluster: Option<Arc<Cluster>>,
 ) -> Result<Core, RouteError> {
     let Api { on, off, .. } = api(&features);
     let described = Arc::clone(&features);
@@ -368,6 +418,7 @@ fn core(
         tails: Tails::default(),
         glimpses: Glimpses::default(),
         stores,
+        cluster,
         started: Instant::now(),
         router,
         openapi,

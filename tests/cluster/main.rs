@@ -1,0 +1,7 @@
+//! Several nodes as one server, on real NATS servers.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod kills;
+mod nats;
+mod plain;
+mod stage;
