@@ -51,7 +51,7 @@ impl Cluster {
     ) -> Result<Answer, Problem> {
         let by = asked.by;
         match self.hand_on(bus, asked, body).await {
-            Handed::Decided(outcome) => outcome,
+            Handed::Decided(outcome) => *outcome,
             Handed::Back(command) => bus.submit_once(by, key, decide, command).await,
         }
     }
@@ -80,7 +80,7 @@ impl Cluster {
                     Some((outcome, pos)) => {
                         // Who asks here is to find it here.
                         let _ = timeout(self.link.patience(), bus.reached(pos)).await;
-                        return Handed::Decided(outcome);
+                        return Handed::Decided(Box::new(outcome));
                     }
                     None => break,
                 },
@@ -114,7 +114,7 @@ impl Cluster {
 /// What came of handing a command on.
 enum Handed {
     /// It was decided.
-    Decided(Result<Answer, Problem>),
+    Decided(Box<Result<Answer, Problem>>),
     /// It is to be decided here, unless it was decided already, under this name.
     Back(Option<Uuid>),
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use veche::testing::{Client, wait_at_most, wait_until};
 
-use crate::stage::{Cluster, agreed};
+use crate::stage::{Cluster, agreed, texts};
 
 /// A node that takes over does so within this.
 const TAKEN_OVER: Duration = Duration::from_secs(2);
@@ -46,9 +46,9 @@ fn load(number: usize, clients: &[Client], over: &AtomicBool) -> usize {
 
 /// Waits until a node has some more messages than now.
 fn goes_on(client: &Client) {
-    let count = client.texts("@ann").len();
+    let count = texts(client, "@ann").len();
     wait_at_most(ELECTED, "posts to go on", || {
-        (client.texts("@ann").len() > count + 3).then_some(())
+        (texts(client, "@ann").len() > count + 3).then_some(())
     });
 }
 
@@ -68,7 +68,7 @@ fn under_load(cluster: &mut Cluster, faults: impl FnOnce(&mut Cluster, &[Client]
         counts.sum()
     });
     let texts = wait_at_most(ELECTED, "every node to have the same messages", || {
-        let all: Vec<Vec<String>> = ann.iter().map(|client| client.texts("@ann")).collect();
+        let all: Vec<Vec<String>> = ann.iter().map(|client| texts(client, "@ann")).collect();
         all.iter()
             .all(|texts| *texts == all[0])
             .then(|| all[0].clone())
@@ -150,7 +150,7 @@ fn without_nats_reads_and_streams_go_on_and_writes_come_back_by_themselves() {
         let refused = client.send("@bob", "during");
         refused.problem(503, "no_log");
         assert!(refused.retry_after() >= Duration::from_secs(1));
-        assert_eq!(client.texts("@bob"), ["before"]);
+        assert_eq!(texts(client, "@bob"), ["before"]);
     }
     cluster.nats[0].launch();
     cluster.nats[0].wait();
@@ -161,7 +161,7 @@ fn without_nats_reads_and_streams_go_on_and_writes_come_back_by_themselves() {
     assert!(!told.iter().any(|event| event.event == "reset"));
     // What was refused as kept by nobody is nowhere.
     for client in &bob {
-        let texts = client.texts("@ann");
+        let texts = texts(client, "@ann");
         let during = texts.iter().filter(|text| *text == "during").count();
         let may_be = usize::from(first.body["code"] == "unknown_outcome");
         assert!(during <= may_be, "{texts:?}");

@@ -3,5 +3,6 @@
 
 mod kills;
 mod nats;
+mod nodes;
 mod plain;
 mod stage;

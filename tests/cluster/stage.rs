@@ -28,14 +28,18 @@ impl Cluster {
 
     /// Another node, with an empty folder.
     pub fn add(&self) -> Server {
+        self.add_with(&self.settings)
+    }
+
+    /// Another node, with settings of its own.
+    pub fn add_with(&self, settings: &str) -> Server {
         let mut urls: Vec<String> = self.nats.iter().map(Nats::url).collect();
         let number = self.nodes.len() % urls.len();
         urls.rotate_left(number);
         let replicas = self.nats.len();
         let config = format!(
-            "[cluster]\nnats = \"{}\"\nreplicas = {replicas}\n{}\n",
-            urls.join(", "),
-            self.settings
+            "[cluster]\nnats = \"{}\"\nreplicas = {replicas}\n{settings}\n",
+            urls.join(", ")
         );
         Server::builder().config(config).start()
     }
@@ -61,10 +65,17 @@ impl Cluster {
     }
 }
 
+/// Every text of a chat, in order.
+pub fn texts(client: &Client, chat: &str) -> Vec<String> {
+    let all = client.history(chat);
+    let text = |message: &serde_json::Value| message["text"].as_str().map(str::to_owned);
+    all.iter().filter_map(text).collect()
+}
+
 /// Waits until every one of these has the same texts in a chat, and gives them.
 pub fn agreed(clients: &[Client], chat: &str, count: usize) -> Vec<String> {
     wait_until("every node to have the same messages", || {
-        let all: Vec<Vec<String>> = clients.iter().map(|client| client.texts(chat)).collect();
+        let all: Vec<Vec<String>> = clients.iter().map(|client| texts(client, chat)).collect();
         let first = all.first()?;
         (first.len() == count && all.iter().all(|texts| texts == first)).then(|| first.clone())
     })
