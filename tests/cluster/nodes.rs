@@ -190,3 +190,38 @@ fn a_node_without_a_feature_keeps_its_facts_and_passes_them_over() {
     let shown = ann[0].get(&path).expect(200);
     assert_eq!(shown["comments"][0]["text"], "indeed", "{shown}");
 }
+
+#[cfg(has_feature = "files")]
+#[test]
+fn what_is_uploaded_at_one_node_is_downloaded_at_another() {
+    let shared = Folder::new();
+    let dir = shared.join("files");
+    let settings = format!("[features.files]\ndir = \"{}\"", dir.display());
+    let mut cluster = Cluster::start(1, 2, &settings);
+    let ann = cluster.join("ann");
+    let uploaded = ann[1]
+        .request("POST", "/files?name=note.txt")
+        .body("shared by all", "text/plain")
+        .send()
+        .expect(201);
+    let body = json!({ "to": "@ann", "text": "look", "file": uploaded["id"] });
+    ann[0].post("/send", &body).expect(201);
+    agreed(&ann, "@ann", 1);
+    // A node that starts takes nothing away that another may be about to name.
+    let second = ann[0]
+        .request("POST", "/files?name=later.txt")
+        .body("for later", "text/plain")
+        .send()
+        .expect(201);
+    cluster.nodes[1].kill();
+    cluster.nodes[1].restart();
+    for client in &ann {
+        for (file, content) in [(&uploaded, "shared by all"), (&second, "for later")] {
+            let path = format!("/files/{}", file["id"].as_str().expect("an id"));
+            let found = wait_until("the file", || {
+                Some(client.get(&path)).filter(|found| found.status == 200)
+            });
+            assert_eq!(found.text, content);
+        }
+    }
+}
