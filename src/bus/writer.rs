@@ -70,6 +70,8 @@ pub(crate) struct Writer {
     removed: bool,
     probe_at: Time,
     up_since: Time,
+    /// Whether what others appended can't be followed: this node would show what is past.
+    astray: bool,
 }
 
 /// What others noted in passing since the last batch.
@@ -109,6 +111,7 @@ impl Writer {
             scrub_at: Some(Time(0)),
             removed: false,
             probe_at: Time(0),
+            astray: false,
         }
     }
 
@@ -125,7 +128,8 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to stop; then everything that waited is answered and durable.
+    /// Works until it is told to stop; then everything that waited is answered and durable. It ends
+    /// before that where it can't follow the other nodes.
     pub(crate) fn run(mut self, runtime: &Handle) {
         loop {
             let (commands, upkeep, stop) = runtime.block_on(self.wait());
@@ -137,6 +141,9 @@ impl Writer {
             }
             if stop {
                 self.finish();
+                return;
+            }
+            if self.astray {
                 return;
             }
         }
@@ -346,6 +353,7 @@ impl Writer {
     }
 
     fn break_off(&mut self, error: &AppendError) -> Problem {
+        self.astray |= matches!(error, AppendError::Failed(LogError::Stream(_)));
         tracing::error!(error = causes(error), "appending a batch");
         let health = match error {
             AppendError::Full(_) => Health::Full,

@@ -82,8 +82,9 @@ pub(crate) enum ServeError {
     /// Two paths are one.
     #[error("two routes collide")]
     Route(#[from] RouteError),
-    /// The writer or the hub broke, which is a fault of this program or of a feature.
-    #[error("a part of the server ended in a panic; its message stands above")]
+    /// The writer or the hub ended: by a fault of this program or of a feature, or because the
+    /// cluster can't be followed.
+    #[error("a part of the server ended; why stands above")]
     Broken,
     /// The system refused a thread or a signal handler.
     #[error("the system refused")]
@@ -243,10 +244,14 @@ pub(crate) async fn serve(
     let watching = tokio::spawn(systemd::watch(bus.clone()));
     systemd::ready();
     memory::give_back_freed();
+    let mut broken = false;
     tokio::select! {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
-        _ = &mut gone => tracing::error!("the writer is gone: stopping"),
+        _ = &mut gone => {
+            tracing::error!("the writer is gone: stopping");
+            broken = true;
+        }
         _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
         never = memory::give_back_at_rest(|| bus.durable_pos()) => match never {},
     }
@@ -274,7 +279,7 @@ pub(crate) async fn serve(
     stores.delete_trash(&reader).await;
     hub.end();
     let fanned = tokio::task::spawn_blocking(move || fan_out.join()).await;
-    if !matches!((stopped, fanned), (Ok(Ok(())), Ok(Ok(Ok(()))))) {
+    if broken || !matches!((stopped, fanned), (Ok(Ok(())), Ok(Ok(Ok(()))))) {
         return Err(ServeError::Broken);
     }
     tracing::info!("stopped");

@@ -225,3 +225,36 @@ fn what_is_uploaded_at_one_node_is_downloaded_at_another() {
         }
     }
 }
+
+#[test]
+fn a_node_that_meets_a_newer_format_stops_and_says_why() {
+    let mut cluster = Cluster::start(1, 2, "");
+    cluster.join("ann");
+    ask(&cluster.nats[0], async |jetstream| {
+        let sent = jetstream.publish("veche.batch", r#"{"format":999}"#.into());
+        sent.await.expect("sent").await.expect("taken");
+    });
+    for node in &mut cluster.nodes {
+        let status = node.stopped();
+        assert!(!status.success());
+        assert!(node.log().contains("format 999"), "{}", node.log());
+    }
+}
+
+#[cfg(has_feature = "ttl")]
+#[test]
+fn what_a_stream_of_another_node_delivers_is_recorded_by_the_one_that_decides() {
+    let cluster = Cluster::start(1, 2, "[features.ttl]\nafter = \"1s\"");
+    let (ann, bob) = (cluster.join("ann"), cluster.join("bob"));
+    let mut hers = ann[0].events();
+    let mut his = bob[1].events();
+    let message = ann[0].tell("bob", "psst");
+    his.until_text("psst");
+    hers.until(|event| event.event == "delivered");
+    let gone = hers.until(|event| event.event == "removed");
+    assert_eq!(
+        gone.last().map(|event| &event.data["ids"][0]),
+        Some(&message["id"])
+    );
+    agreed(&bob, "@ann", 0);
+}
