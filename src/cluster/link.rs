@@ -25,6 +25,9 @@ const ONE_TRY: Duration = Duration::from_secs(1);
 /// How soon what was refused or lost is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// Messages that are kept until whoever follows has read them.
+const UNREAD: usize = 4096;
+
 /// Within this NATS knows a message that it has taken already.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
@@ -404,6 +407,8 @@ async fn connect(settings: &Settings) -> Result<Client, LinkError> {
         .connection_timeout(Duration::from_secs(2))
         .request_timeout(Some(ONE_TRY))
         .ping_interval(Duration::from_secs(2))
+        // What is lost beyond it is read from the stream.
+        .subscription_capacity(UNREAD)
         .reconnect_delay_callback(|tries| {
             Duration::from_millis(50 * u64::try_from(tries.min(20)).unwrap_or(20))
         });

@@ -48,6 +48,8 @@ pub(crate) struct ClusterLog {
     /// One that is known to be there: following waits for it.
     target: u64,
     open: Open,
+    /// Texts of a batch whose outcome is not known, until the stream has gone on.
+    unsettled: Option<Unsettled>,
     /// Commands that were handed from node to node, and done.
     done: Done,
 }
@@ -62,6 +64,13 @@ struct Open {
     texts: Vec<Staged>,
     /// The length of the records as they travel, more or less.
     bytes: usize,
+}
+
+/// A batch that is the one with this sequence, or will never be one.
+struct Unsettled {
+    seq: u64,
+    id: Uuid,
+    texts: Vec<u64>,
 }
 
 /// Texts of the open batch that are erased together.
@@ -90,6 +99,7 @@ impl ClusterLog {
             seq,
             target: last,
             open: Open::default(),
+            unsettled: None,
             done: Done::default(),
         }
     }
@@ -99,9 +109,9 @@ impl ClusterLog {
         tokio::task::block_in_place(|| self.runtime.block_on(work))
     }
 
-    /// Appends the open batch to the stream, its texts first; gives its sequence, and where they
-    /// lie.
-    fn append(&mut self) -> Result<(u64, Vec<Placed>), AppendError> {
+    /// Appends the open batch to the stream, its texts first; gives its sequence and its name, and
+    /// where they lie.
+    fn append(&mut self) -> Result<(u64, Uuid, Vec<Placed>), AppendError> {
         let open = std::mem::take(&mut self.open);
         if !self.link.is_connected() {
             return Err(AppendError::Away);
@@ -136,7 +146,7 @@ impl ClusterLog {
                     seq: *seq,
                     until: staged.until,
                 });
-                Ok((seq, placed.collect()))
+                Ok((seq, id, placed.collect()))
             }
             Outcome::Lost => {
                 self.target = self.target.max(self.seq + 1);
@@ -144,7 +154,28 @@ impl ClusterLog {
                 self.local.discard_texts(&seqs)?;
                 Err(AppendError::Lost)
             }
-            Outcome::Unknown => Err(AppendError::Unknown),
+            Outcome::Unknown => {
+                self.unsettled = Some(Unsettled {
+                    seq: self.seq + 1,
+                    id,
+                    texts: seqs,
+                });
+                Err(AppendError::Unknown)
+            }
+        }
+    }
+
+    /// The stream has gone on with this batch: if that is not the one whose outcome was unknown, then
+    /// nothing names that one's texts. Between two batches alone.
+    fn settle(&mut self, seq: u64, id: Uuid) {
+        let Some(unsettled) = self.unsettled.take_if(|unsettled| unsettled.seq <= seq) else {
+            return;
+        };
+        if unsettled.seq == seq
+            && unsettled.id != id
+            && let Err(error) = self.local.discard_texts(&unsettled.texts)
+        {
+            tracing::warn!(%error, "noting texts that nothing names");
         }
     }
 
@@ -327,7 +358,7 @@ impl Log for ClusterLog {
         if self.open.records.is_empty() {
             return self.local.commit(expected);
         }
-        let (seq, placed) = self.append()?;
+        let (seq, id, placed) = self.append()?;
         // From here on it is in the stream, whatever becomes of it here.
         self.target = self.target.max(seq);
         let kept = self.local.set_stream_seq(seq);
@@ -340,6 +371,7 @@ impl Log for ClusterLog {
         self.seq = seq;
         self.role.reach(seq);
         self.role.appended(self.role.node());
+        self.settle(seq, id);
         Ok(())
     }
 
@@ -357,6 +389,7 @@ impl Log for ClusterLog {
             return Ok(None);
         };
         let Incoming { seq, batch, texts } = incoming;
+        self.settle(seq, batch.id);
         let texts = texts.unwrap_or_default();
         let placed: Vec<_> = texts.iter().map(|(seq, texts)| (*seq, texts.of)).collect();
         let mut lying: BTreeMap<Pos, String> = texts
@@ -412,6 +445,11 @@ impl Log for ClusterLog {
             tracing::debug!(%error, "probing the stream");
             AppendError::Away
         })?;
+        if last < self.seq {
+            let (own, error) = (self.seq, "NATS has lost what it had acknowledged");
+            tracing::error!(own, last, error, "probing the stream");
+            return Err(AppendError::Away);
+        }
         self.target = self.target.max(last);
         Ok(())
     }

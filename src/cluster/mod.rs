@@ -58,6 +58,12 @@ pub(crate) enum ClusterError {
     /// The data folder can't be read.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The data folder has facts that the stream can't have.
+    #[error(
+        "the data folder is that of a server that was alone, which is another history than the \
+         stream's: start this node with an empty folder"
+    )]
+    Alone,
     /// Both have facts, and not the same.
     #[error(
         "the data folder holds another history ({own}) than the stream ({theirs}): start this node \
@@ -113,6 +119,9 @@ impl Cluster {
         mut local: SqliteLog,
     ) -> Result<(ClusterLog, Self), ClusterError> {
         let known = local.join_stream()?;
+        if known.is_none() && local.last() > 0 {
+            return Err(ClusterError::Alone);
+        }
         let (link, found) = Link::open(settings, local.epoch()).await?;
         if found.epoch != local.epoch() {
             if local.last() > 0 {
