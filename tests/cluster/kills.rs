@@ -44,6 +44,13 @@ fn load(number: usize, clients: &[Client], over: &AtomicBool) -> usize {
     0
 }
 
+/// Whose turn it is: each of three once, or as often as the environment says.
+fn turns() -> impl Iterator<Item = usize> {
+    let rounds = std::env::var("VECHE_CLUSTER_ROUNDS").ok();
+    let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+    (0..rounds).flat_map(|_| 0..3)
+}
+
 /// Waits until a node has some more messages than now.
 fn goes_on(client: &Client) {
     let count = texts(client, "@ann").len();
@@ -112,7 +119,7 @@ fn a_node_that_is_killed_is_replaced_within_two_seconds() {
 fn each_node_in_turn_is_killed_under_load() {
     let mut cluster = Cluster::start(3, 3, "");
     under_load(&mut cluster, |cluster, ann| {
-        for number in 0..3 {
+        for number in turns() {
             cluster.nodes[number].kill();
             goes_on(&ann[(number + 1) % 3]);
             cluster.nodes[number].restart();
@@ -125,7 +132,7 @@ fn each_node_in_turn_is_killed_under_load() {
 fn each_nats_server_in_turn_is_killed_under_load() {
     let mut cluster = Cluster::start(3, 3, "");
     under_load(&mut cluster, |cluster, ann| {
-        for number in 0..3 {
+        for number in turns() {
             cluster.nats[number].kill();
             ann.iter().for_each(goes_on);
             cluster.nats[number].launch();
@@ -167,4 +174,33 @@ fn without_nats_reads_and_streams_go_on_and_writes_come_back_by_themselves() {
         assert!(during <= may_be, "{texts:?}");
         assert_eq!(texts.last().map(String::as_str), Some("after"));
     }
+}
+
+#[test]
+fn a_node_that_hangs_is_replaced_and_finds_its_place_again() {
+    let cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    ann[0].tell("ann", "before");
+    agreed(&ann, "@ann", 1);
+    cluster.nodes[0].terminate("STOP");
+    let begun = Instant::now();
+    ann[1].tell("ann", "meanwhile");
+    let took = begun.elapsed();
+    cluster.nodes[0].terminate("CONT");
+    assert!(took < TAKEN_OVER, "{took:?}");
+    ann[0].tell("ann", "after");
+    assert_eq!(agreed(&ann, "@ann", 3), ["before", "meanwhile", "after"]);
+}
+
+#[test]
+fn each_nats_server_in_turn_hangs_under_load() {
+    let mut cluster = Cluster::start(3, 3, "");
+    under_load(&mut cluster, |cluster, ann| {
+        for number in turns() {
+            cluster.nats[number].signal("STOP");
+            ann.iter().for_each(goes_on);
+            cluster.nats[number].signal("CONT");
+            ann.iter().for_each(goes_on);
+        }
+    });
 }

@@ -100,6 +100,16 @@ impl Nats {
         wait_until("a NATS server", || TcpStream::connect(self.address).ok());
     }
 
+    /// Sends it a signal, by its name without `SIG`.
+    pub fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(process.id().to_string())
+            .status();
+        assert!(sent.expect("kill(1) is there").success());
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
