@@ -28,7 +28,7 @@ const ASK: Duration = Duration::from_millis(400);
 
 /// How long its answer to that is waited for. Both together are well below the 2 s within which
 /// another takes over.
-const ANSWER: Duration = Duration::from_millis(1000);
+const ANSWER: Duration = Duration::from_millis(700);
 
 /// How often a command is handed on, where the writer changes meanwhile.
 const TURNS: usize = 4;
