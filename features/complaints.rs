@@ -17,13 +17,18 @@
 //! goes on. The warnings are zero then. One complains about another once, until the accused's
 //! next ban ends. The accused gets `warned`, `warning_ended`, `banned` and `unbanned`, and is never
 //! told by whom.
+//!
+//! - `complaints/state.rs`: what can happen, and what is remembered.
+//! - `complaints/desk.rs`: what administrators see and decide.
 
+#[path = "complaints/desk.rs"]
+mod desk;
 #[path = "complaints/state.rs"]
 mod state;
 
 use veche::prelude::*;
 
-use state::{Ban, Case, Warning};
+use state::{Case, Warning};
 pub use state::{Cases, Complaint, Fact};
 
 /// Users whose ban or warnings end in one go, so that many which end together hold no post up.
@@ -99,6 +104,22 @@ impl Feature for Complaints {
             .post("/complaints", "Complains about a user", Self::complain)
             .returns::<Outcome>(201, "How the accused stands now")
             .user_part::<OwnCase>("One's own warnings and ban")
+            .admin(
+                "ban USER [--for TIME] [--reason TEXT]",
+                "Bans a user from posting",
+                Self::ban,
+            )
+            .admin("unban USER", "Ends a user's ban", Self::unban)
+            .admin(
+                "dismiss ID-or-USER",
+                "Finds that there is nothing in a complaint, or in all about a user",
+                Self::dismiss,
+            )
+            .admin_get(
+                "complaints [USER] [--after NAME]",
+                "Complaints that count, and bans, with who complained and why",
+                Self::list,
+            )
     }
 
     fn check(&self, cases: &Cases, draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<Fact> {
@@ -120,26 +141,32 @@ impl Feature for Complaints {
         match fact {
             Fact::Reason {} => {}
             Fact::Warned {
-                complaint: Complaint { user, reason, .. },
-                ends,
-                ..
-            } => cases.change(user, |case| {
+                complaint, ends, ..
+            } => cases.change(complaint.user, |case| {
                 case.by.extend(stamp.by);
-                case.warnings.push(Warning { ends, reason });
+                case.warnings.push(Warning::of(&complaint, ends, stamp));
             }),
-            Fact::Banned {
-                complaint: Complaint { user, reason, .. },
-                until,
-            } => cases.change(user, |case| {
+            Fact::Banned { complaint, until } => cases.change(complaint.user, |case| {
                 case.by.extend(stamp.by);
-                let warnings = case.warnings.drain(..);
-                let reasons = warnings.filter_map(|warning| warning.reason);
-                let reasons = reasons.chain(reason).collect();
-                case.ban = Some(Ban { until, reasons });
+                // An administrator may ban whoever is banned already.
+                let mut ban = case.ban.take().unwrap_or_default();
+                let mut of = std::mem::take(&mut case.warnings);
+                of.push(Warning::of(&complaint, until, stamp));
+                let reasons = of.iter().filter_map(|warning| warning.reason);
+                ban.reasons.extend(reasons);
+                ban.of.append(&mut of);
+                ban.until = until;
+                case.ban = Some(ban);
             }),
             Fact::Unbanned { user, .. } => cases.change(user, |case| *case = Case::default()),
             Fact::Decayed { user, .. } => cases.change(user, |case| {
                 case.warnings.retain(|warning| warning.counts(stamp.at));
+            }),
+            Fact::Dismissed {
+                user, complaint, ..
+            } => cases.change(user, |case| {
+                case.warnings
+                    .retain(|warning| complaint.is_some_and(|id| warning.id != id));
             }),
         }
     }
@@ -164,6 +191,9 @@ impl Feature for Complaints {
                 Some(Event::new("unbanned", json!(case)))
             }
             Fact::Decayed {
+                warnings, limit, ..
+            }
+            | Fact::Dismissed {
                 warnings, limit, ..
             } => {
                 let case = OwnCase::new(*warnings, *limit, None);
@@ -250,10 +280,7 @@ impl Complaints {
             ..
         } = self.settings;
         let warnings = tx.state::<Self>().warnings(user, now) + 1;
-        let reason = match &new.reason {
-            None => None,
-            Some(text) => Some(tx.record(Entry::<Self>::new(Fact::Reason {}).kept().text(text))?),
-        };
+        let reason = keep(tx, new.reason.as_deref())?;
         let complaint = Complaint {
             user,
             reason,
@@ -295,6 +322,12 @@ impl Complaints {
             .retry_after(tx.now().seconds_until(from))),
         }
     }
+}
+
+/// Keeps a reason in a row of its own, where it can be erased.
+fn keep(tx: &mut Tx<'_>, reason: Option<&str>) -> Result<Option<Id>, Problem> {
+    let kept = |text| Entry::<Complaints>::new(Fact::Reason {}).kept().text(text);
+    reason.map(|text| tx.record(kept(text))).transpose()
 }
 
 /// Whom a name, with or without `@`, means; 404 where nobody has it.

@@ -11,11 +11,19 @@
 //! To everybody who is not in it a room does not exist.
 //!
 //! - `rooms/links.rs`: links, the requests that come by them, and the owner's decisions.
-//! - `rooms/state.rs`: what can happen, and what is remembered.
+//! - `rooms/facts.rs`: what can happen; `rooms/room.rs`: one room's rules; `rooms/state.rs`: what is
+//!   remembered of all.
 //! - `rooms/shown.rs`: rooms as answers and events show them.
+//! - `rooms/desk.rs`: what administrators decide.
 
+#[path = "rooms/desk.rs"]
+mod desk;
+#[path = "rooms/facts.rs"]
+mod facts;
 #[path = "rooms/links.rs"]
 mod links;
+#[path = "rooms/room.rs"]
+mod room;
 #[path = "rooms/shown.rs"]
 mod shown;
 #[path = "rooms/state.rs"]
@@ -23,9 +31,11 @@ mod state;
 
 use veche::prelude::*;
 
+use facts::{Fact, Told};
 use links::{MadeLink, Pending};
+use room::Room;
 use shown::{InviteView, RequestList, RoomList, RoomView};
-use state::{Fact, Room, State, Told};
+use state::State;
 
 /// The most characters of a title.
 const TITLE: usize = 100;
@@ -154,6 +164,11 @@ impl Feature for Rooms {
             .body_optional()
             .returns_nothing(204, "Out of it")
             .chat_part::<Part>("A room's owner and history")
+            .admin(
+                "rename-owner ROOM NAME",
+                "Gives a room to one of its members",
+                Self::rename_owner,
+            )
     }
 
     fn apply(state: &mut State, fact: Fact, stamp: &Stamp) {

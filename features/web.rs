@@ -5,9 +5,10 @@
 //! ```
 //!
 //! `GET /` is the page, and so is `GET /join/CODE`, the address of a link that invites. Its parts
-//! lie in `web/` beside this file and are served from `/web/NAME`, as they are: no framework and no
-//! build step. The page is a client as any other: it is served to everyone and knows nothing, and
-//! what it shows it asks the API for, with a token that it keeps in the browser.
+//! lie in `web/` beside this file and are served from `/web/NAME`, line for line, without the
+//! comments and indentation that `build.rs` leaves out when it packs them: no framework, and nothing
+//! to build them with. The page is a client as any other: it is served to everyone and knows nothing,
+//! and what it shows it asks the API for, with a token that it keeps in the browser.
 
 use std::sync::LazyLock;
 
@@ -37,7 +38,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         ($($kind:ident $name:literal),* $(,)?) => {
             vec![$((
                 $name,
-                Fixed::new($kind, include_bytes!(concat!("web/", $name)))
+                Fixed::packed($kind, include_bytes!(concat!(env!("OUT_DIR"), "/web/", $name, ".gz")))
                     .header("content-security-policy", POLICY)
                     .header("cross-origin-opener-policy", "same-origin")
                     .header("cross-origin-resource-policy", "same-origin")
@@ -67,6 +68,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "store.js",
         SCRIPT "stream.js",
         SCRIPT "thread.js",
+        SCRIPT "words.js",
         SCRIPT "worker.js",
         SCRIPT "writer.js",
     ]

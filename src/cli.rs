@@ -1,10 +1,15 @@
 //! The command line.
 
+mod admin;
 mod backup;
 mod client;
+mod copy;
+mod export;
+mod import;
 mod verify;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +18,6 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::bus::causes;
 use crate::config::{self, Config, ConfigError, FeatureTable};
 use crate::feature::registry;
 use crate::settings::Table;
@@ -39,8 +43,15 @@ enum Command {
     Features(Settings),
     #[command(flatten)]
     Client(client::Command),
+    /// Administers the running server; without a command, lists those that it offers
+    #[command(disable_help_flag = true)]
+    Admin(Admin),
     /// Writes a consistent copy of the data to FILE, as a tar; the server may be running
     Backup(Backup),
+    /// Writes everything to FILE, as lines of JSON; the server may be running
+    Export(Backup),
+    /// Makes an empty data folder what FILE, an export, says
+    Import(Import),
     /// Reads all the data through and names what is damaged; the server may be running
     Verify(Verify),
     /// Prints what makes a shell complete the commands and flags of this program
@@ -84,8 +95,38 @@ struct Serve {
 }
 
 #[derive(Args)]
+struct Admin {
+    #[command(flatten)]
+    settings: Settings,
+    /// The data folder, if not the settings'
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Prints what the server answers, as JSON
+    #[arg(long)]
+    json: bool,
+    /// A command and its arguments, or --help
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    words: Vec<OsString>,
+}
+
+#[derive(Args)]
 struct Backup {
     /// Where to; `-` is the standard output
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// The data folder, if not the settings'
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Import {
+    /// Where from; `-` is the standard input
     file: PathBuf,
     #[command(flatten)]
     settings: Settings,
@@ -113,7 +154,10 @@ pub fn main() -> ExitCode {
         Some(Command::Check(arguments)) => check(&arguments),
         Some(Command::Features(settings)) => features(&settings),
         Some(Command::Client(command)) => client::run(command),
+        Some(Command::Admin(arguments)) => administer(arguments),
         Some(Command::Backup(arguments)) => back_up(arguments),
+        Some(Command::Export(arguments)) => export(arguments),
+        Some(Command::Import(arguments)) => import(arguments),
         Some(Command::Verify(arguments)) => verify(arguments),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man { command }) => man(command.as_deref()),
@@ -123,7 +167,7 @@ pub fn main() -> ExitCode {
         // The reader of a pipe has seen enough.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("veche: {}", causes(&*error));
+            eprintln!("veche: {}", client::explain(&*error));
             client::status(&*error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
@@ -213,10 +257,43 @@ fn man(command: Option<&str>) -> Result<(), Box<dyn Error>> {
     print(|text| Man::new(page).render(text))
 }
 
+fn administer(arguments: Admin) -> Result<(), Box<dyn Error>> {
+    let mut config = load(&arguments.settings)?;
+    config.server.data = arguments.data.unwrap_or(config.server.data);
+    let socket = config.server.admin_socket();
+    let socket = socket.ok_or("the settings want no socket: server.admin is empty")?;
+    let done = admin::run(&socket, &arguments.words, arguments.json);
+    let asks_for_help = arguments
+        .words
+        .first()
+        .is_some_and(|word| word == "--help" || word == "-h");
+    if let (Err(admin::AdminError::Call(_)), true) = (&done, asks_for_help) {
+        // What the server offers is not known; what is said here holds for any.
+        let mut all = Cli::command();
+        all.build();
+        if let Some(page) = all.find_subcommand_mut("admin") {
+            page.print_help()?;
+        }
+    }
+    Ok(done?)
+}
+
 fn back_up(arguments: Backup) -> Result<(), Box<dyn Error>> {
     let config = load(&arguments.settings)?;
     let data = arguments.data.unwrap_or(config.server.data);
     Ok(backup::write(&data, &arguments.file)?)
+}
+
+fn export(arguments: Backup) -> Result<(), Box<dyn Error>> {
+    let config = load(&arguments.settings)?;
+    let data = arguments.data.unwrap_or(config.server.data);
+    Ok(export::write(&data, &arguments.file)?)
+}
+
+fn import(arguments: Import) -> Result<(), Box<dyn Error>> {
+    let config = load(&arguments.settings)?;
+    let data = arguments.data.unwrap_or(config.server.data);
+    Ok(import::read(&arguments.file, &data)?)
 }
 
 fn verify(arguments: Verify) -> Result<(), Box<dyn Error>> {

@@ -13,6 +13,7 @@
 //! When a step before 4 fails, the start fails with the feature's name and reason. A feature that
 //! is switched off keeps its state: its facts are folded all the same, nothing else is called.
 
+mod admin;
 mod ask;
 mod erased;
 mod fixed;
@@ -34,6 +35,7 @@ use crate::log::CORE;
 use crate::settings::Table;
 use crate::time::Time;
 
+pub(crate) use admin::{Command, Duty, Order, Report, Usage, form, given};
 pub(crate) use ask::limit;
 pub use ask::{Ask, NoQuery, Paging};
 pub use erased::Features;
@@ -42,7 +44,7 @@ pub use fixed::Fixed;
 pub(crate) use fixed::answer as answer_fixed;
 pub use parse::{parse_json, parse_query};
 use routes::decide_on;
-pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Prepare, Route, Run};
+pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Parts, Prepare, Route, Run};
 pub use routes::{Call, Routes};
 pub use verdict::Verdict;
 pub use visit::Visit;
@@ -66,7 +68,8 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
     /// Builds it. An error stops the server's start.
     fn new(settings: Self::Settings) -> Result<Self, String>;
 
-    /// Its paths. They are known even where the feature is off, to say so.
+    /// Its paths, and its commands of `veche admin`. They are known even where the feature is off, to
+    /// say so.
     fn routes() -> Routes<Self> {
         Routes::new()
     }
@@ -146,7 +149,7 @@ pub struct Registration {
     pub(crate) table: fn() -> FeatureTable,
     pub(crate) state: StateOps,
     pub(crate) build: fn(&crate::config::Config) -> Result<Box<dyn Erased>, String>,
-    pub(crate) routes: fn() -> (Vec<Route>, Vec<Field>),
+    pub(crate) routes: fn() -> Parts,
 }
 
 inventory::collect!(Registration);

@@ -78,9 +78,9 @@ fn text(input: &[u8]) -> Cow<'_, str> {
 
 /// The calls that have the writer decide.
 fn writing() -> Vec<Route> {
-    let mut routes = chat::routes();
+    let mut routes = chat::routes().routes;
     for registration in registry() {
-        routes.extend((registration.routes)().0);
+        routes.extend((registration.routes)().routes);
     }
     routes.retain(|route| matches!(route.run, Run::Write(_)));
     routes

@@ -1,6 +1,7 @@
 //! The server put together: settings, features, log, bus, hub and HTTP; and the way of one
 //! request through them.
 
+mod admin;
 mod descriptors;
 mod gate;
 mod guesses;
@@ -36,7 +37,7 @@ use crate::openapi::Description;
 
 pub(crate) use gate::{digest, idempotency_key, peer};
 use guesses::Guesses;
-pub(crate) use start::{ServeError, serve};
+pub(crate) use start::{ServeError, lock, serve};
 pub(crate) use systemd::listener;
 
 /// How a client shows who it is.
@@ -228,6 +229,12 @@ fn harden(headers: &mut HeaderMap) {
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The refusal of what is a feature's that is off.
+fn off(feature: &str) -> Problem {
+    let detail = format!("the feature `{feature}` is off on this server");
+    Problem::new(StatusCode::NOT_FOUND, "feature_off", detail).with("feature", feature)
 }
 
 /// The refusal of a request without a live token.

@@ -337,6 +337,32 @@ fn all_ends_every_client_of_the_user_and_no_one_elses() {
 }
 
 #[test]
+fn one_client_ends_another_of_the_same_user_and_no_one_elses() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let second = ann.again();
+    let bob = server.connect("bob");
+    let mut stream = second.events();
+    let id = |who: &veche::testing::Client| who.status()["user"]["clients"][0]["id"].clone();
+    let strange = ann.post("/disconnect", &json!({ "client": id(&bob) }));
+    strange.problem(404, "not_found");
+    ann.post("/disconnect", &json!({ "client": "x" }))
+        .problem(404, "not_found");
+    let clients = ann.status()["user"]["clients"].clone();
+    let other = clients.as_array().into_iter().flatten();
+    let other = other.filter(|client| client["current"] == false);
+    let other: Vec<_> = other.map(|client| client["id"].clone()).collect();
+    assert_eq!(other.len(), 1);
+    ann.post("/disconnect", &json!({ "client": other[0] }))
+        .expect(204);
+    stream.end();
+    second.get("/status").problem(401, "unauthorized");
+    bob.status();
+    let left = ann.status()["user"]["clients"].clone();
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn an_ended_client_gets_no_answer_to_a_poll_that_it_left_waiting() {
     let server = Server::core();
     let ann = server.connect("ann");

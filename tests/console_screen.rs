@@ -22,8 +22,31 @@ impl Screen {
     fn with(server: &Server, name: &str, home: Folder, variables: &str) -> Self {
         let chat = format!("chat {name} --server {}", server.url());
         let screen = Self::run(home, &chat, variables);
+        screen.enters();
         screen.sees("● connected");
         screen
+    }
+
+    /// Whoever is new has no password; whoever is known is not asked.
+    fn enters(&self) {
+        let asks = "(Enter: none):";
+        let seen = self.until("a question or the screen", |shown| {
+            shown.contains(asks) || shown.contains("● connected")
+        });
+        if seen.contains(asks) {
+            self.keys(&["Enter"]);
+        }
+    }
+
+    /// Leaves, and gives the home folder.
+    fn leaves(mut self) -> Folder {
+        self.keys(&["C-c", "C-d"]);
+        self.sees("ended with");
+        // Another one of these starts in the same folder.
+        let _ = Command::new("tmux")
+            .args(["-S", &self.socket, "kill-server"])
+            .output();
+        std::mem::replace(&mut self.home, Folder::new())
     }
 
     fn run(home: Folder, arguments: &str, variables: &str) -> Self {
@@ -160,11 +183,16 @@ fn a_server_that_is_killed_and_comes_back_is_told_and_nothing_typed_is_lost() {
     let ann = Screen::start(&server, "ann");
     let bob = server.connect("bob");
     server.kill();
-    ann.sees("○ offline");
+    let seen = ann.sees("○ offline");
+    assert!(!seen.contains("os error"), "{seen}");
     ann.says("said meanwhile");
+    ann.sees("… ann: said meanwhile  sending…");
     server.restart();
     ann.sees("● connected");
-    ann.sees("ann: said meanwhile");
+    let seen = ann.until("the text alone", |shown| {
+        shown.contains("ann: said meanwhile") && !shown.contains("sending…")
+    });
+    assert_eq!(seen.matches("said meanwhile").count(), 1, "{seen}");
     wait_until("the text at the server", || {
         (bob.texts("common") == ["said meanwhile"]).then_some(())
     });
@@ -186,14 +214,14 @@ fn a_hostile_text_a_narrow_terminal_and_a_wide_one_leave_the_layout_whole() {
     for (columns, rows, side) in [("40", "12", false), ("160", "50", true), ("80", "24", true)] {
         ann.tmux(&["resize-window", "-x", columns, "-y", rows]);
         let seen = ann.until("the chats at the side where there is room", |shown| {
-            shown.contains('│')
+            shown.contains("● connected")
+                && shown.contains("after it")
                 && shown
                     .lines()
                     .next()
                     .is_some_and(|line| line.contains('│') == side)
         });
-        assert!(seen.contains("● connected"), "{seen}");
-        assert!(seen.contains("after it"), "{seen}");
+        assert!(seen.contains('│'), "{seen}");
     }
 }
 
@@ -257,6 +285,12 @@ fn tab_completes_ctrl_r_searches_and_a_paste_is_one_text() {
     ann.types("hi @b");
     ann.keys(&["Tab"]);
     ann.sees("common> hi @bob");
+    // The next Tab is for what follows, and nobody writes to themselves.
+    ann.types("and @");
+    ann.keys(&["Tab"]);
+    ann.sees("common> hi @bob and @bob");
+    ann.keys(&["C-u"]);
+    ann.types("hi @bob");
     ann.keys(&["Enter"]);
     ann.sees("ann: hi @bob");
     ann.tmux(&["set-buffer", "one\ntwo\n\u{1b}[31mthree"]);
@@ -349,7 +383,6 @@ fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
     ann.says("three");
     ann.sees("2 to send in");
     ann.keys(&["C-c"]);
-    ann.sees("not sent: taken back");
     ann.sees("common> three");
     wait_until("the second", || {
         (bob.texts("common") == ["one", "two"]).then_some(())
@@ -394,6 +427,13 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     ann.tmux(&["resize-window", "-x", "120", "-y", "24"]);
     ann.says("/room The Garden");
     ann.sees("[The Garden]>");
+    // It is told where one is now, and not where one was.
+    ann.sees("you have made \"The Garden\"");
+    ann.keys(&["M-1"]);
+    let seen = ann.sees("common>");
+    assert!(!seen.contains("you have made"), "{seen}");
+    ann.keys(&["M-2"]);
+    ann.sees("[The Garden]>");
     ann.says("/link");
     let seen = ann.sees("/join/");
     let code = seen
@@ -403,18 +443,26 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     let bob = Screen::start(&server, "bob");
     bob.says(&format!("/join {}", code.unwrap_or_default()));
     ann.sees("bob asks to come into");
-    ann.keys(&["F3"]);
-    ann.sees("[The Garden]> /approve");
-    ann.types("b");
+    ann.sees("1 asks to come in (F3)");
+    ann.types("/approve ");
+    // Whoever asks is offered, and nobody else.
     ann.keys(&["Tab"]);
-    ann.sees("/approve bob");
-    ann.keys(&["Enter"]);
+    ann.sees("[The Garden]> /approve bob");
+    ann.keys(&["C-c", "F3"]);
+    ann.sees("requests to come in");
+    ann.keys(&["a"]);
+    ann.sees("nobody asks to come into a room of yours");
+    ann.keys(&["Escape"]);
+    ann.until("the panel away", |shown| !shown.contains("Esc closes"));
     bob.sees("2 [The Garden]");
     bob.keys(&["M-2"]);
     bob.sees("[The Garden]>");
     bob.types("half a tho");
     bob.sees("[The Garden]> half a tho");
-    ann.says("/kick bob");
+    ann.types("/kick ");
+    ann.keys(&["Tab"]);
+    ann.sees("[The Garden]> /kick bob");
+    ann.keys(&["Enter"]);
     // What was begun for the room goes nowhere else.
     let seen = bob.sees("you were removed from \"The Garden\"");
     assert!(seen.contains("1 common"), "{seen}");
@@ -425,24 +473,48 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     bob.sees("common> half a tho");
 }
 
+/// What stands in the config file, if it is there.
+fn kept(home: &Folder) -> Option<String> {
+    std::fs::read_to_string(home.join(".config/veche/client.toml")).ok()
+}
+
 #[test]
-fn a_first_start_asks_for_what_it_needs_and_a_second_one_does_not() {
+fn a_first_start_asks_until_it_works_and_keeps_nothing_before() {
     let server = Server::core();
     server.client(&json!({ "name": "ann", "password": "secret" }));
+    server.connect("bob");
     let screen = Screen::run(Folder::new(), "chat", "");
     screen.sees("server [http://127.0.0.1:8000]:");
+    screen.says("127.0.0.1:1");
+    screen.sees("! http://127.0.0.1:1 cannot be reached: nothing listens there");
+    screen.says("a b c");
+    screen.sees("is no server's address");
     screen.says(&server.url());
     screen.sees("your name:");
+    screen.says("a`b");
+    screen.sees("password for a`b (Enter: none):");
+    screen.keys(&["Enter"]);
+    screen.sees("can't be in a name");
+    screen.says("bob");
+    screen.sees("password for bob (Enter: none):");
+    screen.keys(&["Enter"]);
+    screen.sees("! the name bob is taken");
+    assert_eq!(kept(&screen.home), None);
     screen.says("ann");
-    screen.sees("password:");
+    screen.sees("password for ann (Enter: none):");
+    screen.keys(&["Enter"]);
+    screen.sees("! the name is taken, and has a password");
+    screen.says("wrong");
+    screen.sees("! that is not its password");
     screen.says("secret");
     screen.sees("● connected");
     screen.keys(&["C-d"]);
     let seen = screen.sees("ended with 0");
-    assert!(!seen.contains("secret"), "{seen}");
+    for word in ["secret", "wrong", "os error"] {
+        assert!(!seen.contains(word), "{seen}");
+    }
+    assert!(kept(&screen.home).is_some_and(|kept| kept.contains("name = \"ann\"")));
     let Screen { ref home, .. } = screen;
-    let kept = std::fs::read_to_string(home.join(".config/veche/client.toml"));
-    assert!(kept.is_ok_and(|kept| kept.contains("name = \"ann\"")));
     let binary = binary();
     let again = format!(
         "env HOME={} XDG_CONFIG_HOME= {} chat; cat",
@@ -451,6 +523,174 @@ fn a_first_start_asks_for_what_it_needs_and_a_second_one_does_not() {
     );
     screen.tmux(&["new-window", &again]);
     screen.sees("● connected");
+}
+
+#[test]
+fn a_new_name_is_offered_a_password_that_is_typed_twice_and_never_seen() {
+    let server = Server::core();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(Folder::new(), &chat, "");
+    ann.sees("password for ann (Enter: none):");
+    ann.says("open sesame");
+    ann.sees("the same once more:");
+    ann.says("open says me");
+    ann.sees("! that was not the same");
+    ann.says("open sesame");
+    ann.until("the second question", |shown| {
+        shown.matches("the same once more:").count() == 2
+    });
+    ann.says("open sesame");
+    ann.sees("● connected");
+    ann.keys(&["C-d"]);
+    let seen = ann.sees("ended with 0");
+    assert!(!seen.contains("open"), "{seen}");
+    // It is theirs from elsewhere, too.
+    let body = json!({ "name": "ann", "password": "open sesame" });
+    server.client(&body);
+}
+
+#[test]
+fn it_opens_while_the_server_is_down_and_goes_on_trying() {
+    let mut server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    server.kill();
+    let home = ann.leaves();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    let seen = ann.sees("○ connecting… nothing listens there, ");
+    assert!(seen.contains("common>"), "{seen}");
+    ann.says("said before it is there");
+    ann.sees("sending…");
+    server.restart();
+    ann.sees("● connected");
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["said before it is there"]).then_some(())
+    });
+}
+
+#[test]
+fn a_text_that_fails_is_sent_again_by_enter_and_is_there_once() {
+    let mut server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::with(&server, "ann", Folder::new(), "VECHE_WAIT=0s");
+    server.kill();
+    ann.sees("○ offline");
+    ann.says("one");
+    ann.sees("not sent: the server cannot be reached:");
+    // Meanwhile another line is begun, and stays what it is.
+    ann.types("two");
+    server.restart();
+    ann.sees("● connected");
+    ann.keys(&["C-c", "Enter"]);
+    ann.until("it as sent", |shown| {
+        shown.contains("ann: one") && !shown.contains("not sent")
+    });
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["one"]).then_some(())
+    });
+}
+
+#[test]
+fn how_many_are_here_is_right_after_all_that_changes_it() {
+    let mut server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    ann.sees("common 1/1 here");
+    let bob = Screen::start(&server, "bob");
+    ann.sees("common 2/2 here");
+    bob.sees("common 2/2 here");
+    // A chat that appears later has its count, too.
+    bob.says("/msg @ann psst");
+    ann.sees("2 @bob");
+    ann.keys(&["M-2"]);
+    ann.sees("@bob 2/2 here");
+    let carl = Screen::start(&server, "carl");
+    ann.keys(&["M-1"]);
+    ann.sees("common 3/3 here");
+    let home = bob.leaves();
+    ann.sees("common 2/3 here");
+    server.kill();
+    ann.sees("○ offline");
+    let chat = format!("chat bob --server {}", server.url());
+    let bob = Screen::run(home, &chat, "");
+    bob.sees("connecting…");
+    server.restart();
+    for screen in [&ann, &bob, &carl] {
+        screen.sees("common 3/3 here");
+    }
+}
+
+#[test]
+fn a_long_unread_chat_opens_where_the_unread_begins() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    bob.say("before");
+    ann.sees("bob: before");
+    // It is read, and that is known to the server.
+    wait_until("the mark", || {
+        let status = server_unread(&server, &ann);
+        (status == 0).then_some(())
+    });
+    let home = ann.leaves();
+    for number in 1..=150 {
+        bob.say(&format!("line {number}."));
+    }
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("─ new ─");
+    assert!(seen.contains("line 1."), "{seen}");
+    ann.sees("new below (Ctrl+End: newest)");
+    ann.keys(&["C-End"]);
+    ann.sees("line 150.");
+    ann.until("nothing new", |shown| !shown.contains("new below"));
+    ann.keys(&["M-u"]);
+    ann.sees("─ new ─");
+}
+
+/// How many of common's messages the client's user has not read.
+fn server_unread(server: &Server, screen: &Screen) -> u64 {
+    let folder = screen.home.join(".config/veche");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let tokens = files.filter_map(|file| {
+        let is_token = file.file_name().to_string_lossy().starts_with("token-");
+        let text = std::fs::read_to_string(file.path())
+            .ok()
+            .filter(|_| is_token)?;
+        let kept: serde_json::Value = serde_json::from_str(&text).ok()?;
+        Some(kept["token"].as_str()?.to_owned())
+    });
+    let token = tokens.last().unwrap_or_default();
+    let status = server
+        .guest()
+        .request("GET", "/status")
+        .header("Authorization", &format!("Bearer {token}"))
+        .send()
+        .expect(200);
+    status["chats"][0]["unread"].as_u64().unwrap_or(u64::MAX)
+}
+
+#[test]
+fn help_lies_over_the_messages_and_goes_away() {
+    let server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    bob.say("hello there");
+    ann.sees("bob: hello there");
+    ann.keys(&["F1"]);
+    ann.sees("Esc closes");
+    ann.sees("Alt+A the next with something new");
+    ann.keys(&["Escape"]);
+    let seen = ann.sees("bob: hello there");
+    assert!(!seen.contains("Alt+A"), "{seen}");
+    ann.keys(&["F1"]);
+    ann.sees("Esc closes");
+    // Who goes on typing needs no other key.
+    ann.types("x");
+    ann.sees("common> x");
+    assert!(!ann.shown().contains("Esc closes"));
+    ann.keys(&["C-c", "F7"]);
+    let seen = ann.sees("(this one)");
+    assert!(!seen.contains("Z\n"), "times are by the clock here: {seen}");
 }
 
 #[test]
@@ -466,6 +706,15 @@ fn comments_and_files_are_reached_by_keys() {
     let id = bob.post("/send", &body).expect(201)["id"].to_string();
     let ann = Screen::start(&server, "ann");
     ann.sees("[cat.png, image/png, 4 B]");
+    for (typed, command) in [("/get ", "/get"), ("/comment ", "/comment")] {
+        ann.types(typed);
+        ann.keys(&["Tab"]);
+        ann.sees(&format!("common> {command} {id}"));
+        ann.keys(&["C-c"]);
+        ann.until("an empty line", |shown| {
+            shown.lines().any(|line| line == "common>")
+        });
+    }
     ann.keys(&["C-Up"]);
     ann.sees("g get the file");
     ann.keys(&["g"]);

@@ -88,7 +88,7 @@ fn the_exit_status_tells_what_may_be_tried_again() {
     assert_eq!(code(&["send"]), Some(2));
     assert_eq!(code(&["send", "common", "x", "--name", "bob"]), Some(4));
     server.kill();
-    assert_eq!(code(&["send", "common", "x"]), Some(3));
+    assert_eq!(code(&["send", "common", "x", "--wait", "0s"]), Some(3));
     drop(bob);
     assert_eq!(
         run(&Folder::new(), &["send", "common", "x"], "")
@@ -96,6 +96,64 @@ fn the_exit_status_tells_what_may_be_tried_again() {
             .code(),
         Some(4)
     );
+}
+
+#[test]
+fn a_server_that_is_down_is_waited_for_in_silence() {
+    let mut server = Server::core();
+    let bob = server.connect("bob");
+    let home = home(&server, "ann");
+    line(&run(&home, &["send", "common", "one"], ""));
+    server.kill();
+    let output = run(&home, &["send", "common", "two", "--wait", "1s"], "");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = format!(
+        "veche: {} cannot be reached: nothing listens there\n",
+        server.url()
+    );
+    assert_eq!(told, expected, "it is told once, in words");
+    let waiting = command(&home, &["send", "common", "three"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut waiting) = waiting else {
+        unreachable!("the binary starts")
+    };
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(waiting.try_wait().is_ok_and(|ended| ended.is_none()));
+    server.restart();
+    let Ok(output) = waiting.wait_with_output() else {
+        unreachable!("a child that was started ends")
+    };
+    line(&output);
+    assert_eq!(bob.texts("common"), ["one", "three"]);
+}
+
+#[test]
+fn a_refusal_is_told_once_and_without_the_words_of_programs() {
+    let server = Server::core();
+    let _bob = server.connect("bob");
+    let home = home(&server, "ann");
+    let told = |arguments: &[&str]| {
+        let output = run(&home, arguments, "");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(
+        told(&["send", "common", "x", "--name", "bob"]),
+        "veche: the name bob is taken, and it has no password by which you could show that it is \
+         yours; choose another name\n"
+    );
+    let bad = told(&["send", "common", "x", "--name", "a b"]);
+    assert!(bad.contains("can't be in a name"), "{bad}");
+    assert!(!bad.contains('`'), "{bad}");
+    let refused = told(&["send", "@nobody", "x"]);
+    assert_eq!(refused.matches(": ").count(), 1, "{refused}");
+    let help = String::from_utf8_lossy(&run(&home, &["chat", "--help"], "").stdout).into_owned();
+    for word in ["plain = true", "bell = false", "--wait"] {
+        assert!(help.contains(word), "{word}");
+    }
 }
 
 #[test]
@@ -176,6 +234,13 @@ fn a_file_goes_up_and_comes_down() {
     assert!(id.parse::<uuid::Uuid>().is_ok(), "{id}");
     let file = line(&run(&home, &["download", &id, "three"], ""));
     assert_eq!(std::fs::read(home.join(&file)).ok(), Some(b"meow".to_vec()));
+    // Bytes that are no text come through a pipe as they are.
+    home.write("noise", [0u8, 255, 10, 13, 0].as_slice());
+    let id = line(&run(&home, &["upload", "noise"], ""));
+    let output = run(&home, &["download", &id, "-"], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, [0u8, 255, 10, 13, 0]);
+    assert!(output.stderr.is_empty(), "{output:?}");
     assert_eq!(run(&home, &["download", "999"], "").status.code(), Some(1));
     assert_eq!(
         run(&home, &["upload", "missing"], "").status.code(),

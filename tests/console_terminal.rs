@@ -61,12 +61,17 @@ impl Terminal {
                 seen.extend(&piece[..length]);
             }
         });
-        Self {
+        let mut terminal = Self {
             child,
             keyboard: File::from(pair.master),
             screen,
             home,
-        }
+        };
+        terminal.sees("(Enter: none): ");
+        terminal.types("\r");
+        terminal.sees("/help lists the commands");
+        terminal.sees("common> ");
+        terminal
     }
 
     fn types(&mut self, keys: &str) {

@@ -253,6 +253,89 @@ fn the_examples_of_each_features_api_get_the_answers_that_it_shows() {
     }
 }
 
+/// The names of a test's file, or of its folder's, with their modules, as cargo filters them.
+fn tests_of(name: &str) -> Vec<String> {
+    let single = root().join("tests").join(format!("{name}.rs"));
+    let folder = root().join("tests").join(name);
+    let mut files = vec![(String::new(), single)];
+    files.extend(
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| {
+                let path = entry.path();
+                let module = path
+                    .file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned());
+                (module.unwrap_or_default(), path)
+            }),
+    );
+    let mut names = Vec::new();
+    for (module, path) in files {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[test]") {
+                is_test = true;
+            } else if let Some(name) = line.strip_prefix("fn ").filter(|_| is_test) {
+                let name = name.split('(').next().unwrap_or_default();
+                names.push(format!("{module}::{name}"));
+                is_test = false;
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_promise_names_a_test_that_there_is() {
+    let mut missing = Vec::new();
+    for page in ["docs/operation.md", "docs/security.md"] {
+        let text = read(page);
+        let rows = text
+            .lines()
+            .skip_while(|line| *line != "| promise | test |");
+        let rows: Vec<&str> = rows
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .collect();
+        assert!(rows.len() > 10, "{page} has no table of promises");
+        for row in rows {
+            let last = row.trim_matches('|').rsplit('|').next().unwrap_or_default();
+            let command = last.trim().trim_matches('`');
+            let words: Vec<&str> = command.split(' ').collect();
+            let is_there = match words[..] {
+                ["cargo", "test", "--test", name] => !tests_of(name).is_empty(),
+                ["cargo", "test", "--test", name, filter] => {
+                    // What a feature's own test holds goes with its file.
+                    let tests = tests_of(name);
+                    tests.is_empty() && !root().join("features").join(format!("{name}.rs")).exists()
+                        || tests.iter().any(|test| test.contains(filter))
+                }
+                ["cargo", "test", "--lib", module] => {
+                    let mut folders = vec![root().join("src")];
+                    let mut is_there = false;
+                    while let Some(folder) = folders.pop() {
+                        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                            let path = entry.path();
+                            is_there |= path.file_stem().is_some_and(|stem| stem == module);
+                            folders.extend(path.is_dir().then_some(path));
+                        }
+                    }
+                    is_there
+                }
+                [script, ..] => script.starts_with("scripts/") && root().join(script).exists(),
+                [] => false,
+            };
+            if !is_there {
+                missing.push(format!("{page}: {command}"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
+
 /// The words between backticks.
 fn code(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use veche::prelude::*;
 
-/// What can happen. A complaint comes from the request of whoever complained.
+/// What can happen. A complaint comes from the request of whoever complained; a ban that comes from
+/// nobody's is an administrator's.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
@@ -38,6 +39,18 @@ pub enum Fact {
     Decayed {
         /// Whose.
         user: UserId,
+        /// How many still count.
+        warnings: u64,
+        /// How many warnings ban them.
+        limit: u64,
+    },
+    /// An administrator found that there was nothing in a complaint, or in all of a user's.
+    Dismissed {
+        /// Whose warnings.
+        user: UserId,
+        /// Which one; all without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        complaint: Option<Id>,
         /// How many still count.
         warnings: u64,
         /// How many warnings ban them.
@@ -77,17 +90,31 @@ pub(super) struct Case {
     pub(super) ban: Option<Ban>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Warning {
     pub(super) ends: Time,
     pub(super) reason: Option<Id>,
+    /// Names the complaint. Those that an earlier version kept have no name, and the rest of what
+    /// administrators are shown is not known of them.
+    #[serde(default)]
+    pub(super) id: Id,
+    #[serde(default)]
+    pub(super) at: Time,
+    /// Who complained; none of an administrator's ban.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<Id>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ban {
     pub(super) until: Time,
     /// The reasons of all that led to it.
     pub(super) reasons: Vec<Id>,
+    /// All that led to it, as far as it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) of: Vec<Warning>,
 }
 
 impl Cases {
@@ -104,6 +131,16 @@ impl Cases {
             self.ends.remove(&(ends, user));
         }
         self.ends.extend(after.map(|ends| (ends, user)));
+    }
+
+    /// Whom a complaint is about that counts, or led to a ban that runs.
+    pub(super) fn accused(&self, complaint: Id) -> Option<UserId> {
+        let is_it = |warning: &Warning| warning.id == complaint;
+        let accused = self.users.iter().find(|(_, case)| {
+            let led = case.ban.iter().flat_map(|ban| &ban.of);
+            case.warnings.iter().chain(led).any(is_it)
+        });
+        accused.map(|(user, _)| *user)
     }
 
     /// When a user's ban ends, while it runs.
@@ -129,6 +166,18 @@ impl Case {
 }
 
 impl Warning {
+    /// What a complaint is kept as.
+    pub(super) fn of(complaint: &Complaint, ends: Time, stamp: &Stamp) -> Self {
+        Self {
+            ends,
+            reason: complaint.reason,
+            id: stamp.pos,
+            at: stamp.at,
+            by: stamp.by,
+            message: complaint.message,
+        }
+    }
+
     pub(super) fn counts(&self, now: Time) -> bool {
         self.ends > now
     }

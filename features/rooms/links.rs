@@ -28,6 +28,8 @@ pub(super) struct MadeLink {
     link: String,
     /// Where it is used.
     url: String,
+    /// When it was made, by which the room lists it.
+    at: String,
     /// Until when.
     expires: Option<String>,
 }
@@ -76,6 +78,7 @@ impl Rooms {
         let made = MadeLink {
             url: format!("/join/{code}"),
             link: code,
+            at: tx.now().to_string(),
             expires: expires.map(|expires| expires.to_string()),
         };
         Ok(Answer::created(json!(made)).made(row))

@@ -3,7 +3,8 @@
 use veche::prelude::*;
 
 use super::Rooms;
-use super::state::{Fact, Room, Told};
+use super::facts::{Fact, Told};
+use super::room::Room;
 
 /// A room as its member sees it.
 #[derive(Serialize, JsonSchema)]
@@ -227,6 +228,11 @@ pub fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
                 "at": at,
             });
             Some(Event::new("left", data))
+        }
+        Fact::Owned { chat, owner } => {
+            let owner = view.name(*owner);
+            let data = json!({"room": address(chat), "title": title(chat), "owner": owner});
+            Some(Event::new("room", data))
         }
         Fact::Told(Told::Room { chat, to }) => whole(view, *chat, *to),
         Fact::Told(Told::Links { chat, to }) => links_event(view, *chat, *to),

@@ -1,148 +1,11 @@
-//! What can happen to rooms, and what is remembered of it. Who is in a room is the core's.
+//! What is remembered of all rooms: the fold of their facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use veche::prelude::*;
 
-/// What can happen to a room.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fact {
-    /// A room was made.
-    Made {
-        /// The room.
-        chat: ChatId,
-        /// Whose it is.
-        owner: UserId,
-    },
-    /// Somebody was invited.
-    Invited {
-        /// Where to.
-        chat: ChatId,
-        /// Who.
-        user: UserId,
-    },
-    /// An invitation was taken back.
-    Uninvited {
-        /// Where to.
-        chat: ChatId,
-        /// Whose.
-        user: UserId,
-    },
-    /// A link was made.
-    Linked {
-        /// Where to.
-        chat: ChatId,
-        /// The digest of its code.
-        code: String,
-        /// Until when it can be used.
-        expires: Option<Time>,
-        /// How many it can let in.
-        uses: Option<u64>,
-    },
-    /// A link can be used no more from now on.
-    Expired {
-        /// Of which room.
-        chat: ChatId,
-        /// The digest of its code.
-        code: String,
-        /// Whose the room is.
-        owner: UserId,
-    },
-    /// Links were revoked.
-    Unlinked {
-        /// Of which room.
-        chat: ChatId,
-        /// The digests of their codes.
-        codes: Vec<String>,
-    },
-    /// Somebody with a link asked to be let in.
-    Asked {
-        /// Where to.
-        chat: ChatId,
-        /// Who.
-        user: UserId,
-        /// The digest of the link's code.
-        code: String,
-    },
-    /// The owner refused a request.
-    Refused {
-        /// Where to.
-        chat: ChatId,
-        /// Whose request.
-        user: UserId,
-        /// When they may ask again.
-        until: Time,
-    },
-    /// Somebody is a member now.
-    Joined {
-        /// Of which room.
-        chat: ChatId,
-        /// Who.
-        user: UserId,
-        /// The digest of the link's code that they came with.
-        code: Option<String>,
-    },
-    /// Somebody is no longer a member.
-    Left {
-        /// Of which room.
-        chat: ChatId,
-        /// Who.
-        user: UserId,
-        /// Whether the owner removed them.
-        removed: bool,
-        /// Whose the room is from now on, where its owner left.
-        heir: Option<UserId>,
-    },
-    /// Something to be told, which changes nothing.
-    Told(Told),
-}
-
-/// What is told to some alone.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Told {
-    /// The whole room as it is for a member.
-    Room {
-        /// The room.
-        chat: ChatId,
-        /// Who sees it.
-        to: UserId,
-    },
-    /// The room's links, to its owner.
-    Links {
-        /// The room.
-        chat: ChatId,
-        /// The owner.
-        to: UserId,
-    },
-    /// The asker's own request.
-    Asked {
-        /// The room's title, all that an asker sees.
-        title: String,
-    },
-    /// The asker's request is granted, or needed no more.
-    Approved {
-        /// The room's title.
-        title: String,
-        /// When they asked.
-        asked: Time,
-    },
-    /// The asker's request is refused.
-    Refused {
-        /// The room's title, all that an asker sees.
-        title: String,
-        /// When they asked.
-        asked: Time,
-    },
-    /// Invitations are void.
-    Void {
-        /// Where they led to.
-        room: String,
-        /// The room's title.
-        title: String,
-    },
-}
+use super::facts::Fact;
+use super::room::{Invite, Link, Request, Room};
 
 /// Every room.
 #[derive(Default, Serialize, Deserialize)]
@@ -155,140 +18,6 @@ pub struct State {
     ends: BTreeSet<(Time, String)>,
     /// Where somebody is invited to or has asked.
     waiting: BTreeMap<UserId, BTreeSet<ChatId>>,
-}
-
-/// A room's policy.
-#[derive(Serialize, Deserialize)]
-pub struct Room {
-    /// The row of its making.
-    #[serde(default)]
-    pub row: Id,
-    /// Whose it is.
-    pub owner: UserId,
-    /// Who may come in.
-    pub invites: BTreeMap<UserId, Invite>,
-    /// The ways to ask, by the digest of their codes.
-    pub links: BTreeMap<String, Link>,
-    /// Who has asked.
-    pub requests: BTreeMap<UserId, Request>,
-    /// Who was refused, and until when they may not ask again.
-    pub refused: BTreeMap<UserId, Time>,
-    /// The rows of those who were let in.
-    #[serde(default)]
-    pub entered: BTreeMap<UserId, Id>,
-}
-
-/// An invitation.
-#[derive(Serialize, Deserialize)]
-pub struct Invite {
-    /// The row of its making.
-    #[serde(default)]
-    pub row: Id,
-    /// Who invited.
-    pub by: UserId,
-    /// When.
-    pub at: Time,
-}
-
-/// A link.
-#[derive(Serialize, Deserialize)]
-pub struct Link {
-    /// The row of its making.
-    #[serde(default)]
-    pub row: Id,
-    /// Who made it.
-    pub by: UserId,
-    /// When.
-    #[serde(default)]
-    pub at: Time,
-    /// Until when it can be used.
-    pub expires: Option<Time>,
-    /// How many it can still let in.
-    pub uses: Option<u64>,
-}
-
-/// A request.
-#[derive(Serialize, Deserialize)]
-pub struct Request {
-    /// The row of its making.
-    #[serde(default)]
-    pub row: Id,
-    /// The digest of the link's code.
-    pub code: String,
-    /// When.
-    pub at: Time,
-}
-
-impl Link {
-    /// Whether one can still ask with it.
-    pub fn is_alive(&self, now: Time) -> bool {
-        self.uses != Some(0) && self.expires.is_none_or(|expires| expires > now)
-    }
-}
-
-impl Room {
-    fn new(row: Id, owner: UserId) -> Self {
-        Self {
-            row,
-            owner,
-            invites: BTreeMap::new(),
-            links: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            entered: BTreeMap::new(),
-        }
-    }
-
-    /// Whom a member invited who have not come yet.
-    pub fn invited_by(&self, by: UserId) -> Vec<UserId> {
-        let theirs = self.invites.iter().filter(|(_, invite)| invite.by == by);
-        theirs.map(|(user, _)| *user).collect()
-    }
-
-    /// The links that nobody can use and whose uses no request needs.
-    pub fn dead_links(&self, now: Time) -> Vec<String> {
-        let asked: BTreeSet<&String> = self
-            .requests
-            .values()
-            .map(|request| &request.code)
-            .collect();
-        let links = self.links.iter();
-        links
-            .filter(|(code, link)| !link.is_alive(now) && !asked.contains(code))
-            .map(|(code, _)| code.clone())
-            .collect()
-    }
-
-    /// The rows of some of its links.
-    pub fn rows_of(&self, codes: &[String]) -> Vec<Id> {
-        let links = codes.iter().filter_map(|code| self.links.get(code));
-        links.map(|link| link.row).collect()
-    }
-
-    /// The rows of the invitations and links that somebody made.
-    pub fn rows_by(&self, by: UserId) -> Vec<Id> {
-        let invites = self.invites.values().filter(|invite| invite.by == by);
-        let links = self.links.values().filter(|link| link.by == by);
-        invites
-            .map(|invite| invite.row)
-            .chain(links.map(|link| link.row))
-            .collect()
-    }
-
-    /// The rows of all that was made.
-    pub fn rows(&self) -> Vec<Id> {
-        let invites = self.invites.values().map(|invite| invite.row);
-        let links = self.links.values().map(|link| link.row);
-        let requests = self.requests.values().map(|request| request.row);
-        let entered = self.entered.values().copied();
-        [self.row]
-            .into_iter()
-            .chain(invites)
-            .chain(links)
-            .chain(requests)
-            .chain(entered)
-            .collect()
-    }
 }
 
 impl State {
@@ -412,6 +141,11 @@ impl State {
                 removed,
                 heir,
             } => self.leave(chat, user, removed, heir),
+            Fact::Owned { chat, owner } => {
+                if let Some(room) = self.rooms.get_mut(&chat) {
+                    room.owner = owner;
+                }
+            }
             Fact::Told(_) => {}
         }
     }

@@ -1,7 +1,7 @@
 /** Oneself: how one stands, one's clients, and signing out. */
-import { el, keyed, moment } from "./dom.js";
+import { el, keyed, moment, say } from "./dom.js";
 import { post, session } from "./net.js";
-import { state } from "./store.js";
+import { allowance, bannedUntil, state } from "./store.js";
 import { waiting } from "./outbox.js";
 import { action, open } from "./sheet.js";
 
@@ -25,18 +25,19 @@ export function showAccount(signOut) {
       action("Sign out everywhere", () => post("/disconnect", { all: true }).then(signOut), { class: "danger" }));
     const view = ({ id, agent, since, seen }) => el("li",
       el("span.name", program(agent), id === session()?.client && el("small", " this one")),
-      el("small", `since ${moment(since)}, seen ${moment(seen)}`));
-    const update = () => {
-      const { complaints, rate_limit: limit } = state.user;
-      standing.textContent = [
+      el("small", `since ${moment(since)}, seen ${moment(seen)}`),
+      id !== session()?.client && action("Sign out", () => post("/disconnect", { client: id }), { "aria-label": `Sign out ${program(agent)}` }));
+    return () => {
+      const { complaints } = state.user;
+      const limit = allowance();
+      say(standing, [
+        bannedUntil() && `You may not post until ${moment(bannedUntil())}.`,
         complaints?.warnings && `You have ${complaints.warnings} of ${complaints.limit} warnings.`,
-        limit && `You may post ${limit.left} of ${limit.messages} messages to everyone${limit.until ? ` until ${moment(limit.until)}` : ""}.`,
-      ].filter(Boolean).join(" ");
+        limit && `${limit.left} of ${limit.messages} messages to everyone are left${limit.until ? ` until ${moment(limit.until)}` : ""}.`,
+      ].filter(Boolean).join(" "));
       const unsent = waiting().length;
-      lost.textContent = unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : "Without a password a name is lost with its last client.";
+      say(lost, unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : "Without a password a name is lost with its last client.");
       keyed(list, [...state.clients.values()].map((one) => [one.id, one, view]));
     };
-    update();
-    return update;
   });
 }

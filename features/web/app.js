@@ -1,10 +1,11 @@
 /** The page put together: the door, the stream, which chat is open, and what is up. */
-import { $, announce } from "./dom.js";
+import { $, countdown, el, say } from "./dom.js";
 import { post, session, setSession } from "./net.js";
 import { follow } from "./hub.js";
 import { changed, chatOf, everyone, hear, load, notice, onChange, state, takeComment, takeMessage } from "./store.js";
 import { flush, sent, wipe } from "./outbox.js";
-import { close, sentence } from "./sheet.js";
+import { close } from "./sheet.js";
+import { explain } from "./words.js";
 import { titleOf } from "./chats.js";
 import * as composer from "./composer.js";
 import * as messages from "./messages.js";
@@ -17,8 +18,9 @@ const isWide = matchMedia("(min-width: 700px)");
 /** Where a page that is loaded anew finds what to say. */
 const WHY = "veche.why";
 let hub;
-let link;
 let isOpening = false;
+/** The address of the chat that is shown. */
+let shown = "";
 
 /** The code in the address, where the page was come to by a link. */
 const code = () => /^\/join\/([^/]+)$/.exec(location.pathname)?.[1];
@@ -39,7 +41,7 @@ function begin() {
 
 /** What the stream tells. */
 function told(message) {
-  if (message.state === "ended") return signedOut("This client was signed out.");
+  if (message.state === "ended") return signedOut("You were signed out.");
   if (message.state) {
     const isBack = message.state === "open" && state.link.state !== "open";
     state.link = { ...message, until: Date.now() + 1000 * (message.wait ?? 0) };
@@ -65,6 +67,7 @@ async function opened() {
     // Also where it turned out meanwhile that all is to be asked for anew.
     if (!state.ready) {
       await load();
+      shown = "";
       route();
     }
     flush();
@@ -74,7 +77,7 @@ async function opened() {
     }
   } catch (problem) {
     if (problem.passing) setTimeout(opened, 3000);
-    else notice(sentence(problem.message));
+    else notice(explain(problem));
   }
   isOpening = false;
 }
@@ -88,17 +91,27 @@ function signedOut(why) {
   location.reload();
 }
 
+/** The chat that the address of the page names. */
+function named() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
 /** Opens the chat that the address names. */
 function route() {
-  const named = decodeURIComponent(location.hash.slice(1));
-  const address = named || (isWide.matches ? "common" : "");
+  const address = named() || (isWide.matches ? "common" : "");
   state.open = address;
   document.body.classList.toggle("open", Boolean(address));
-  if (!state.ready) return;
-  if (address) {
-    messages.show(address);
-    composer.show(address);
-    if (!$("sheet").open) $(isWide.matches ? "text" : "title").focus();
+  if (state.ready && address !== shown) {
+    shown = address;
+    if (address) {
+      messages.show(address);
+      composer.show(address);
+      if (!$("sheet").open) $(isWide.matches ? "text" : "title").focus();
+    }
   }
   changed();
 }
@@ -106,28 +119,30 @@ function route() {
 onChange(() => {
   const address = state.open;
   showLink();
+  // What they open depends on what the server has.
+  for (const id of ["new", "later", "details"]) $(id).disabled = !state.ready;
   if (!address || !state.ready) return;
   const chat = chatOf(address);
-  $("title").textContent = titleOf(chat);
+  say($("title"), titleOf(chat));
   const { online } = state.users.get(address.slice(1)) ?? {};
   const asks = waitingAt(address);
-  $("about").textContent = {
+  say($("about"), {
     common: `${chat.members} ${chat.members === 1 ? "person" : "people"}, ${[...state.users.values()].filter((one) => one.online).length} online`,
     private: address === `@${state.me}` ? "only you" : online ? "online" : "not here now",
     room: `${chat.members} member${chat.members === 1 ? "" : "s"}${asks ? `, ${asks} ask${asks === 1 ? "s" : ""} to come in` : ""}`,
-  }[chat.kind];
+  }[chat.kind]);
   $("details").classList.toggle("asks", asks > 0);
   $("text").placeholder = `Write to ${titleOf(chat)}`;
 });
 
 function showLink() {
   const { state: how, until } = state.link;
-  const seconds = Math.ceil((until - Date.now()) / 1000);
-  const words = { connecting: "Connecting…", offline: seconds > 0 ? `Offline. Trying again in ${seconds} s.` : "Offline. Trying again…" }[how] ?? (state.ready ? "" : "Loading…");
-  if ($("link").firstChild?.data !== words) $("link").replaceChildren(words);
-  $("link").hidden = !words;
-  clearTimeout(link);
-  if (seconds > 0 && words) link = setTimeout(showLink, 1000);
+  const words = how === "connecting" ? ["Connecting…"]
+    : how !== "offline" ? [!state.ready && "Loading…"]
+      : until > Date.now() ? ["Offline. Trying again in ", countdown(until), ". ", el("button.quiet", { onclick: () => hub?.retry() }, "Try now")]
+        : ["Offline. Trying again…"];
+  say($("link"), words);
+  $("link").hidden = !words[0];
 }
 
 $("connect").onsubmit = async (event) => {
@@ -143,7 +158,7 @@ $("connect").onsubmit = async (event) => {
     form.reset();
     begin();
   } catch (problem) {
-    error.textContent = sentence(problem.message);
+    error.textContent = explain(problem);
   }
   button.disabled = false;
 };
@@ -161,20 +176,25 @@ $("me").onclick = () => showAccount(() => {
   wipe();
   signedOut("You are signed out.");
 });
-$("link").onclick = () => hub?.retry();
 addEventListener("hashchange", () => {
   close();
   route();
 });
 addEventListener("online", () => hub?.retry());
-addEventListener("ended", () => signedOut("This client was signed out."));
+addEventListener("ended", () => signedOut("You were signed out."));
+let toast;
 addEventListener("notice", ({ detail }) => {
-  announce(detail);
-  $("toast").textContent = detail;
   $("toast").hidden = false;
-  setTimeout(() => ($("toast").hidden = true), 6000);
+  $("toast").replaceChildren(el("span", ...detail));
+  clearTimeout(toast);
+  toast = setTimeout(() => ($("toast").hidden = true), 6000);
 });
-addEventListener("storage", ({ key }) => (key === "veche.session" ? location.reload() : changed()));
+addEventListener("storage", ({ key }) => {
+  if (key === "veche.session") location.reload();
+  changed();
+  // Should the tab that waits to send go, this one does it.
+  if (key?.includes(".post.")) flush();
+});
 isWide.onchange = route;
 sent.addEventListener("sent", ({ detail: { one, answer } }) => {
   if (one.path === "/send") takeMessage(answer, true);

@@ -2,10 +2,11 @@
  * Files: pictures are shown through addresses of blobs, everything else is saved. Nothing is ever
  * opened from the server's own origin.
  */
-import { $, el, size } from "./dom.js";
+import { $, el, name as called, size } from "./dom.js";
 import { download } from "./net.js";
 import { notice } from "./store.js";
-import { action, close, open, sentence } from "./sheet.js";
+import { action, close, open } from "./sheet.js";
+import { explain } from "./words.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"];
 /** So many pictures stay in memory. */
@@ -39,23 +40,22 @@ const seen = new IntersectionObserver((entries) => {
 /** How a message shows its file. */
 export function fileView(file) {
   if (!file.name) return el("p.hint", "a file");
-  const about = `${file.name}, ${size(file.size)}`;
   if (!isPicture(file)) {
-    return el("button.file", { onclick: () => save(file).catch(fail) }, file.name, el("small", size(file.size)));
+    return el("button.file", { onclick: () => save(file).catch(fail) }, called(file.name), el("small", size(file.size)));
   }
   const image = el("img", { alt: file.name });
   image.file = file;
   seen.observe(image);
-  return el("button.picture", { "aria-label": `Picture ${about}`, onclick: () => look(file, about) }, image);
+  return el("button.picture", { "aria-label": `Picture ${file.name}, ${size(file.size)}`, onclick: () => look(file) }, image);
 }
 
-const fail = (problem) => notice(sentence(problem.message));
+const fail = (problem) => notice(explain(problem));
 
-function look(file, about) {
+function look(file) {
   open(file.name, (body) => {
     const image = el("img.whole", { alt: file.name });
     picture(file).then((address) => (image.src = address), fail);
-    body.append(image, el("p.hint", about), action("Save", () => save(file)), action("Close", close));
+    body.append(image, el("p.hint", called(file.name), `, ${size(file.size)}`), action("Save", () => save(file)), action("Close", close));
   });
 }
 

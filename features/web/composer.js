@@ -1,9 +1,9 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
-import { $, el, keyed, moment, size } from "./dom.js";
+import { $, countdown, el, keyed, moment, name, say, size } from "./dom.js";
 import { upload } from "./net.js";
-import { has, onChange, state } from "./store.js";
+import { allowance, bannedUntil, has, onChange, state } from "./store.js";
 import { send } from "./outbox.js";
-import { sentence } from "./sheet.js";
+import { explain } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
 import { writer } from "./writer.js";
@@ -25,7 +25,8 @@ export function show(next) {
   address = next;
   isPressed = false;
   const files = field.show();
-  if (!here().length) here().push(...files.map((done) => ({ key: (number += 1), file: done, done })));
+  const isNew = ({ id }) => !here().some(({ done }) => done?.id === id);
+  here().push(...files.filter(isNew).map((done) => ({ key: (number += 1), file: done, done })));
   render();
 }
 
@@ -55,7 +56,7 @@ async function start(one) {
       if (isPressed) submit();
     }
   } catch (problem) {
-    one.failed = sentence(problem.message);
+    one.failed = explain(problem);
     isPressed = false;
   }
   render();
@@ -70,39 +71,39 @@ function drop(one) {
 }
 
 function fileView(one) {
-  const { file: { name, size: bytes }, done, failed, part } = one;
+  const { file: { name: called, size: bytes }, done, failed, part } = one;
   return el("li", { class: failed ? "failed" : null },
-    el("span.name", name || "picture"), el("small", failed ?? size(bytes)),
-    !done && !failed && el("progress", { value: part, "aria-label": `Uploading ${name}` }),
+    el("span.name", called ? name(called) : "picture"), el("small", failed ?? size(bytes)),
+    !done && !failed && el("progress", { value: part, "aria-label": `Uploading ${called}` }),
     failed && el("button", { type: "button", class: "quiet", onclick: () => start(one) }, "Try again"),
-    el("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, onclick: () => drop(one) }, "Remove"));
+    el("button", { type: "button", class: "quiet", "aria-label": `Remove ${called}`, onclick: () => drop(one) }, "Remove"));
 }
 
 function render() {
   keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed], () => fileView(one)]));
-  $("told").textContent = hint();
+  say($("told"), hint());
   $("attach").hidden = !has("files");
   $("when").hidden = $("later").hidden = !has("schedule");
 }
 
 /** What stands above the field: why one may not post, or soon may not. */
 function hint() {
-  const { complaints, rate_limit: limit } = state.user;
-  const until = complaints?.banned_until;
-  if (until && Date.parse(until) > Date.now()) return `You may not post until ${moment(until)}. You can read.`;
+  const ban = bannedUntil();
+  if (ban) return [`You may not post until ${moment(ban)}, for `, countdown(Date.parse(ban)), ". You can read."];
+  const limit = allowance();
   if (address === "common" && limit?.left <= 5 && limit.until) {
-    return `${limit.left} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`;
+    return [`${limit.left || "No"} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`];
   }
-  if (here().some(({ failed }) => failed)) return "A file was not uploaded: try again, or remove it.";
-  return isPressed ? "It is sent as soon as the files are uploaded." : "";
+  if (here().some(({ failed }) => failed)) return ["A file was not uploaded: try again, or remove it."];
+  return isPressed ? ["It is sent as soon as the files are uploaded."] : [];
 }
 
-/** What is to be posted: the text with the first file, each further file by itself. */
+/** What is to be posted, with its file: the text with the first one, each further one by itself. */
 function posts() {
-  const files = here().map(({ done }) => done.id);
-  const words = text.value;
-  if (!files.length) return words.trim() ? [{ text: words }] : [];
-  return files.map((file, index) => ({ ...(index === 0 && words.trim() && { text: words }), file }));
+  const files = here().map(({ done }) => done);
+  const words = text.value.trim() && { text: text.value };
+  if (!files.length) return words ? [[words]] : [];
+  return files.map((file, index) => [{ ...(index === 0 && words), file: file.id }, file]);
 }
 
 /** Sends, or waits for uploads that are under way. */
@@ -111,7 +112,7 @@ function submit() {
   isPressed = here().some(({ done }) => !done);
   render();
   if (isPressed) return;
-  for (const post of posts()) send(address, "/send", { to: address, ...post });
+  for (const [post, file] of posts()) send(address, "/send", { to: address, ...post }, file);
   clear();
   toEnd();
 }
@@ -128,7 +129,7 @@ $("composer").onsubmit = (event) => {
 };
 $("when").onclick = () => {
   const [first] = here().every(({ done }) => done) ? posts() : [];
-  if (first) chooseTime(address, first, clear);
+  if (first) chooseTime(address, first[0], clear);
   else text.focus();
 };
 $("attach").onclick = () => $("pick").click();

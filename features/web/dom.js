@@ -3,23 +3,50 @@
 export const $ = (id) => document.getElementById(id);
 
 /**
+ * What turns the order of the text around it, or isn't seen at all. The joiners belong to some scripts
+ * and to many emoji, so they count only where they hide between other letters.
+ */
+const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff]|(?<=^|[\p{ASCII}\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}])[\u200c\u200d]/gu;
+
+/** A text as it can be shown: each such character is a sign that one sees and that does nothing. */
+const inert = (text) => String(text).replace(HIDDEN, "\ufffd");
+
+const parts = (children) => children.flat().filter((child) => child != null && child !== false)
+  .map((child) => (child.nodeType ? child : inert(child)));
+
+/** Attributes that are read out or shown. */
+const SHOWN = ["alt", "aria-label", "title"];
+
+/**
  * An element, `tag.class`, with attributes, listeners (`onclick`) and children. The attributes may be
  * left away; what is null or false is left out.
  */
 export function el(what, ...children) {
   const [tag, ...classes] = what.split(".");
   const node = document.createElement(tag);
-  node.classList.add(...classes);
+  if (classes.length) node.className = classes.join(" ");
   const props = children[0]?.constructor === Object ? children.shift() : {};
   for (const [name, value] of Object.entries(props)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value != null && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value != null && value !== false) node.setAttribute(name, value === true ? "" : SHOWN.includes(name) ? inert(value) : value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...parts(children));
   return node;
 }
 
+/** A name or a title amidst other text, which keeps its own direction to itself. */
+export const name = (text) => el("bdi", text);
+
 const sums = new WeakMap();
+
+/** Fills a node, unless it says just that already: a screen reader would read it out again. */
+export function say(node, ...children) {
+  const sum = children.flat().map((child) => child?.dataset?.until ?? child?.textContent ?? child).join("\n");
+  if (sums.get(node) === sum) return;
+  sums.set(node, sum);
+  node.replaceChildren(...parts(children));
+}
+
 const INNER = "a,button,input,textarea,[tabindex]";
 
 /**
@@ -57,8 +84,8 @@ function replace(node, fresh) {
 }
 
 /** Says something to those who listen to the page. */
-export function announce(text) {
-  const line = el("p", text);
+export function announce(...words) {
+  const line = el("p", ...words);
   $("live").append(line);
   setTimeout(() => line.remove(), 10_000);
 }
@@ -67,15 +94,35 @@ const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" }
 const date = new Intl.DateTimeFormat([], { weekday: "long", day: "numeric", month: "long" });
 const full = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
 
+/** Where the times are those of. */
+export const zone = full.resolvedOptions().timeZone;
+
 export const day = (at) => new Date(at).toDateString();
 export const dayName = (at) => (day(at) === day(Date.now()) ? "Today" : date.format(new Date(at)));
-export const moment = (at) => full.format(new Date(at));
 
 /** A time of day; of another day with its date. */
-export const time = (at) =>
-  el("time", { datetime: at, title: moment(at) }, day(at) === day(Date.now()) ? clock.format(new Date(at)) : moment(at));
+export const moment = (at) => (day(at) === day(Date.now()) ? clock : full).format(new Date(at));
 
-export const hour = (at) => el("time", { datetime: at, title: moment(at) }, clock.format(new Date(at)));
+const timeView = (at, words) => el("time", { datetime: at, title: full.format(new Date(at)) }, words);
+export const time = (at) => timeView(at, moment(at));
+export const hour = (at) => timeView(at, clock.format(new Date(at)));
+
+/** How long a number of seconds is. */
+export function span(seconds) {
+  const all = Math.max(0, Math.ceil(seconds));
+  if (all < 60) return `${all} s`;
+  if (all < 3600) return `${Math.floor(all / 60)} min ${all % 60} s`;
+  return `${Math.floor(all / 3600)} h ${Math.floor((all % 3600) / 60)} min`;
+}
+
+const remaining = (until) => span((until - Date.now()) / 1000);
+
+/** How long it is until a time, in milliseconds since 1970; it counts down by itself. */
+export const countdown = (until) => el("span", { role: "timer", "data-until": until }, remaining(until));
+
+setInterval(() => {
+  for (const node of document.querySelectorAll("[data-until]")) node.textContent = remaining(node.dataset.until);
+}, 1000);
 
 export function size(bytes) {
   const units = ["B", "KiB", "MiB", "GiB"];

@@ -1,7 +1,8 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
-import { el, keyed, moment } from "./dom.js";
+import { el, keyed, moment, name, say } from "./dom.js";
 import { post, remove } from "./net.js";
-import { chatOf, isMe, notice, state } from "./store.js";
+import { changed, chatOf, isMe, notice, roomCalled, state } from "./store.js";
+import { entry } from "./outbox.js";
 import { action, close, form, open } from "./sheet.js";
 import { hashOf } from "./chats.js";
 
@@ -20,67 +21,84 @@ export function newRoom() {
 }
 
 /** Invites somebody to a room of one's own. */
-export function inviteTo(name) {
-  const rooms = owned().filter(({ members }) => !members.includes(name));
+export function inviteTo(user) {
+  const rooms = owned().filter(({ members }) => !members.includes(user));
   if (!rooms.length) return "";
-  const choice = el("select", { name: "room" }, rooms.map(({ room, title }) => el("option", { value: room }, title)));
-  return form([el("label", "Invite to a room", choice)], "Invite", async ({ room }) => {
-    await post(`${pathOf(room)}/invites`, { user: name });
+  return form([choice("Invite to a room", "room", rooms.map(({ room, title }) => [room, title]))], "Invite", async ({ room }) => {
+    await post(`${pathOf(room)}/invites`, { user });
     close();
-    notice(`${name} is invited to ${chatOf(room).title}.`);
+    notice(name(user), " is invited to ", name(chatOf(room).title), ".");
   });
 }
 
+/** The codes of the links that were made in this browser, by when: the server keeps none that it could tell. */
+const codes = (address) => JSON.parse(localStorage.getItem(entry("links", address))) ?? {};
+
+function keepCode(address, { at, link }) {
+  const alive = Object.entries(codes(address)).filter(([made]) => state.rooms.get(address)?.links?.some((one) => one.at === made));
+  localStorage.setItem(entry("links", address), JSON.stringify({ ...Object.fromEntries(alive), [at]: link }));
+}
+
+async function copy(field) {
+  field.select();
+  await (navigator.clipboard?.writeText(field.value) ?? document.execCommand("copy"));
+  notice("The link is copied.");
+}
+
+const choice = (label, key, options) =>
+  el("label", label, el("select", { name: key }, options.map(([value, words]) => el("option", { value }, words))));
+
 export function showRoom(address) {
   const path = pathOf(address);
+  const pathTo = (part, user) => `${path}/${part}/${encodeURIComponent(user)}`;
   open(chatOf(address).title, (body) => {
-    const parts = Object.fromEntries(["requests", "members", "invites", "links"].map((part) => [part, el("ul.people")]));
+    const lists = Object.fromEntries(["requests", "members", "invites", "links"].map((part) => [part, el("ul.people")]));
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
-    const made = el("p.made");
-    const forOwner = el("div", section("Invited", parts.invites),
-      form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })),
-        el("datalist", { id: "known" }, [...state.users.keys()].map((name) => el("option", { value: name })))], "Invite", async ({ user }, node) => {
-        await post(`${path}/invites`, { user });
-        node.reset();
-      }, { class: "line" }),
-      section("Links", parts.links), made,
-      form([el("label", "Works for", el("select", { name: "expires" }, [["", "ever"], ["1h", "an hour"], ["1d", "a day"], ["7d", "a week"]].map(([value, label]) => el("option", { value }, label)))),
-        el("label", "Lets in", el("select", { name: "uses" }, ["", 1, 5, 25].map((uses) => el("option", { value: uses }, uses || "any"))))], "Make a link", async ({ expires, uses }) => {
-        const { url } = await post(`${path}/links`, { ...(expires && { expires }), ...(uses && { uses: Number(uses) }) });
-        const address = new URL(url, location.origin).href;
-        const field = el("input", { readonly: true, value: address, "aria-label": "The link", onfocus: () => field.select() });
-        made.replaceChildren("Copy it now, it is shown only once. You approve whoever comes by it.", field,
-          action("Copy", async () => {
-            field.select();
-            await (navigator.clipboard?.writeText(address) ?? document.execCommand("copy"));
-            notice("The link is copied.");
-          }));
-      }, { class: "line" }),
-      action("Revoke every link", async () => {
-        await remove(`${path}/links`);
-        made.replaceChildren();
-      }));
-    body.append(section("Who asks to come in", parts.requests), section("Members", parts.members), forOwner, leave(address, path));
-    function update() {
+    const elsewhere = el("p.hint", "A link that was made in another browser, or before signing out here, can be revoked only together with all others.");
+    const all = action("Revoke every link", () => remove(`${path}/links`));
+    const known = el("datalist", { id: "known" }, [...state.users.keys()].map((value) => el("option", { value })));
+    const invite = form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })), known], "Invite", async ({ user }, node) => {
+      await post(`${path}/invites`, { user });
+      node.reset();
+    }, { class: "line" });
+    const link = form([
+      choice("Works for", "expires", [["", "ever"], ["1h", "an hour"], ["1d", "a day"], ["7d", "a week"]]),
+      choice("Lets in", "uses", [["", "any"], [1, 1], [5, 5], [25, 25]]),
+    ], "Make a link", async ({ expires, uses }) => {
+      keepCode(address, await post(`${path}/links`, { ...(expires && { expires }), ...(uses && { uses: Number(uses) }) }));
+      notice("The link is there to be copied.");
+      changed();
+    }, { class: "line" });
+    const forOwner = el("div", section("Invited", lists.invites), invite, section("Links", lists.links), elsewhere, link,
+      el("p.hint", "You approve whoever comes by a link."), all);
+    body.append(section("Who asks to come in", lists.requests), section("Members", lists.members), forOwner, leave(address, path));
+
+    const views = {
+      members: ({ user, owner }) => el("li", el("span.name", name(user), user === owner && el("small", " owner")),
+        isOwner() && !isMe(user) && action("Remove", () => remove(pathTo("members", user)), { "aria-label": `Remove ${user}` })),
+      requests: ({ user }) => el("li", el("span.name", name(user)), [["Let in", true, "main"], ["Refuse", false]].map(([label, approve, kind]) =>
+        action(label, () => post(pathTo("requests", user), { approve }), { class: kind, "aria-label": `${label} ${user}` }))),
+      invites: ({ user }) => el("li", el("span.name", name(user)),
+        action("Take back", () => remove(pathTo("invites", user)), { "aria-label": `Take back the invitation of ${user}` })),
+      links({ at, expires, uses, code }) {
+        const url = code && el("input", { readonly: true, value: `${location.origin}/join/${code}`, "aria-label": `The link made ${moment(at)}`, onfocus: () => url.select() });
+        return el("li", url, el("small.grow", `Made ${moment(at)}, ${expires ? `until ${moment(expires)}` : "no end"}, ${uses == null ? "for any number" : `for ${uses} more`}`),
+          code && [action("Copy", () => copy(url)), action("Revoke", () => remove(pathTo("links", code)), { "aria-label": `Revoke the link made ${moment(at)}` })]);
+      },
+    };
+    return () => {
       const room = state.rooms.get(address);
       if (!room) return close();
+      const own = codes(address);
+      const links = (room.links ?? []).map((one) => ({ ...one, code: own[one.at] }));
       forOwner.hidden = !isOwner();
-      const member = ([name]) => el("li", el("span.name", name, name === room.owner && el("small", " owner")),
-        isOwner() && !isMe(name) && action("Remove", () => remove(`${path}/members/${encodeURIComponent(name)}`), { "aria-label": `Remove ${name}` }));
-      const request = ({ user }) => el("li", el("span.name", user), ...[true, false].map((approve) =>
-        action(approve ? "Let in" : "Refuse", () => post(`${path}/requests/${encodeURIComponent(user)}`, { approve }), { class: approve ? "main" : null, "aria-label": `${approve ? "Let in" : "Refuse"} ${user}` })));
-      const invite = ({ user }) => el("li", el("span.name", user),
-        action("Take back", () => remove(`${path}/invites/${encodeURIComponent(user)}`), { "aria-label": `Take back the invitation of ${user}` }));
-      const link = ({ at, expires, uses }) => el("li", el("span", `Made ${moment(at)}`),
-        el("small", [expires ? `until ${moment(expires)}` : "no end", uses == null ? "for any number" : `for ${uses} more`].join(", ")));
-      const list = (part, view, key) => keyed(parts[part], (room[part] ?? []).map((one) => [key(one), one, view]));
-      keyed(parts.members, room.members.map((name) => [name, [name, room.owner], member]));
-      list("requests", request, ({ user }) => user);
-      list("invites", invite, ({ user }) => user);
-      list("links", link, ({ at }) => at);
-    }
-    update();
-    return update;
+      all.hidden = !links.length;
+      elsewhere.hidden = links.every(({ code }) => code);
+      const members = room.members.map((user) => ({ user, owner: room.owner }));
+      for (const [part, some] of Object.entries({ ...room, members, links })) {
+        if (lists[part]) keyed(lists[part], some.map((one) => [one.user ?? one.at, one, views[part]]));
+      }
+    };
   });
 }
 
@@ -98,14 +116,31 @@ function leave(address, path) {
   }, { class: "danger" }));
 }
 
-/** The address of a link was opened: asks only when told to. */
+/** The address of a link was opened: asks only when told to, and then says what comes of it. */
 export function showJoin(code) {
   open("You are invited", (body) => {
-    body.append(el("p", "Somebody gave you the link to a room. Its owner will see your name, and let you in or not."),
-      action("Ask to come in", async () => {
-        const { title } = await post(`/join/${code}`);
-        body.replaceChildren(el("p", { role: "status" }, `You asked to come into ${title}. It appears among your chats when its owner lets you in.`), action("Close", close));
-      }, { class: "main" }));
+    const line = el("p", { role: "status" }, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not.");
+    let title;
+    let older;
+    const ask = action("Ask to come in", async () => {
+      older = [...state.asked.values()].filter(({ decided }) => decided).map(({ at }) => at);
+      ({ title } = await post(`/join/${code}`));
+      ask.remove();
+      changed();
+    }, { class: "main" });
+    const enter = action("Open the room", () => {
+      close();
+      location.hash = hashOf(roomCalled(title));
+    }, { class: "main" });
+    body.append(line, ask);
+    return () => {
+      if (!title) return;
+      const { decided } = [...state.asked.values()].findLast((one) => one.title === title && !older.includes(one.at)) ?? {};
+      if (decided === "in") say(line, "You are let into ", name(title), ".");
+      else if (decided) say(line, "The owner of ", name(title), " said no.");
+      else say(line, "You asked to come into ", name(title), ". Here you will see what its owner says; you may close this meanwhile.");
+      if (decided === "in" && roomCalled(title) && !enter.isConnected) body.append(enter);
+    };
   });
 }
 

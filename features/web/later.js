@@ -1,9 +1,10 @@
 /** Messages for later: choosing the time, and what waits. */
-import { el, keyed, moment } from "./dom.js";
+import { el, keyed, moment, name, zone } from "./dom.js";
 import { post, remove } from "./net.js";
 import { chatOf, notice, state } from "./store.js";
 import { action, close, form, open } from "./sheet.js";
 import { titleOf } from "./chats.js";
+import { why } from "./words.js";
 
 /** A time as the field for one takes it: of here, without seconds. */
 const local = (date) => new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
@@ -24,7 +25,8 @@ export function chooseTime(address, body, done) {
     sheet.append(el("blockquote", { dir: "auto" }, body.text || "A file"),
       el("div.choices", action("In 10 minutes", inMinutes(10)), action("In an hour", inMinutes(60)), action("Tomorrow at 9", () => at(tomorrow))),
       form([el("label", "At", el("input", { type: "datetime-local", name: "at", required: true, min: local(new Date()), value: local(tomorrow) }))],
-        "Schedule", ({ at: when }) => at(new Date(when))));
+        "Schedule", ({ at: when }) => at(new Date(when))),
+      el("p.hint", `Times are those of ${zone}.`));
   });
 }
 
@@ -36,16 +38,14 @@ export function showLater() {
     const none = el("p.hint", "None. The clock beside the field sends what you wrote later.");
     body.append(none, list);
     const view = (one) => el("li",
-      el("p.hint", `${states[one.state]} to ${titleOf(chatOf(one.to))}, ${moment(one.at)}`),
+      el("p.hint", `${states[one.state]} to `, name(titleOf(chatOf(one.to))), `, ${moment(one.at)}`),
       el("p.text", { dir: "auto" }, one.text || one.file?.name || "A file"),
-      one.detail && el("p.error", one.detail),
+      one.reason && el("p.error", why({ code: one.reason, detail: one.detail })),
       one.state !== "sent" && action(one.state === "waiting" ? "Cancel" : "Remove", () => remove(`/scheduled/${one.id}`)));
-    const update = () => {
+    return () => {
       const all = [...state.scheduled.values()].filter(({ state: how }) => how !== "sent").sort((one, other) => one.at.localeCompare(other.at));
       none.hidden = all.length > 0;
       keyed(list, all.map((one) => [one.id, one, view]));
     };
-    update();
-    return update;
   });
 }

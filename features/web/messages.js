@@ -1,16 +1,20 @@
 /** The messages of the chat that is open: scrolling, the mark where the unread begins, reading. */
-import { $, announce, day, dayName, el, hour, keyed, moment } from "./dom.js";
+import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, say, size } from "./dom.js";
 import { post } from "./net.js";
-import { changed, chatOf, fetchHistory, has, isMe, onChange, state, trim } from "./store.js";
-import { discard, keepDraft, draft, retry, waiting } from "./outbox.js";
+import { changed, chatOf, countOthers, fetchHistory, has, isMe, notice, onChange, state, trim } from "./store.js";
+import { discard, draft, isHeld, keepDraft, retry, waiting } from "./outbox.js";
+import { explain } from "./words.js";
 import { fileView } from "./attach.js";
 import { showThread } from "./thread.js";
 import { showPerson } from "./people.js";
 
 const scroll = $("scroll");
+const list = $("messages");
 /** Posts of one author within so many milliseconds stand together. */
 const TOGETHER = 5 * 60_000;
-/** Where the unread began when the chat was opened, or left alone; null before that is known. */
+/** Scrolling is over when there is none for so many milliseconds. */
+const REST = 300;
+/** Where the unread began when the chat was opened, or left alone; 0 for nowhere, null before that is known. */
 let mark = null;
 let address;
 let isAtEnd = true;
@@ -18,6 +22,7 @@ let isFetching = false;
 let isFailed = false;
 /** The message that the keyboard is at. */
 let current = 0;
+/** How far it was told in each chat that it is read. */
 const told = new Map();
 
 /** Shows another chat. */
@@ -28,28 +33,38 @@ export function show(next) {
   current = 0;
   isAtEnd = true;
   isFailed = false;
-  $("messages").replaceChildren();
+  list.replaceChildren();
   $("pending").replaceChildren();
 }
 
+/** The messages that are in sight, at least in part. Lines of days move when older messages come. */
+const inSight = () => [...list.querySelectorAll(".message")].filter((node) =>
+  node.offsetTop + node.offsetHeight > scroll.scrollTop && node.offsetTop < scroll.scrollTop + scroll.clientHeight);
+
 /** Shows what changed, and stays where the reader is. */
-export function render() {
+function render() {
   const history = state.histories.get(address);
-  const chat = chatOf(address);
+  const isOpened = history && mark === null;
   if (!history && !isFailed) more();
-  else mark ??= chat.unread && firstUnread(history.list, chat.unread);
-  const top = history?.list[0]?.id;
-  const isOlder = top < $("messages").first;
-  const below = scroll.scrollHeight - scroll.scrollTop;
-  keyed($("messages"), entries(history?.list ?? []));
-  keyed($("pending"), waiting(address).map((one) => [one.key, { ...one, isOpen: state.link.state === "open" }, pendingView]));
-  $("messages").first = top;
-  $("start").textContent = startLine(history);
-  if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
-  else if (isOlder) scroll.scrollTop = scroll.scrollHeight - below;
-  $("down").hidden = isAtEnd || !chat.unread;
+  if (isOpened) mark = firstUnread(history.list, chatOf(address).unread);
+  const places = isAtEnd ? [] : inSight().map((node) => [node.dataset.key, node.offsetTop - scroll.scrollTop]);
+  keyed(list, [...entries(history?.list ?? [])]);
+  keyed($("pending"), pending(address));
+  say($("start"), startLine(history));
+  const [kept, place] = places.find(([key]) => entryOf(key)) ?? [];
+  if (isOpened && mark) toMark();
+  else if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+  else if (kept) move(entryOf(kept).offsetTop - scroll.scrollTop - place);
+  look();
   read();
 }
+
+/** Scrolls by so many pixels. By none would stop a finger's swing, too. */
+function move(by) {
+  if (by) scroll.scrollTop += by;
+}
+
+const entryOf = (key) => list.querySelector(`[data-key="${key}"]`);
 
 function startLine(history) {
   if (isFailed) return "Older messages can't be fetched just now.";
@@ -67,85 +82,96 @@ async function more() {
   } catch (problem) {
     isFailed = true;
     // A private chat with somebody who is not there, or a room that was left.
-    if (problem.status === 404) location.hash = "";
+    if (problem.status === 404) {
+      notice(explain(problem));
+      location.hash = "";
+    }
   }
   isFetching = false;
   changed();
 }
 
-function firstUnread(list, count) {
-  const others = list.filter(({ from }) => !isMe(from));
-  return others.at(-count)?.id ?? others[0]?.id ?? 0;
+function firstUnread(messages, count) {
+  const others = messages.filter(({ from }) => !isMe(from));
+  return count ? others.at(-count)?.id ?? others[0]?.id ?? 0 : 0;
 }
 
-function* walk(list) {
+function* entries(messages) {
   let before;
-  for (const message of list) {
+  for (const message of messages) {
     const isNewDay = day(message.at) !== day(before?.at ?? 0);
-    if (isNewDay) yield [day(message.at), dayName(message.at), (name) => el("li.day", name)];
-    if (message.id === mark) yield ["mark", "New", (name) => el("li.mark", name)];
-    const follows = !isNewDay && message.id !== mark && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
+    const isFirst = mark && message.id >= mark && !(before?.id >= mark);
+    if (isNewDay) yield [day(message.at), dayName(message.at), (text) => el("li.day", text)];
+    if (isFirst) yield ["mark", "New", (text) => el("li.mark", text)];
+    const follows = !isNewDay && !isFirst && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
     yield [message.id, { ...message, follows }, messageView];
     before = message;
   }
 }
-const entries = (list) => [...walk(list)];
 
 function messageView(message) {
   const { id, from, text, at, expires, file, comments, follows } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
-    el("div", { class: follows ? "unseen" : "by" }, el("b", from), " ", hour(at)),
-    text && el("p.text", { dir: "auto" }, linked(text)),
+    el("div", { class: follows ? "unseen" : "by" }, name(from), " ", hour(at)),
+    text && textView(text),
     file && fileView(file),
     el("div", { class: `acts${comments ? " has" : ""}` },
       has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
-      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, `About ${from}`)));
+      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, "About ", name(from))));
 }
 
 /** Whether a text names the reader. */
 const names = (text) => text.toLowerCase().split(/[^\p{L}\p{N}\p{M}_.@-]+/u).includes(`@${state.me.toLowerCase()}`);
 
 /** A text with its web addresses as links. */
-export function linked(text) {
-  return text.split(/(https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]])/).map((part, index) =>
-    index % 2 ? el("a", { href: part, rel: "noopener noreferrer", target: "_blank" }, part) : part);
+export const textView = (text) => el("p.text", { dir: "auto" },
+  text.split(/(https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]])/).map((part, index) =>
+    index % 2 ? el("a", { href: part, rel: "noopener noreferrer", target: "_blank", dir: "ltr" }, part) : part));
+
+/** What is not sent yet in a place. Where one post is held, those after it wait for the same time. */
+export function pending(place) {
+  const posts = waiting(place);
+  const held = posts.find(isHeld);
+  const about = { held: held && [held.why, held.until], isOpen: state.link.state === "open" };
+  return posts.map((one) => [one.key, { ...one, ...about }, pendingView]);
 }
 
-/** A post that is not sent yet. */
-export function pendingView(one) {
-  const how = one.isOpen ? "Sending…" : "Waits for the connection";
-  return el("li", { class: `message mine waiting${one.failed ? " failed" : ""}` },
-    el("p.text", { dir: "auto" }, one.body.text || "A file"),
-    el("p.how", { role: "status" }, one.failed ? `Not sent: ${one.failed}` : how),
-    one.failed && el("div.acts.has",
-      el("button.quiet", { onclick: () => retry(one) }, "Try again"),
+function pendingView(one) {
+  const { body, file, failed, held, isOpen } = one;
+  const how = failed ? ["Not sent: ", failed] : held ? [held[0], " It is sent by itself in ", countdown(held[1]), "."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
+  return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
+    body.text && el("p.text", { dir: "auto" }, body.text),
+    file && el("p.hint", name(file.name), `, ${size(file.size)}`),
+    el("p.how", { role: "status" }, how),
+    (failed || held) && el("div.acts.has",
+      failed && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
       el("button.quiet", { onclick: () => edit(one) }, "Edit"),
-      el("button.quiet", { onclick: () => discard(one) }, "Discard")));
+      el("button.quiet", { onclick: () => discard(one) }, failed ? "Discard" : "Cancel")));
 }
 
-/** Takes a post that failed back into the field it came from. */
+/** Takes a post that is not sent back into the field it came from. */
 function edit(one) {
   const { text, files } = draft(one.place);
-  keepDraft(one.place, { text: [one.body.text, text].filter(Boolean).join("\n"), files });
+  keepDraft(one.place, { text: [one.body.text, text].filter(Boolean).join("\n"), files: one.file ? [one.file, ...files] : files });
   discard(one);
   dispatchEvent(new Event("redraft"));
 }
 
-/** Marks as read what is looked at. */
-function read() {
-  const chat = chatOf(address);
-  const isLooking = document.visibilityState === "visible" && document.hasFocus() && isAtEnd;
-  if (!isLooking || !chat.unread || !state.histories.has(address) || told.get(address) === chat.top) return;
-  told.set(address, chat.top);
-  post("/read", { chat: address, upto: chat.top }).catch(() => told.delete(address));
+/** The ways to the mark and to the end, where they are out of sight. */
+function look() {
+  const { unread } = chatOf(address);
+  const line = entryOf("mark");
+  $("up").hidden = !line || line.offsetTop + line.offsetHeight > scroll.scrollTop;
+  if (!$("up").hidden) say($("up"), `↑ ${countOthers(state.histories.get(address).list, mark - 1)} new`);
+  $("down").hidden = isAtEnd;
+  say($("down"), unread ? `↓ ${unread} new` : "↓ To the end");
 }
 
-/** Tries once more what could not be fetched. */
-export function again() {
-  isFailed = false;
-  told.clear();
+function toMark() {
+  scroll.scrollTop = entryOf("mark").offsetTop - scroll.clientHeight / 4;
+  scrolled();
 }
 
 export function toEnd() {
@@ -154,25 +180,60 @@ export function toEnd() {
   changed();
 }
 
-scroll.addEventListener("scroll", () => {
-  const wasAtEnd = isAtEnd;
+const isLooking = () => state.open === address && document.visibilityState === "visible" && document.hasFocus();
+
+/** Marks as read what was looked at: all at the end, else up to the last message that is in sight whole. */
+function read() {
+  const { unread, top } = chatOf(address);
+  if (!isLooking() || !unread || !state.histories.has(address)) return;
+  const bottom = scroll.scrollTop + scroll.clientHeight + 1;
+  const last = () => inSight().findLast(({ offsetTop, offsetHeight }) => offsetTop + offsetHeight <= bottom);
+  const upto = isAtEnd ? top : Number(last()?.dataset.id ?? 0);
+  if (upto < (mark || top) || upto <= (told.get(address) ?? 0)) return;
+  const before = told.get(address);
+  const place = address;
+  told.set(place, upto);
+  post("/read", { chat: place, upto }).catch(() => told.set(place, before));
+}
+
+/** Tries once more what could not be fetched. */
+export function again() {
+  isFailed = false;
+  told.clear();
+}
+
+let resting;
+function scrolled() {
   isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
-  const history = state.histories.get(address);
-  if (scroll.scrollTop < 300 && history?.more) more();
-  if (isAtEnd !== wasAtEnd) changed();
+  clearTimeout(resting);
+  resting = setTimeout(read, REST);
+  look();
+}
+
+scroll.addEventListener("scroll", () => {
+  if (!address || state.open !== address || !state.ready) return;
+  scrolled();
+  if (scroll.scrollTop < 300 && state.histories.get(address)?.more) more();
 }, { passive: true });
 new ResizeObserver(() => isAtEnd && (scroll.scrollTop = scroll.scrollHeight)).observe(scroll);
-$("down").onclick = toEnd;
+$("down").onclick = () => {
+  toEnd();
+  scroll.focus();
+};
+$("up").onclick = () => {
+  toMark();
+  scroll.focus();
+};
 addEventListener("focus", changed);
 document.addEventListener("visibilitychange", changed);
 
 /** Up and down go from message to message; what can be done with one is a Tab away. */
-$("scroll").addEventListener("keydown", (event) => {
+scroll.addEventListener("keydown", (event) => {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
-  const all = [...$("messages").querySelectorAll(".message")];
+  const all = [...list.querySelectorAll(".message")];
   const at = all.indexOf(document.activeElement.closest(".message"));
-  const to = all[at < 0 ? all.length - 1 : at + step];
+  const to = at < 0 ? inSight().at(-1) : all[at + step];
   if (!to) return;
   event.preventDefault();
   all[at]?.setAttribute("tabindex", -1);
@@ -184,7 +245,8 @@ $("scroll").addEventListener("keydown", (event) => {
 addEventListener("posted", ({ detail: { address: where, message } }) => {
   const place = where === address ? "" : where === "common" ? " to everyone" : where.startsWith("room:") ? ` in ${chatOf(where).title}` : " to you";
   announce(`${message.from}${place}: ${message.text || message.file?.name || "a file"}`);
-  if (where === address && !mark && !document.hasFocus()) mark = message.id;
+  // What comes while nobody looks at the end is new to who comes back.
+  if (where === address && chatOf(where).unread === 1 && !(isLooking() && isAtEnd)) mark = message.id;
 });
 
-onChange(() => address && state.ready && render());
+onChange(() => address && state.open === address && state.ready && render());

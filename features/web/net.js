@@ -31,11 +31,16 @@ export class Refusal extends Error {
   }
 }
 
-const silent = () => new Refusal({ status: 0, code: "offline", detail: "the server can't be reached" });
+const silent = () => new Refusal({ status: 0, code: "offline", detail: "no answer" });
 
-async function refusal(response) {
-  const problem = await response.json().catch(() => ({}));
-  return new Refusal({ status: response.status, detail: response.statusText, ...problem }, response.headers.get("Retry-After"));
+function refusal(status, text, retryAfter) {
+  let problem = {};
+  try {
+    problem = JSON.parse(text);
+  } catch {
+    // Something between the page and the server answers in its own way.
+  }
+  return new Refusal({ status, detail: `the answer has status ${status}`, ...problem }, retryAfter);
 }
 
 /** A fetch with a token; throws a `Refusal` for all but success. */
@@ -48,7 +53,7 @@ export async function request(token, path, options = {}) {
   } catch (error) {
     throw error.name === "AbortError" ? error : silent();
   }
-  if (!response.ok) throw await refusal(response);
+  if (!response.ok) throw refusal(response.status, await response.text().catch(() => ""), response.headers.get("Retry-After"));
   return response;
 }
 
@@ -90,9 +95,8 @@ export function upload(file, progress, signal) {
     http.upload.onprogress = (event) => progress(event.loaded / (event.total || 1));
     http.onerror = () => fail(silent());
     http.onload = () => {
-      const answer = JSON.parse(http.responseText || "{}");
-      if (http.status < 300) done(answer);
-      else fail(new Refusal({ status: http.status, detail: http.statusText, ...answer }, http.getResponseHeader("Retry-After")));
+      if (http.status < 300) done(JSON.parse(http.responseText));
+      else fail(refusal(http.status, http.responseText, http.getResponseHeader("Retry-After")));
     };
     signal.addEventListener("abort", () => http.abort());
     http.send(file);

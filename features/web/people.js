@@ -1,5 +1,5 @@
 /** People: whom to write to, and one of them, with what can be done about them. */
-import { el, keyed, moment } from "./dom.js";
+import { el, keyed, moment, name as called, say } from "./dom.js";
 import { post } from "./net.js";
 import { has, isMe, notice, state } from "./store.js";
 import { action, close, form, open } from "./sheet.js";
@@ -28,14 +28,13 @@ export function showPeople() {
       const typed = wanted && !found.some(({ name }) => name.toLowerCase() === wanted) ? [{ name: find.value.trim() }] : [];
       keyed(list, [...found.slice(0, 200), ...typed].map((user) => [user.name, user, personView]));
     }
-    update();
     return update;
   });
 }
 
 const personView = (user) => el("li", el("button.row", { onclick: () => go(user.name) },
   el("span", { class: `face private${user.online ? " online" : ""}`, "aria-hidden": "true" }, [...user.name][0].toUpperCase()),
-  el("span.name", isMe(user.name) ? `${user.name} (you)` : user.name), el("small", isMe(user.name) ? "your notebook" : presence(user))));
+  el("span.name", called(user.name), isMe(user.name) && " (you)"), el("small", isMe(user.name) ? "your notebook" : presence(user))));
 
 /** One person, perhaps the author of a message. */
 export function showPerson(name, message) {
@@ -44,9 +43,7 @@ export function showPerson(name, message) {
     body.append(line, action("Write in private", () => go(name), { class: "main" }));
     if (has("rooms")) body.append(inviteTo(name));
     if (has("complaints")) body.append(complaint(name, message));
-    const update = () => (line.textContent = presence(state.users.get(name) ?? {}));
-    update();
-    return update;
+    return () => say(line, presence(state.users.get(name) ?? {}));
   });
 }
 
@@ -55,9 +52,10 @@ function complaint(name, message) {
   const send = async ({ reason }) => {
     const made = await post("/complaints", { user: name, reason: reason || undefined, message: message?.id });
     close();
-    notice(made.banned_until ? `${name} may not post until ${moment(made.banned_until)}.` : `Noted: ${name} has ${made.warnings} of ${made.limit} warnings.`);
+    if (made.banned_until) notice(called(name), ` may not post until ${moment(made.banned_until)}.`);
+    else notice("Noted: ", called(name), ` has ${made.warnings} of ${made.limit} warnings.`);
   };
-  return el("details", el("summary", `Complain about ${name}`),
+  return el("details", el("summary", "Complain about ", called(name)),
     form([el("label", "Reason, if you like", el("textarea", { name: "reason", rows: 3, maxlength: 4000 })),
       el("p.hint", `A complaint is a warning. Nobody is told who made it, and it can't be taken back. ${about}`)], "Complain", send));
 }

@@ -1,6 +1,7 @@
 /** The one dialog: people, rooms, comments and what is one's own open in it, beside the chat. */
-import { $, el } from "./dom.js";
+import { $, el, say } from "./dom.js";
 import { onChange } from "./store.js";
+import { explain } from "./words.js";
 
 const sheet = $("sheet");
 let update;
@@ -9,14 +10,17 @@ let opener;
 
 /** Opens it. `build` fills it, and may give back what brings it up to date when something changes. */
 export function open(title, build) {
-  $("sheet-title").textContent = title;
+  say($("sheet-title"), title);
   const body = $("sheet-body");
   body.replaceChildren(el("p.error", { role: "alert" }));
   if (!sheet.open) {
     opener = document.activeElement.closest("[data-key]");
     sheet.showModal();
+    // What lies outside of it can't be reached now.
+    sheet.append($("news"));
   }
   update = build(body);
+  update?.();
 }
 
 export const close = () => sheet.close();
@@ -24,11 +28,8 @@ export const close = () => sheet.close();
 /** Says in it why something was not done. */
 export function fail(problem) {
   const line = sheet.querySelector(".error");
-  if (line) line.textContent = problem ? sentence(problem.message) : "";
+  if (line) line.textContent = problem ? explain(problem) : "";
 }
-
-/** A server's detail as a sentence. */
-export const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replaceAll("`", "")}.`;
 
 /** A button that does something with the server; it waits for it, and says what went wrong. */
 export function action(label, act, props) {
@@ -66,6 +67,7 @@ $("close").onclick = close;
 sheet.addEventListener("click", ({ target }) => target === sheet && close());
 sheet.onclose = () => {
   update = null;
+  $("app").append($("news"));
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));
   // The browser gives the focus back, unless what had it was made anew meanwhile.

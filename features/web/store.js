@@ -2,11 +2,12 @@
  * What the page knows: asked for once, then kept by the events alone. Views read `state` and are
  * told by `onChange`; nothing else writes it.
  */
+import { name } from "./dom.js";
 import { get } from "./net.js";
 
 /** So many messages are fetched at once. */
 const PAGE = 50;
-/** So many users are listed; others are written to by typing their name. */
+/** So many users are listed; others are written to by typing their name. So many messages are fetched unasked. */
 const MOST = 2000;
 
 export const state = {
@@ -24,7 +25,8 @@ export const state = {
   histories: new Map(),
   rooms: new Map(),
   invites: new Map(),
-  asked: [],
+  /** One's own requests to come into rooms, by when they were made: `{at, title, decided}`. */
+  asked: new Map(),
   scheduled: new Map(),
   /** The comments that are looked at: `{message, list}`. */
   thread: null,
@@ -48,7 +50,7 @@ export function changed() {
 }
 
 /** Tells the person something that no view shows. */
-export const notice = (text) => dispatchEvent(new CustomEvent("notice", { detail: text }));
+export const notice = (...words) => dispatchEvent(new CustomEvent("notice", { detail: words }));
 
 export const has = (feature) => state.server.features.includes(feature);
 export const isMe = (name) => name === state.me;
@@ -57,6 +59,18 @@ export const isMe = (name) => name === state.me;
 export function addressOf(message) {
   const isToMe = message.to.startsWith("@") && !isMe(message.from);
   return isToMe ? `@${message.from}` : message.to;
+}
+
+/** What one may still post to everyone, or undefined: `{messages, left, until}`. */
+export function allowance() {
+  const limit = state.user.rate_limit;
+  return limit?.until && Date.parse(limit.until) <= Date.now() ? { messages: limit.messages, left: limit.messages } : limit;
+}
+
+/** Until when one may not post, or null. */
+export function bannedUntil() {
+  const until = state.user.complaints?.banned_until;
+  return until && Date.parse(until) > Date.now() ? until : null;
 }
 
 export const chatOf = (address) => state.chats.get(address) ?? blank(address);
@@ -102,11 +116,18 @@ export const load = () => meanwhile(async () => {
   ]);
   state.rooms = byKey(rooms?.rooms, "room");
   state.invites = byKey(rooms?.invites, "room");
-  state.asked = rooms?.requests ?? [];
+  const before = state.asked;
+  state.asked = byKey(rooms?.requests, "at");
+  for (const { at, title, decided } of before.values()) {
+    if (!state.asked.has(at)) state.asked.set(at, { at, title, decided: decided ?? (roomCalled(title) ? "in" : "refused") });
+  }
   state.scheduled = byKey(scheduled?.scheduled, "id");
   state.histories.clear();
   state.ready = true;
 });
+
+/** The newest room of a title that one is in. */
+export const roomCalled = (title) => [...state.rooms.values()].findLast((room) => room.title === title)?.room;
 
 const byKey = (list, key) => new Map((list ?? []).map((one) => [one[key], one]));
 
@@ -142,17 +163,24 @@ function doubt() {
   }, 300);
 }
 
-/** Fetches the newest of a chat, or what is older than what is there. */
+/** Fetches the newest of a chat, back to where the unread begin, or what is older than what is there. */
 export const fetchHistory = (address) => meanwhile(async () => {
   const history = state.histories.get(address);
-  const before = history?.list[0]?.id;
-  const unread = history ? 0 : chatOf(address).unread;
-  const limit = Math.min(200, PAGE + unread);
-  const path = `/messages?chat=${encodeURIComponent(address)}&limit=${limit}`;
-  const page = await get(before ? `${path}&before=${before}` : path);
-  const list = [...page.messages, ...(history?.list ?? [])];
-  state.histories.set(address, { list, more: page.more });
+  let list = history?.list ?? [];
+  let unread = history ? 0 : chatOf(address).unread;
+  let more;
+  do {
+    const before = list.length ? `&before=${list[0].id}` : "";
+    const page = await get(`/messages?chat=${encodeURIComponent(address)}&limit=${Math.min(200, PAGE + unread)}${before}`);
+    list = [...page.messages, ...list];
+    unread -= countOthers(page.messages);
+    ({ more } = page);
+  } while (more && unread > 0 && list.length < MOST);
+  state.histories.set(address, { list, more });
 });
+
+/** How many of some messages others wrote, after one of them. */
+export const countOthers = (list, after = 0) => list.filter(({ id, from }) => id > after && !isMe(from)).length;
 
 /** Drops what is far up in a chat that is no longer looked at. */
 export function trim(address) {
@@ -234,7 +262,9 @@ const events = {
   },
   read({ chat: address, upto }) {
     const chat = state.chats.get(address);
+    const list = state.histories.get(address)?.list;
     if (chat && upto >= chat.top) chat.unread = 0;
+    else if (chat && list?.[0]?.id <= upto) chat.unread = countOthers(list, upto);
     else doubt();
   },
   client({ id, live, ...about }) {
@@ -282,14 +312,14 @@ const events = {
   },
   join_request(request) {
     if (request.user) add(request.room, "requests", request);
-    else if (request.state === "pending") state.asked = [...state.asked.filter(({ at }) => at !== request.at), request];
-    else state.asked = state.asked.filter(({ at }) => at !== request.asked);
+    else if (request.state === "pending") state.asked.set(request.at, { at: request.at, title: request.title });
+    else decide(request, "in", "You are let into ", name(request.title), ".");
   },
-  refused({ room: address, title, of, user, asked }) {
+  refused(refusal) {
+    const { room: address, title, of, user } = refusal;
     if (of === "invite" && (!user || isMe(user))) state.invites.delete(address);
     else if (user) without(state.rooms.get(address), of === "invite" ? "invites" : "requests", user);
-    else state.asked = state.asked.filter(({ at }) => at !== asked);
-    if (of === "request" && !user) notice(`Your request to come into ${title} was refused.`);
+    else decide(refusal, "refused", "Your request to come into ", name(title), " was refused.");
   },
   cancelled: ({ id }) => state.scheduled.delete(id),
   scheduled_forgotten: ({ id }) => state.scheduled.delete(id),
@@ -299,6 +329,12 @@ for (const name of ["scheduled", "scheduled_sent", "scheduled_failed"]) {
 }
 for (const name of ["warned", "warning_ended", "banned", "unbanned"]) {
   events[name] = (standing) => (state.user.complaints = standing);
+}
+
+/** A request of one's own is decided, and every tab says so. */
+function decide({ asked: at, title }, decided, ...words) {
+  state.asked.set(at, { at, title, decided });
+  notice(...words);
 }
 
 function take({ event, data }, isLate = false) {

@@ -1,15 +1,15 @@
 /** The comments on a message. */
-import { el, keyed, time } from "./dom.js";
+import { el, keyed, name, time } from "./dom.js";
 import { changed, find, openThread, state } from "./store.js";
-import { send, waiting } from "./outbox.js";
+import { send } from "./outbox.js";
 import { fail, open } from "./sheet.js";
 import { writer } from "./writer.js";
-import { linked, pendingView } from "./messages.js";
+import { pending, textView } from "./messages.js";
 
 export function showThread(message) {
   const place = `#${message.id}`;
   open("Comments", (body) => {
-    const head = el("blockquote", { dir: "auto" }, el("b", message.from), " ", message.text || message.file?.name);
+    const head = el("blockquote", name(message.from), " ", name(message.text || message.file?.name));
     const list = el("ol.comments", { "aria-label": "Comments", "aria-live": "polite" });
     const text = el("textarea", { rows: 1, "aria-label": "Comment", maxlength: 4000 });
     const form = el("form.line", { onsubmit }, text, el("button.main", "Send"));
@@ -29,15 +29,12 @@ export function showThread(message) {
       const isGone = state.histories.size && !find(message.id);
       if (isGone) return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
-      keyed(list, [
-        ...comments.map((one) => [one.id, one, commentView]),
-        ...waiting(place).map((one) => [one.key, { ...one, isOpen: state.link.state === "open" }, pendingView]),
-      ]);
+      keyed(list, [...comments.map((one) => [one.id, one, commentView]), ...pending(place)]);
     };
   });
 }
 
 const commentView = ({ from, at, text }) => el("li",
-  el("div.by", el("b", from), " ", time(at)), el("p.text", { dir: "auto" }, linked(text)));
+  el("div.by", name(from), " ", time(at)), textView(text));
 
 addEventListener("sheetclosed", () => (state.thread = null));

@@ -16,22 +16,28 @@ export function writer(text, place) {
     keep();
   });
   text.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || isTouch.matches) return;
+    // While a letter is being composed, Enter chooses it; Safari tells so by the number alone.
+    if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
+    const isSending = event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch.matches);
+    if (!isSending) return;
     event.preventDefault();
     text.form.requestSubmit();
   });
+  function show() {
+    const kept = draft(place());
+    text.value = kept.text;
+    grow();
+    return kept.files;
+  }
+  // A post was taken back into the draft.
+  const redraft = () => (text.isConnected ? show() : removeEventListener("redraft", redraft));
+  addEventListener("redraft", redraft);
   return {
     keep,
-    grow,
     /** Tells which files belong to the draft. */
     withFiles: (given) => (files = given),
     /** Shows the draft of the place, and gives its files. */
-    show() {
-      const kept = draft(place());
-      text.value = kept.text;
-      grow();
-      return kept.files;
-    },
+    show,
     clear() {
       text.value = "";
       grow();

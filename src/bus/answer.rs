@@ -98,6 +98,14 @@ impl Answer {
         Self::new(StatusCode::NO_CONTENT, Body::None)
     }
 
+    /// A refusal that is an answer like any other, so that what it is told with is kept.
+    pub(crate) fn refused(problem: &Problem) -> Self {
+        let body = Body::Written(problem.to_json().to_string().into());
+        Self::new(problem.status, body)
+            .headers(problem.headers.clone())
+            .header("content-type", "application/problem+json")
+    }
+
     /// 304.
     pub(crate) fn not_modified() -> Self {
         Self::new(StatusCode::NOT_MODIFIED, Body::None)

@@ -11,7 +11,7 @@ mod seats;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ pub(crate) use fan_out::FanOut;
 
 /// How long somebody who polls counts as online between two polls.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// How many streams may be open for what everybody is told who is there and nobody else: among more
+/// it is worth little, and costs each of them a write.
+const CROWD: usize = 100;
 
 /// A durable record on its way to the streams.
 pub(crate) struct Sent {
@@ -75,8 +79,28 @@ impl Recipients {
         }
     }
 
+    fn includes(&self, user: UserId) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::These { users, count } => users[..*count].contains(&user),
+        }
+    }
+
     fn is_nobody(&self) -> bool {
         matches!(self, Self::These { count: 0, .. })
+    }
+}
+
+/// What only those are told who are there now.
+pub(crate) struct Live {
+    pub(crate) to: Recipients,
+    pub(crate) frame: Arc<Frame>,
+}
+
+impl Live {
+    pub(crate) fn new(to: Recipients, event: &Event) -> Self {
+        let frame = Arc::new(Frame::live(event));
+        Self { to, frame }
     }
 }
 
@@ -110,9 +134,10 @@ pub(crate) struct Hub {
     frames: Frames,
     world: Arc<RwLock<World>>,
     clock: Clock,
-    gap: AtomicBool,
     /// Somebody came to this node, or left it.
     came_or_left: Notify,
+    /// The last position of what was not handed over, until streams are put back for it; else 0.
+    missed: AtomicU64,
     /// The most streams at once.
     limit: usize,
     /// The most frames that wait for one stream.
@@ -166,8 +191,8 @@ impl Hub {
             frames,
             world,
             clock,
-            gap: AtomicBool::new(false),
             came_or_left: Notify::new(),
+            missed: AtomicU64::new(0),
             limit,
             queue,
         });
@@ -177,14 +202,17 @@ impl Hub {
 
     /// Takes a batch that is durable. Where it can't, every stream goes back to the log.
     pub(crate) fn hand_over(&self, batch: Vec<Sent>) {
+        let Some(last) = batch.last().map(|sent| sent.record.pos) else {
+            return;
+        };
         if !self.inbox.put_batch(batch) {
-            self.missed();
+            self.missed(last);
         }
     }
 
-    /// The writer could not hand a batch over: every stream goes back to the log.
-    pub(crate) fn missed(&self) {
-        self.gap.store(true, Ordering::Release);
+    /// What the log has up to this position was not all handed over: every stream goes back to it.
+    pub(crate) fn missed(&self, upto: Pos) {
+        self.missed.fetch_max(upto, Ordering::AcqRel);
         self.inbox.wake();
     }
 
@@ -265,9 +293,20 @@ impl Hub {
     fn tell_presence(&self, streams: &Streams, user: UserId, online: bool) {
         let name = self.world().chat.user(user).map(|user| user.name.clone());
         let event = Event::new("user", json!({"name": name, "online": online}));
-        let frame = Arc::new(Frame::live(&event));
-        streams.followers().for_each(|mailbox| mailbox.push(&frame));
-        self.inbox.put_presence(frame);
+        self.tell_those(streams, Live::new(Recipients::Everyone, &event));
+    }
+
+    /// Tells something to those who are there, unless they are a crowd.
+    pub(crate) fn tell(&self, live: Live) {
+        let streams = self.lock();
+        if live.to != Recipients::Everyone || streams.count <= CROWD {
+            self.tell_those(&streams, live);
+        }
+    }
+
+    fn tell_those(&self, streams: &Streams, live: Live) {
+        streams.push(&live.frame, &live.to);
+        self.inbox.put_live(live);
     }
 
     fn world(&self) -> std::sync::RwLockReadGuard<'_, World> {
@@ -300,9 +339,11 @@ impl Registered {
         let mut streams = self.hub.lock();
         self.mailbox.fall_behind();
         // Those who sit are still to be told of these.
-        self.hub
-            .inbox
-            .each_presence(|frame| self.mailbox.push(frame));
+        self.hub.inbox.each_live(|live| {
+            if live.to.includes(self.mailbox.user) {
+                self.mailbox.push(&live.frame);
+            }
+        });
         streams.follow(&self.mailbox);
     }
 }
@@ -334,6 +375,19 @@ impl Drop for Registered {
 impl Streams {
     fn followers(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
         self.followers.values().flatten()
+    }
+
+    /// Puts a frame into the mailboxes of those whom it is for.
+    fn push(&self, frame: &Arc<Frame>, to: &Recipients) {
+        match to {
+            Recipients::Everyone => self.followers().for_each(|mailbox| mailbox.push(frame)),
+            Recipients::These { users, count } => users
+                .iter()
+                .take(*count)
+                .filter_map(|user| self.followers.get(user))
+                .flatten()
+                .for_each(|mailbox| mailbox.push(frame)),
+        }
     }
 
     fn follow(&mut self, mailbox: &Arc<Mailbox>) {

@@ -36,12 +36,12 @@ pub(crate) use fault::{causes, fault, internal};
 pub(crate) use frame::{Frame, Frames};
 #[cfg(test)]
 pub(crate) use hub::FanOut;
-pub(crate) use hub::{Hub, Recipients, Registered, Seated, Sent, about};
+pub(crate) use hub::{Hub, Live, Recipients, Registered, Seated, Sent, about};
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Others, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
-pub(crate) use snapshot::Snapshotter;
-pub(crate) use tx::Recorded;
+pub(crate) use snapshot::{Snapshotter, fold};
+pub(crate) use tx::Outcome;
 pub use tx::Tx;
 pub use view::{Stamp, View};
 pub use world::World;

@@ -132,7 +132,7 @@ async fn apart(reader: Reader) -> Result<(u64, Vec<u8>), SnapshotError> {
 }
 
 /// The world at the end of the log, as bytes.
-fn fold(reading: &Reading) -> Result<(u64, Vec<u8>), WorldError> {
+pub(crate) fn fold(reading: &Reading) -> Result<(u64, Vec<u8>), WorldError> {
     const STEP: usize = 2_000;
     let mut world = match reading.snapshot()? {
         Some(snapshot) => World::restore(&snapshot)?,

@@ -150,6 +150,9 @@ impl Log for Faulty {
     fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<Going>, LogError> {
         self.inner.first(chat, limit)
     }
+    fn going(&self, id: Id) -> Result<Option<Going>, LogError> {
+        self.inner.going(id)
+    }
     fn next_end(&self) -> Result<Option<Time>, LogError> {
         self.inner.next_end()
     }
@@ -489,9 +492,14 @@ async fn after_a_lost_race_streams_read_what_the_winner_wrote_from_the_log() {
         .register(UserId(1), ClientId::nil(), false)
         .expect("a place");
     assert!(registered.go_live(1));
+    let before = bench.bus.durable_pos();
     bench.plan([Fault::Lost("other")]);
     assert!(bounded(bench.join("bob")).await.is_ok());
     bench.fan_out.close_gap();
+    assert!(
+        !registered.go_live(before),
+        "one that read the log before the winner wrote must read on"
+    );
     let mut taken = Vec::new();
     let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
     let state = registered.mailbox().poll_take(cx, &mut taken);

@@ -1,6 +1,7 @@
 //! What a decision sees and records.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
@@ -8,7 +9,10 @@ use uuid::Uuid;
 
 use super::decide::guarded;
 use super::draft::Judgement;
-use super::{Address, Answer, Draft, Entry, PassedDraft, Purpose, View, World, fault, internal};
+use super::{
+    Address, Answer, Draft, Entry, Event, Live, PassedDraft, Purpose, Recipients, View, World,
+    fault, internal,
+};
 use crate::chat::{self, Fact};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
@@ -19,7 +23,14 @@ use crate::log::{
 use crate::time::Time;
 
 /// What a decision recorded: a record and what lies beside it.
-pub(crate) type Recorded = (Record, Contents);
+type Recorded = (Record, Contents);
+
+/// What comes of a decision.
+pub(crate) struct Outcome {
+    pub(crate) records: Vec<Recorded>,
+    /// What only those are told who are there.
+    pub(crate) live: Vec<Live>,
+}
 
 /// A decision under way. Reading it is free; what it records is appended only if the whole
 /// decision succeeds. It may be run again, so it must change nothing else.
@@ -31,6 +42,7 @@ pub struct Tx<'a> {
     up_since: Time,
     by: Option<UserId>,
     records: Vec<Recorded>,
+    live: Vec<Live>,
     next: Pos,
 }
 
@@ -61,6 +73,7 @@ impl<'a> Tx<'a> {
             up_since,
             by,
             records: Vec::new(),
+            live: Vec::new(),
             next,
         }
     }
@@ -302,6 +315,22 @@ impl<'a> Tx<'a> {
         Ok(id)
     }
 
+    /// Tells those in a chat who are there now, `from` among them, once what is decided is durable.
+    /// It is kept nowhere: it has no id, is never told again and ends no long poll.
+    pub fn tell(&mut self, from: UserId, to: Address, event: &Event) {
+        let these = |users: Arc<[UserId]>| Recipients::These {
+            count: users.len(),
+            users,
+        };
+        let to = match to {
+            Address::Chat(ChatId::COMMON) => Recipients::Everyone,
+            Address::Chat(chat) => these(self.members(chat)),
+            Address::User(peer) if peer == from => these([from].into()),
+            Address::User(peer) => these([from, peer].into()),
+        };
+        self.live.push(Live::new(to, event));
+    }
+
     /// Erases rows of the feature's own.
     pub fn erase<F: Feature>(&mut self, ids: Vec<Id>) -> Result<(), Problem> {
         for id in &ids {
@@ -346,6 +375,27 @@ impl<'a> Tx<'a> {
             .key(user, key, self.now().minus(crate::log::sqlite::KEY_LIFE))
     }
 
+    /// A message that is to be removed.
+    pub(crate) fn going(&self, id: Id) -> Result<Option<Going>, Problem> {
+        let going = self.log.going(id);
+        going.map_err(|error| internal("a look-up", &error))
+    }
+
+    /// Does what an administrator asks for, and has `record` record what came of it; of what was
+    /// refused nothing else is recorded.
+    pub(crate) fn administer(
+        &mut self,
+        decide: impl FnOnce(&mut Self) -> Result<Answer, Problem>,
+        record: impl FnOnce(&mut Self, u16) -> Result<(), Problem>,
+    ) -> Result<Answer, Problem> {
+        let answer = guarded(|| decide(self)).unwrap_or_else(|refusal| {
+            self.records.clear();
+            Answer::refused(&refusal)
+        });
+        record(self, answer.status.as_u16())?;
+        Ok(answer)
+    }
+
     pub(crate) fn message_row(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
         self.log.message(id)
     }
@@ -354,8 +404,11 @@ impl<'a> Tx<'a> {
         self.features
     }
 
-    pub(crate) fn into_records(self) -> Vec<Recorded> {
-        self.records
+    pub(crate) fn into_outcome(self) -> Outcome {
+        Outcome {
+            records: self.records,
+            live: self.live,
+        }
     }
 
     /// The private chat of two users, opened now if need be.

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::shared::{Durable, Others, Shared, Task, Upkeep};
-use super::{Command, Health, Hub, Sent, Tx, World, WorldError, causes, fault, internal};
+use super::{Command, Health, Hub, Live, Sent, Tx, World, WorldError, causes, fault, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
 use crate::log::{AppendError, ClientId, Id, Log, LogError, UserId};
@@ -62,6 +62,8 @@ pub(crate) struct Writer {
     o: WriterOptions,
     /// Records of the open batch.
     sent: Vec<Sent>,
+    /// What only those are told who are there, once the open batch is durable.
+    live: Vec<Live>,
     /// Features whose work failed, and when it is tried again.
     resting: BTreeMap<&'static str, Time>,
     seen_since: Option<Time>,
@@ -105,6 +107,7 @@ impl Writer {
             up_since: options.shared.clock.now(),
             o: options,
             sent: Vec::new(),
+            live: Vec::new(),
             resting: BTreeMap::new(),
             seen_since: None,
             // What an earlier run erased may still lie in the files.
@@ -343,7 +346,7 @@ impl Writer {
             }
         }
         // What another writer appended reaches streams through the log alone.
-        self.o.hub.missed();
+        self.o.hub.missed(world.pos);
         let generation = shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
         self.o.durable.send_replace(Durable {
             generation,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Digest, Fact, Folded, Name, password, status};
+use super::{Digest, Fact, Folded, Name, not_found, password, status};
 use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
@@ -40,6 +40,9 @@ pub(super) struct Disconnect {
     /// Ends every client of the user.
     #[serde(default)]
     all: bool,
+    /// Ends this one of the user's clients, by its id.
+    #[serde(default)]
+    client: Option<String>,
 }
 
 /// Who may have the name.
@@ -232,12 +235,18 @@ pub(super) fn disconnect(
     call: &Call,
     body: &Disconnect,
 ) -> Result<Answer, Problem> {
-    let clients = if body.all {
-        let user = tx.world().chat.user(call.user);
-        user.map(|user| user.clients.iter().copied().collect())
-            .unwrap_or_default()
-    } else {
-        vec![call.client]
+    let user = tx.world().chat.user(call.user);
+    let mut own = user
+        .into_iter()
+        .flat_map(|user| user.clients.iter().copied());
+    let clients: Vec<_> = match &body.client {
+        _ if body.all => own.collect(),
+        Some(id) => {
+            let id = id.parse().ok();
+            let found = id.filter(|id| own.any(|client| client == *id));
+            vec![found.ok_or_else(|| not_found("you have no such client"))?]
+        }
+        None => vec![call.client],
     };
     for client in clients {
         let fact = Fact::Disconnected {

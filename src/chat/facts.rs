@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Digest;
-use crate::log::{Change, ChatId, ClientId, Id, Record, UserId};
+use crate::log::{Beside, Change, ChatId, ClientId, Id, Record, UserId};
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -138,6 +138,15 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         made: Option<Id>,
     },
+    /// Somebody on this machine gave a command of `veche admin`. Its arguments are the record's text.
+    Administered {
+        /// The number of their user in the system.
+        by: u32,
+        /// The command's name.
+        command: String,
+        /// What was answered, as an HTTP status.
+        status: u16,
+    },
 }
 
 impl Fact {
@@ -158,7 +167,8 @@ impl Fact {
             | Self::Posted { .. }
             | Self::Read { .. }
             | Self::Seen { .. }
-            | Self::Keyed { .. } => false,
+            | Self::Keyed { .. }
+            | Self::Administered { .. } => false,
         }
     }
 }
@@ -230,6 +240,7 @@ fn own_changes(record: &Record) -> serde_json::Result<Vec<Change>> {
                 made,
             }]
         }
+        Fact::Administered { .. } => vec![Change::Row(Beside::None, None)],
         Fact::Joined { .. }
         | Fact::Founded { .. }
         | Fact::Cleared { .. }

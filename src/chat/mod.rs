@@ -11,6 +11,7 @@
 //!   stands behind them.
 
 mod address;
+mod admin;
 mod clients;
 pub(crate) mod connect;
 mod digest;
@@ -30,6 +31,7 @@ mod status;
 mod tails;
 
 pub use address::{resolve, spell, unknown_chat};
+pub(crate) use admin::record;
 pub use digest::Digest;
 pub(crate) use facts::changes;
 pub use facts::{Fact, Handed};

@@ -183,7 +183,8 @@ pub(crate) fn event(
         | Fact::Cleared { .. }
         | Fact::Erased { .. }
         | Fact::Seen { .. }
-        | Fact::Keyed { .. } => return None,
+        | Fact::Keyed { .. }
+        | Fact::Administered { .. } => return None,
     };
     Some((event, None))
 }

@@ -8,10 +8,10 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::{connect, events, posting, reading, status};
+use super::{admin, connect, events, posting, reading, status};
 use crate::bus::{Answer, Decide, Tx};
 use crate::feature::{
-    Call, Handler, NoQuery, Prepare, Route, Routes, Run, parse_json, parse_query,
+    Call, Handler, NoQuery, Parts, Prepare, Routes, Run, parse_json, parse_query,
 };
 use crate::http::{Problem, Request};
 use crate::openapi::schemas::{
@@ -19,9 +19,9 @@ use crate::openapi::schemas::{
 };
 use crate::server::{Core, health, respond, unauthorized};
 
-/// What the core answers.
-pub(crate) fn routes() -> Vec<Route> {
-    Routes::<()>::new()
+/// What the core answers, and what it can be told by administrators.
+pub(crate) fn routes() -> Parts {
+    let routes = Routes::<()>::new()
         .add(
             Method::POST,
             "/connect",
@@ -36,7 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
         .returns::<Connected>(200, "Another client of a known user")
         .write(
             "/disconnect",
-            "Ends this client, or every one of the user's",
+            "Ends this client, another or every one of the user's",
             connect::disconnect,
         )
         .body_optional()
@@ -105,9 +105,8 @@ pub(crate) fn routes() -> Vec<Route> {
             })),
         )
         .open()
-        .returns::<serde_json::Value>(200, "OpenAPI 3.1")
-        .into_parts()
-        .0
+        .returns::<serde_json::Value>(200, "OpenAPI 3.1");
+    admin::commands(routes).into_parts()
 }
 
 impl Routes<()> {

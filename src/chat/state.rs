@@ -220,7 +220,8 @@ impl State {
             Fact::Delivered { .. }
             | Fact::Removed { .. }
             | Fact::Erased { .. }
-            | Fact::Keyed { .. } => {}
+            | Fact::Keyed { .. }
+            | Fact::Administered { .. } => {}
         }
     }
 

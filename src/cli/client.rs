@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
+use crate::bus::causes;
 use crate::client::{self, Look, Who};
+use crate::settings::Period;
 
 /// What the pages of all these commands end with.
-const SAID: &str = "Flags come before the environment (VECHE_SERVER, VECHE_NAME, VECHE_PASSWORD_FILE, VECHE_CA), and \
-    that before the lines of ~/.config/veche/client.toml (server, name, password_file, ca).\n\
+const SAID: &str = "Flags come before the environment (VECHE_SERVER, VECHE_NAME, VECHE_PASSWORD_FILE, VECHE_CA, VECHE_WAIT), \
+    and that before the lines of ~/.config/veche/client.toml (server, name, password_file, ca, wait; \
+    plain = true and bell = false for veche chat, as --plain and --bell off).\n\
     Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 the server cannot be reached, or \
     wants it later; 4 no session: the name or the password is missing or wrong.";
 
@@ -43,6 +46,10 @@ struct Identity {
     /// Who vouches for a server at https://, in PEM, instead of this system's authorities
     #[arg(long, value_name = "FILE", env = "VECHE_CA")]
     ca: Option<PathBuf>,
+    /// How long a server is waited for that cannot be reached, like 30s; 0s gives up at once
+    /// [default: 2m]
+    #[arg(long, value_name = "TIME", env = "VECHE_WAIT")]
+    wait: Option<Period>,
 }
 
 impl From<Identity> for Who {
@@ -52,6 +59,7 @@ impl From<Identity> for Who {
             name: identity.name,
             password_file: identity.password_file,
             ca: identity.ca,
+            wait: identity.wait,
         }
     }
 }
@@ -113,7 +121,8 @@ pub struct Download {
     /// A message's number, an upload's id, or the URL of either
     #[arg(value_name = "ID|URL")]
     which: String,
-    /// A folder or a path; without it the working folder and the sender's name for it
+    /// A folder or a path, `-` for standard output; without it the working folder and the sender's
+    /// name for it
     file: Option<String>,
     #[command(flatten)]
     identity: Identity,
@@ -143,6 +152,14 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
         ),
     };
     Ok(done?)
+}
+
+/// An error and its causes in one line.
+pub fn explain(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref::<client::Error>() {
+        Some(error) => error.explain(),
+        None => causes(error),
+    }
 }
 
 /// The exit status of an error, where it is the client's.

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokio_rustls::rustls;
 
 use super::text::{Zone, duration, safe_line};
-use super::trust;
+use super::{reason, trust};
 
 /// A call that gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// There was no answer, or not a whole one.
-    #[error("no answer from the server")]
-    Lost(#[source] Box<ureq::Error>),
+    #[error("the server cannot be reached: {}", reason::call(.0))]
+    Lost(Box<ureq::Error>),
     /// Nothing that can be trusted, or spoken to, is there. The text is a whole sentence.
     #[error("{0}")]
     Untrusted(String),
@@ -86,10 +86,10 @@ impl CallError {
         self
     }
 
-    /// The error and its causes in one sentence.
-    pub fn explain(&self) -> String {
+    /// Why there was no answer, without saying that there was none; else what was answered.
+    pub fn why(&self) -> String {
         match self {
-            CallError::Lost(source) => format!("{self}: {source}"),
+            CallError::Lost(error) => reason::call(error),
             _ => self.to_string(),
         }
     }
@@ -129,7 +129,8 @@ impl Problem {
         }
         let mut text = match (self.detail.as_str(), self.title.as_str()) {
             ("", "") => format!("the server answered with status {}", self.status),
-            ("", text) | (text, _) => safe_line(text),
+            // What is code to programs is quoted to people.
+            ("", text) | (text, _) => safe_line(text).replace('`', "\""),
         };
         let seconds = self.retry_after.map(|seconds| {
             // The server's own sentence may tell it already, in seconds whatever their number.
@@ -286,10 +287,10 @@ mod tests {
                 "that time is in the past: write 18:30",
             ),
             ("in", "`in` is too long", "that is too long"),
-            ("to", "`to` is nobody", "`to` is nobody"),
+            ("to", "`to` is nobody", "\"to\" is nobody"),
         ] {
             let error = refusal(field, detail).in_words(&fields);
-            assert_eq!(error.explain(), told);
+            assert_eq!(error.to_string(), told);
         }
     }
 

@@ -16,6 +16,8 @@ use super::answer::{CallError, Connected, Page, Problem, Status, Users};
 use super::retry::{Backoff, Gate, dice};
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// Whether a server is there is to be known soon.
+const PROBE: Duration = Duration::from_secs(5);
 /// A whole call, but a stream.
 const CALL: Duration = Duration::from_secs(30);
 /// The server sends a comment each 15 s; a stream that is silent for longer is dead.
@@ -132,18 +134,16 @@ impl Api {
     /// tells `waits` once that it has to wait.
     pub fn post_once(
         &self,
-        path: &str,
-        body: &Value,
+        (path, body, key): (&str, &Value, &str),
         patience: Duration,
         gate: &Gate,
         mut waits: impl FnMut(&CallError),
     ) -> Result<Value, CallError> {
-        let key = uuid::Uuid::new_v4().to_string();
         let begun = Instant::now();
         let mut backoff = Backoff::new();
         let mut tries = 0u32;
         loop {
-            let error = match self.post(path, body, Some(&key)) {
+            let error = match self.post(path, body, Some(key)) {
                 Ok((_, answer)) => return Ok(answer),
                 Err(error) if !error.passes() => return Err(error),
                 Err(error) => error,
@@ -156,12 +156,28 @@ impl Api {
             if tries <= 2 {
                 waits(&error);
             }
-            let pause = backoff
-                .next(dice())
-                .max(error.retry_after().unwrap_or_default());
-            if begun.elapsed() + pause > patience || gate.wait(pause) {
+            let left = patience.saturating_sub(begun.elapsed());
+            let asked = error.retry_after().unwrap_or_default();
+            let pause = backoff.next(dice()).max(asked);
+            // The last try comes when the time is over, and not before.
+            if left.is_zero() || asked > left || gate.wait(pause.min(left)) {
                 return Err(error);
             }
+        }
+    }
+
+    /// `GET /healthz`: whether a server of this API is there, were it one that takes no writes now.
+    /// It has 5 s to say so.
+    pub fn is_there(&self) -> Result<(), CallError> {
+        let strange = || CallError::Strange("/healthz is another's".to_owned());
+        let request = self.agent.get(format!("{}/healthz", self.base));
+        let request = request.config().timeout_global(Some(PROBE)).build();
+        match answer(request.header("Accept", "application/json").call()) {
+            Ok((_, answer)) if answer["status"].is_string() => Ok(()),
+            Err(error) if error.is_status(503) => Ok(()),
+            Ok(_) => Err(strange()),
+            Err(CallError::Refused(_)) => Err(strange()),
+            Err(error) => Err(error),
         }
     }
 
@@ -392,12 +408,14 @@ mod tests {
                 &sent,
                 "every try has the same key"
             );
-            assert!(sent.is_some_and(|key| key.len() == 36));
+            assert_eq!(sent.as_deref(), Some("0123456789abcdef"));
             replies[counted.fetch_add(1, Ordering::SeqCst)]()
         });
         let (api, gate) = (Api::new(&base), Gate::default());
         let patience = Duration::from_secs(2);
-        let result = api.post_once("/send", &json!({}), patience, &gate, |_| {});
+        let body = json!({});
+        let call = ("/send", &body, "0123456789abcdef");
+        let result = api.post_once(call, patience, &gate, |_| {});
         (result, count.load(Ordering::SeqCst))
     }
 
@@ -417,7 +435,7 @@ mod tests {
         }]);
         let error = result.unwrap_err();
         assert!(error.is_status(403));
-        assert_eq!(error.explain(), "you are banned");
+        assert_eq!(error.to_string(), "you are banned");
         assert_eq!(count, 1);
     }
 
@@ -427,7 +445,8 @@ mod tests {
         let gate = Gate::default();
         let api = Api::new(&base);
         let patience = Duration::from_secs(3_600);
-        let result = api.post_once("/send", &json!({}), patience, &gate, |_| gate.close());
+        let call = ("/send", &json!({}), "key");
+        let result = api.post_once(call, patience, &gate, |_| gate.close());
         assert!(matches!(result, Err(CallError::Lost(_))));
     }
 
@@ -440,6 +459,9 @@ mod tests {
             api.events(None).err(),
             Some(CallError::Strange(_))
         ));
+        assert!(matches!(api.is_there(), Err(CallError::Strange(_))));
+        let api = Api::new(&serve(|_| Reply::Json(200, json!({"status": "ok"}))));
+        assert!(api.is_there().is_ok());
     }
 
     #[test]

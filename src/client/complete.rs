@@ -9,6 +9,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::commands::{Spec, Takes, specs};
+use super::offers::Offer;
 use super::session::Session;
 use super::text::safe_line;
 
@@ -56,30 +57,35 @@ impl Completer for Completion {
 }
 
 impl Completion {
-    /// What stands at `pos` of the line may become, and where that begins.
+    /// What stands at `pos` of the line may become, and where that begins. A word that is whole
+    /// has a blank after it.
     pub fn pairs(&self, line: &str, pos: usize) -> rustyline::Result<(usize, Vec<Pair>)> {
         let typed = line.get(..pos).unwrap_or(line);
+        let rest = line.get(pos..).unwrap_or_default();
+        let end = match rest.starts_with(' ') {
+            true => "",
+            false => " ",
+        };
         let specs = || specs(|feature| self.session.has_feature(feature));
-        if let Some((Takes::Path, _)) = argument(typed, specs()) {
-            return self.paths.complete_path(line, pos);
+        if let Some(quote) = path(typed, specs()) {
+            let (start, mut pairs) = self.paths.complete_path(line, pos)?;
+            for pair in &mut pairs {
+                // A folder goes on.
+                if !pair.replacement.ends_with(std::path::MAIN_SEPARATOR) {
+                    pair.replacement.extend(quote);
+                    pair.replacement.push_str(end);
+                }
+            }
+            return Ok((start, pairs));
         }
-        let known = Known {
-            names: &|beginning| self.session.names(beginning),
-            titles: &|beginning| self.session.titles(beginning),
+        let offers = |takes, beginning: &str| self.session.offers(takes, beginning);
+        let (start, offered) = candidates(typed, specs, &offers);
+        let pair = |offer: Offer| Pair {
+            display: safe_line(&offer.shown),
+            replacement: format!("{}{end}", offer.typed),
         };
-        let (start, words) = candidates(typed, specs, &known);
-        let pair = |word: String| Pair {
-            display: safe_line(&word),
-            replacement: format!("{word} "),
-        };
-        Ok((start, words.into_iter().map(pair).collect()))
+        Ok((start, offered.into_iter().map(pair).collect()))
     }
-}
-
-/// What can be looked up by its beginning.
-struct Known<'a> {
-    names: &'a dyn Fn(&str) -> Vec<String>,
-    titles: &'a dyn Fn(&str) -> Vec<String>,
 }
 
 /// What the argument of the typed command is, and where it begins.
@@ -89,58 +95,92 @@ fn argument(typed: &str, mut specs: impl Iterator<Item = &'static Spec>) -> Opti
     Some((spec.takes, typed.len() - rest.trim_start().len()))
 }
 
+/// Whether a path is typed, and the quote that it is begun with.
+fn path(typed: &str, specs: impl Iterator<Item = &'static Spec>) -> Option<Option<char>> {
+    let (takes, at) = argument(typed, specs)?;
+    let argument = &typed[at..];
+    let path = match takes {
+        Takes::Path => argument,
+        // Where it is saved stands after what it is.
+        Takes::File => argument.split_once(' ')?.1.trim_start(),
+        _ => return None,
+    };
+    let quote = path.chars().next().filter(|c| matches!(c, '"' | '\''));
+    // One whose quotes are closed is whole, and a text follows.
+    let open = quote.filter(|quote| path.matches(*quote).count() % 2 == 1);
+    (quote.is_none() || open.is_some()).then_some(open)
+}
+
 /// What the last word may become, and where it begins: a command at the beginning of the line, what
 /// a command takes, a name anywhere in a text, and after an `@` also in a command.
 fn candidates<S: Iterator<Item = &'static Spec>>(
     typed: &str,
     specs: impl Fn() -> S,
-    known: &Known<'_>,
-) -> (usize, Vec<String>) {
+    offers: &dyn Fn(Takes, &str) -> Vec<Offer>,
+) -> (usize, Vec<Offer>) {
     let start = typed
         .char_indices()
         .rfind(|(_, c)| c.is_whitespace())
         .map_or(0, |(at, c)| at + c.len_utf8());
     let word = &typed[start..];
-    if let Some(beginning) = word.strip_prefix('@') {
-        let names = (known.names)(beginning).into_iter();
-        return (start, names.map(|name| format!("@{name}")).collect());
-    }
     if start == 0 && word.starts_with('/') {
         let names = specs().map(|spec| spec.name);
         let fits = |name: &&str| name.starts_with(word);
-        return (start, names.filter(fits).map(str::to_owned).collect());
+        let names = names.filter(fits).map(str::to_owned);
+        return (start, names.map(Offer::plain).collect());
     }
-    match argument(typed, specs()) {
-        Some((Takes::Name, at)) if at == start => (start, (known.names)(word)),
+    let called = |takes, beginning: &str| {
+        let names = offers(takes, beginning).into_iter();
+        names.map(|offer| Offer::plain(format!("@{}", offer.typed)))
+    };
+    let argument = argument(typed, specs());
+    let name = word.strip_prefix('@');
+    match (argument, name) {
         // A title may have blanks.
-        Some((Takes::Chat, at)) => {
-            let mut words = (known.titles)(&typed[at..]);
-            if at == start && "common".starts_with(word) {
-                words.insert(0, "common".to_owned());
-            }
-            (at, words)
+        (Some((Takes::Chat | Takes::Invite, at)), None) => {
+            let takes = argument.map_or(Takes::Chat, |(takes, _)| takes);
+            (at, offers(takes, &typed[at..]))
         }
+        (Some((Takes::Recipient, at)), _) if at == start => {
+            let beginning = name.unwrap_or(word);
+            (start, called(Takes::Recipient, beginning).collect())
+        }
+        (Some((takes, at)), None) if at == start => (start, offers(takes, word)),
+        (Some((takes, at)), Some(beginning)) if at == start && takes.is_name() => {
+            (start, called(takes, beginning).collect())
+        }
+        (_, Some(beginning)) => (start, called(Takes::Name, beginning).collect()),
         _ if word.is_empty() || typed.starts_with('/') => (start, Vec::new()),
-        _ => (start, (known.names)(word)),
+        _ => (start, offers(Takes::Name, word)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::{Reply, folder, serve, session};
     use super::*;
+    use serde_json::json;
 
     fn complete(typed: &str) -> (usize, Vec<String>) {
-        let from = |all: [&str; 3], beginning: &str| {
-            let all = all.map(str::to_owned).into_iter();
-            all.filter(|one| one.to_lowercase().starts_with(&beginning.to_lowercase()))
-                .collect()
-        };
-        let known = Known {
-            names: &|beginning| from(["ann", "Anna", "боб"], beginning),
-            titles: &|beginning| from(["The Garden", "The Attic", "Cellar"], beginning),
+        let offers = |takes: Takes, beginning: &str| {
+            let all: &[&str] = match takes {
+                Takes::Chat => &["The Garden", "The Attic", "common", "Cellar"],
+                Takes::Invite => &["The Roof"],
+                Takes::Member => &["ann"],
+                Takes::Message => &["812"],
+                Takes::Text | Takes::Path => &[],
+                _ => &["ann", "Anna", "боб"],
+            };
+            let fits = |one: &&&str| one.to_lowercase().starts_with(&beginning.to_lowercase());
+            let fitting = all.iter().filter(fits);
+            fitting.map(|one| Offer::plain((*one).to_owned())).collect()
         };
         let specs = || specs(|feature| feature == "rooms");
-        candidates(typed, specs, &known)
+        let (start, offered) = candidates(typed, specs, &offers);
+        (
+            start,
+            offered.into_iter().map(|offer| offer.typed).collect(),
+        )
     }
 
     fn words(words: &[&str]) -> Vec<String> {
@@ -160,8 +200,15 @@ mod tests {
     fn a_name_is_completed_anywhere_and_without_its_sign_where_a_command_takes_one() {
         assert_eq!(complete("hi @an"), (3, words(&["@ann", "@Anna"])));
         assert_eq!(complete("/msg @бо"), (5, words(&["@боб"])));
+        assert_eq!(complete("/msg бо"), (5, words(&["@боб"])));
+        assert_eq!(
+            complete("/msg @боб hi @a"),
+            ("/msg @боб hi ".len(), words(&["@ann", "@Anna"]))
+        );
         assert_eq!(complete("привет @zz"), ("привет ".len(), Vec::new()));
         assert_eq!(complete("/invite an"), (8, words(&["ann", "Anna"])));
+        assert_eq!(complete("/kick @"), (6, words(&["@ann"])));
+        assert_eq!(complete("/kick "), (6, words(&["ann"])));
         assert!(complete("/invite ann an").1.is_empty());
         assert!(complete("hello").1.is_empty());
         assert_eq!(complete("hi an"), (3, words(&["ann", "Anna"])));
@@ -172,6 +219,7 @@ mod tests {
     fn a_chat_is_completed_by_its_title_blanks_and_all() {
         assert_eq!(complete("/to c"), (4, words(&["common", "Cellar"])));
         assert_eq!(complete("/to the g"), (4, words(&["The Garden"])));
+        assert_eq!(complete("/join the"), (6, words(&["The Roof"])));
     }
 
     #[test]
@@ -181,5 +229,41 @@ mod tests {
         assert_eq!(argument("/file  ", all()), Some((Takes::Path, 7)));
         assert_eq!(argument("/file", all()), None);
         assert_eq!(argument("say /file a", all()), None);
+        for (typed, expected) in [
+            ("/file a", Some(None)),
+            ("/file \"my c", Some(Some('"'))),
+            ("/file \"my cat\" lo", None),
+            ("/get 812", None),
+            ("/get 812 ca", Some(None)),
+            ("/kick a", None),
+        ] {
+            assert_eq!(path(typed, all()), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_blank_follows_what_is_whole_and_no_folder() {
+        let folder = folder();
+        std::fs::create_dir(folder.path().join("cats")).unwrap();
+        for name in ["cats/tom.png", "my cat.png"] {
+            std::fs::write(folder.path().join(name), "meow").unwrap();
+        }
+        let answer = json!({"server": {"features": ["files"]}, "user": {"name": "ann"}});
+        let session = session(&serve(move |_| Reply::Json(200, answer.clone())));
+        let completion = Completion::new(Arc::new(session));
+        let complete = |typed: &str| {
+            let typed = typed.replace('~', &folder.path().display().to_string());
+            let (start, pairs) = completion.pairs(&typed, typed.len()).unwrap();
+            let pair = pairs.first().unwrap();
+            format!("{}{}", &typed[..start], pair.replacement)
+                .replace(&folder.path().display().to_string(), "~")
+        };
+        assert_eq!(complete("/file ~/ca"), "/file ~/cats/");
+        assert_eq!(complete("/file ~/cats/t"), "/file ~/cats/tom.png ");
+        assert_eq!(complete("/file \"~/my"), "/file \"~/my cat.png\" ");
+        assert_eq!(complete("/his"), "/history ");
+        let line = "/his 20";
+        let (_, pairs) = completion.pairs(line, 4).unwrap();
+        assert_eq!(pairs[0].replacement, "/history", "there is a blank already");
     }
 }

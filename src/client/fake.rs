@@ -8,12 +8,13 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::Output;
 use super::api::Api;
+use super::post::Post;
 use super::render::Event;
 use super::session::Session;
 use super::store::Store;
 use super::transfer::Progress;
+use super::{Link, Output};
 
 /// A request as it was received.
 #[derive(Debug, Clone)]
@@ -183,7 +184,7 @@ impl Output for Record {
     fn ended(&self, event: &Event) {
         self.add(format!("ended {}", event.data["room"]));
     }
-    fn sent(&self, posted: &Value) {
+    fn sent(&self, _: &Post, posted: &Value) {
         self.add(format!("sent {}", posted["id"]));
     }
     fn answer(&self, kind: &str, _: &Value, text: &str) {
@@ -202,5 +203,10 @@ impl Output for Record {
     }
     fn broken(&self) -> Option<std::io::Error> {
         None
+    }
+    fn link(&self, link: Link) {
+        if let Link::Lost(_, why) = link {
+            self.add(format!("lost: {why}"));
+        }
     }
 }

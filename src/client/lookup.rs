@@ -41,20 +41,6 @@ impl Session {
         }
     }
 
-    /// What can be typed for the rooms whose titles begin so, whatever their case, for completion.
-    pub fn titles(&self, beginning: &str) -> Vec<String> {
-        let beginning = beginning.to_lowercase();
-        let state = self.state();
-        let rooms = state.titles.iter();
-        let fits = |title: &str| title.trim_start().to_lowercase().starts_with(&beginning);
-        let rooms = rooms.filter(|(_, title)| fits(title));
-        let typed = rooms.map(|(room, title)| naming::typed(title, room));
-        let mut titles: Vec<String> = typed.collect();
-        titles.sort_unstable();
-        titles.dedup();
-        titles
-    }
-
     /// The files that were shown whose ids begin so.
     pub fn files(&self, beginning: &str) -> Vec<Attached> {
         if !may_begin_an_id(beginning) {
@@ -66,16 +52,49 @@ impl Session {
         state.files.iter().filter(fits).cloned().collect()
     }
 
-    /// The names that begin so, whatever their case, for completion.
-    pub fn names(&self, beginning: &str) -> Vec<String> {
-        let beginning = beginning.to_lowercase();
+    /// Fetches what there is to be completed: names, who is in one's rooms, what is scheduled.
+    pub fn fetch_known(&self) -> Result<(), CallError> {
+        self.fetch_rooms()?;
+        if self.has_feature("schedule") {
+            let answer = self.api.get("/scheduled", &[])?;
+            self.state().known.learn_scheduled(&answer);
+        }
+        self.fetch_names()
+    }
+
+    /// Fetches who is in one's rooms and who asks to come in.
+    pub fn fetch_rooms(&self) -> Result<(), CallError> {
+        if self.has_feature("rooms") {
+            let answer = self.api.get("/rooms", &[])?;
+            self.state().known.learn_rooms(&answer);
+        }
+        Ok(())
+    }
+
+    /// Who asks to come into which of one's rooms: the rooms' addresses and titles, and names.
+    pub fn requests(&self) -> Vec<(String, String, String)> {
+        self.state().known.requests()
+    }
+
+    /// Who is in a room that one is in.
+    pub fn members(&self, room: &str) -> Vec<String> {
         let state = self.state();
-        let fits = |name: &&String| name.to_lowercase().starts_with(&beginning);
-        state.names.iter().filter(fits).cloned().collect()
+        let room = state.known.room(room);
+        room.map(|room| room.members.clone()).unwrap_or_default()
+    }
+
+    /// A link into a room was made.
+    pub fn note_link(&self, room: &str, code: &str) {
+        self.state().known.link(room, code);
+    }
+
+    /// A link into a room is dead, or, without a code, all of them.
+    pub fn forget_link(&self, room: &str, code: Option<&str>) {
+        self.state().known.unlink(room, code);
     }
 
     /// Fetches the users' names for completion.
-    pub fn fetch_names(&self) -> Result<(), CallError> {
+    fn fetch_names(&self) -> Result<(), CallError> {
         let mut after = String::new();
         loop {
             let page = self.api.users(&after)?;
@@ -142,7 +161,5 @@ mod tests {
             assert!(error.contains(why), "{error}");
         }
         assert_eq!(session.label("room:7a"), "[Garden]");
-        assert_eq!(session.titles("g"), ["Garden"]);
-        assert_eq!(session.titles("r"), ["room:c0ffee00"]);
     }
 }

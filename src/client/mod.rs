@@ -1,15 +1,19 @@
 //! The console client: a line editor on a terminal, plain lines or JSON in a pipe.
 //!
-//! `session` knows who one is and what was shown; `stream` follows the server's events on a
-//! thread of its own; `worker` does what is asked, one after another; `commands` has what can be
-//! asked, a file for the core and one for each feature; `terminal` and `pipe` read the lines and
-//! print; `here` is where lines go; `sheet` is what the former prints on. `screen` takes the whole terminal. `transfer` carries files. `api`, `trust`, `answer`, `naming`, `sse`, `store`, `render`, `notice` and `text`
-//! are what these stand on. Nothing here is used by the server.
+//! `entry` asks on a terminal for what is not said, and opens the session; `session` knows who one
+//! is and what was shown, `known` and `offers` what there is to be completed; `stream` follows the server's
+//! events on a thread of its own; `worker` does what is asked, one after another; `commands` has
+//! what can be asked, a file for the core and one for each feature; `terminal` and `pipe` read the
+//! lines and print; `here` is where lines go; `sheet` is what the former prints on. `screen` takes
+//! the whole terminal. `transfer` carries files. `api`, `trust`, `answer`, `reason`, `naming`,
+//! `sse`, `store`, `render`, `notice` and `text` are what these stand on. Nothing here is used by
+//! the server.
 
 mod answer;
 mod api;
 mod commands;
 mod complete;
+mod entry;
 #[cfg(test)]
 mod fake;
 #[cfg(any(test, fuzzing))]
@@ -17,12 +21,16 @@ pub(crate) mod fuzz;
 mod here;
 mod history;
 mod interrupt;
+mod known;
 mod lookup;
 mod naming;
 mod notice;
+mod offers;
 mod own;
 mod pipe;
 mod post;
+mod questions;
+mod reason;
 mod render;
 mod retry;
 mod screen;
@@ -31,6 +39,7 @@ mod seen;
 mod session;
 mod settings;
 mod sheet;
+mod signing;
 mod sse;
 mod state;
 mod store;
@@ -42,9 +51,8 @@ mod transfer;
 mod trust;
 mod worker;
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -53,8 +61,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use self::answer::ChatStatus;
-
-use self::here::Here;
 use self::post::Post;
 use self::render::Event;
 pub use self::script::{download, send, upload};
@@ -65,9 +71,6 @@ use self::stream::Stream;
 use self::transfer::Progress;
 use self::worker::Job;
 
-/// A password file holds a line, not a film.
-const MAX_PASSWORD_FILE: u64 = 4096;
-
 /// Why the client ended before its user wanted it to, or could not do all that was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,16 +78,16 @@ pub enum Error {
     #[error("{0}")]
     Address(String),
     /// The server cannot be reached, or refuses the session.
-    #[error("no session with the server at {server}")]
+    #[error("{}", unserved(.server, .why))]
     Server {
         /// Its address.
         server: String,
         /// What it said, if anything.
-        source: answer::CallError,
+        why: answer::CallError,
     },
-    /// The stream broke off before it had begun.
-    #[error("the stream of events broke off")]
-    Stream(#[source] io::Error),
+    /// What was on its way broke off.
+    #[error("{}", reason::connection(.0))]
+    Stream(io::Error),
     /// The config folder cannot be used.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -96,6 +99,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Who was asked has left instead.
+    #[error("nothing was answered")]
+    Unanswered,
     /// Nobody said who to be.
     #[error(
         "who to be? give --name NAME, or VECHE_NAME in the environment, or a line name = \"NAME\" \
@@ -109,19 +115,19 @@ pub enum Error {
     #[error("{0}")]
     NotDone(String),
     /// A single call was not answered, or refused.
-    #[error("{}", .0.explain())]
-    Call(#[from] answer::CallError),
+    #[error("{0}")]
+    Call(answer::CallError),
     /// The name is somebody's who set no password.
     #[error(
-        "the name {0} is taken: it has no password, so only those of its clients that are still \
-         signed in can use it, and no token of one is kept here; choose another name"
+        "the name {0} is taken, and it has no password by which you could show that it is yours; \
+         choose another name"
     )]
     NameTaken(String),
     /// The password is not the name's.
     #[error("that is not the password of {0}")]
     WrongPassword(String),
     /// The name has a password, and there was nobody to ask.
-    #[error("the name {0} has a password: give it with --password-file FILE")]
+    #[error("the name {0} is taken, and has a password: give it with --password-file FILE")]
     PasswordNeeded(String),
     /// The token died while the client ran, and nothing else proves whose the name is.
     #[error("this client was signed out, by /logout or /disconnect from elsewhere; start it again")]
@@ -151,42 +157,53 @@ impl Error {
     /// not be had, 1 for all else.
     pub fn status(&self) -> u8 {
         match self {
-            Error::Server { source, .. } | Error::Call(source)
-                if source.passes() || source.is_status(429) =>
-            {
-                3
-            }
+            Error::Server { why, .. } | Error::Call(why) if why.passes() || why.is_status(429) => 3,
             Error::Stream(_) => 3,
             Error::NameTaken(_)
             | Error::WrongPassword(_)
             | Error::PasswordNeeded(_)
             | Error::NameNeeded(_)
+            | Error::Unanswered
             | Error::Ended => 4,
             _ => 1,
         }
     }
 
     /// The error and its causes in one line.
-    fn explain(&self) -> String {
+    pub fn explain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             text.push_str(&format!(": {error}"));
             cause = error.source();
         }
-        text
+        reason::plain(&text)
+    }
+}
+
+impl From<answer::CallError> for Error {
+    fn from(error: answer::CallError) -> Error {
+        Error::Call(error)
+    }
+}
+
+/// Why there is no session with a server.
+fn unserved(server: &str, why: &answer::CallError) -> String {
+    match why {
+        answer::CallError::Lost(_) => format!("{server} cannot be reached: {}", why.why()),
+        _ => format!("{server}: {why}"),
     }
 }
 
 /// How the stream of events stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Link {
     /// Not there yet.
     Connecting,
     /// Events come as they happen.
     Up,
-    /// It is tried again at that time.
-    Lost(Instant),
+    /// It is tried again at that time, and why it is not there.
+    Lost(Instant, String),
 }
 
 /// Where events, answers and notices go.
@@ -195,8 +212,8 @@ trait Output: Send + Sync {
     fn event(&self, event: &Event);
     /// One that has ended the chat that plain lines went to.
     fn ended(&self, event: &Event);
-    /// The server's answer to what the user has just posted.
-    fn sent(&self, posted: &Value);
+    /// What the user has posted, and the server's answer to it.
+    fn sent(&self, post: &Post, posted: &Value);
     /// The answer to a command: its data and the same as text.
     fn answer(&self, kind: &str, data: &Value, text: &str);
     /// How far a file has come; `None` when that is over.
@@ -215,7 +232,7 @@ trait Output: Send + Sync {
     fn later(&self, _post: &Post, _wait: Duration) -> bool {
         false
     }
-    /// A post that failed; true where its text is kept for another try.
+    /// A post that failed; true where it is kept for another try.
     fn unsent(&self, _post: &Post, _why: &str) -> bool {
         false
     }
@@ -227,20 +244,11 @@ trait Output: Send + Sync {
 /// What kept the session from being had or from going on; in a pipe, also that some lines were
 /// refused.
 pub fn chat(who: Who, look: Look) -> Result<(), Error> {
-    let typed = io::stdin().is_terminal() && !look.json;
-    let (mut session, store, settings) = open(who, typed)?;
-    let plain = look.plain.or(settings.plain).unwrap_or(false);
-    if typed && !plain && io::stdout().is_terminal() {
-        session.look_at_chats();
-        let bell = look.bell.or(settings.bell).unwrap_or(true);
-        return screen::run(Arc::new(session), &store, bell);
+    if io::stdin().is_terminal() && !look.json {
+        return entry::run(who, look);
     }
-    if typed {
-        session.here = Here::typed();
-        terminal::run(Arc::new(session), &store.history())
-    } else {
-        pipe::run(Arc::new(session), look.json)
-    }
+    let session = open(who)?;
+    pipe::run(Arc::new(session), look.json)
 }
 
 /// Prints what is unread and what comes, until the session ends or nobody reads it.
@@ -248,41 +256,21 @@ pub fn chat(who: Who, look: Look) -> Result<(), Error> {
 /// # Errors
 /// What kept the session from being had or from going on.
 pub fn listen(who: Who, json: bool) -> Result<(), Error> {
-    let (session, ..) = open(who, false)?;
+    let session = open(who)?;
     pipe::listen(Arc::new(session), json)
 }
 
-/// A session that is not signed in yet, as flags, environment and config file want it.
-fn open(who: Who, may_ask: bool) -> Result<(Session, store::Store, Settings), Error> {
+/// A session that is not signed in yet, as flags, environment and config file want it, where there
+/// is nobody to be asked.
+fn open(who: Who) -> Result<Session, Error> {
     let store = store::Store::open()?;
-    let settings = Settings::load(&store.settings(), who, may_ask)?;
-    let base = api::base_url(&settings.server).map_err(Error::Address)?;
-    let password = settings.password_file.as_deref().map(read_password);
-    let password = password.transpose()?;
-    let name = settings.name.clone();
-    let api = if base.starts_with("https:") {
-        api::Api::trusting(&base, trust::trust(settings.ca.as_deref())?)
-    } else {
-        api::Api::new(&base)
+    let settings = Settings::load(&store.settings(), who)?;
+    let Some(name) = &settings.name else {
+        let path = store.settings().display().to_string();
+        return Err(Error::NameNeeded(path));
     };
-    let session = Session::new(api, store.clone(), name, password);
-    Ok((session, store, settings))
-}
-
-fn read_password(path: &Path) -> Result<String, Error> {
-    let fail = |source| Error::PasswordFile {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(fail)?;
-    let mut text = String::new();
-    file.take(MAX_PASSWORD_FILE)
-        .read_to_string(&mut text)
-        .map_err(fail)?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(fail(io::Error::other("its first line is empty"))),
-    }
+    let password = settings.password()?;
+    Ok(Session::new(settings.api()?, store, name.clone(), password).waiting(settings.wait))
 }
 
 /// Whether colours are wanted on standard output (see no-color.org).
@@ -299,12 +287,31 @@ fn follow(
     jobs: &SyncSender<Job>,
 ) -> Result<(), Error> {
     let (started, shown) = sync_channel(1);
+    spawn_stream(session, output, jobs, Some(started))?;
+    shown.recv().unwrap_or(Err(Error::Ended))
+}
+
+/// Starts to follow the stream, whenever it will be there.
+fn follow_later(
+    session: &Arc<Session>,
+    output: &Arc<dyn Output>,
+    jobs: &SyncSender<Job>,
+) -> Result<(), Error> {
+    spawn_stream(session, output, jobs, None)
+}
+
+fn spawn_stream(
+    session: &Arc<Session>,
+    output: &Arc<dyn Output>,
+    jobs: &SyncSender<Job>,
+    started: Option<SyncSender<Result<(), Error>>>,
+) -> Result<(), Error> {
     let stream = Stream::new(session.clone(), output.clone(), jobs.clone(), started);
     thread::Builder::new()
         .name("stream".to_owned())
         .spawn(move || stream.run())
-        .map_err(Error::Thread)?;
-    shown.recv().unwrap_or(Err(Error::Ended))
+        .map(drop)
+        .map_err(Error::Thread)
 }
 
 #[cfg(test)]
@@ -312,29 +319,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_is_the_first_line_of_its_file() {
-        let path = std::env::temp_dir().join(format!("veche-password-{}", uuid::Uuid::new_v4()));
-        std::fs::write(&path, "пароль with spaces \r\nnext\n").unwrap();
-        assert_eq!(read_password(&path).unwrap(), "пароль with spaces ");
-        std::fs::write(&path, "\nsecond\n").unwrap();
-        let error = read_password(&path).unwrap_err();
-        assert!(
-            error.explain().ends_with("its first line is empty"),
-            "{}",
-            error.explain()
-        );
-        std::fs::remove_file(&path).unwrap();
-        assert!(
-            read_password(&path)
-                .unwrap_err()
-                .explain()
-                .contains("cannot read the password")
-        );
-    }
-
-    #[test]
     fn an_error_is_explained_with_its_causes() {
-        let error = Error::Output(io::Error::other("broken pipe"));
-        assert_eq!(error.explain(), "cannot print: broken pipe");
+        let error = Error::Output(io::Error::other("no room (os error 28)"));
+        assert_eq!(error.explain(), "cannot print: no room");
+        let refused = ureq::Error::Io(io::ErrorKind::ConnectionRefused.into());
+        let error = Error::from(answer::CallError::from(refused));
+        let expected = "the server cannot be reached: nothing listens there";
+        assert_eq!(error.explain(), expected, "a cause is told once");
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::commands::{Command, Wait, parse};
 use super::here::Here;
+use super::post::Post;
 use super::render::{Event, Style};
 use super::session::Session;
 use super::text::{Zone, safe_json};
@@ -22,7 +23,7 @@ const MAX_LINE: u64 = 256 * 1024;
 
 /// Posts the lines of standard input and prints what arrives, until the input ends.
 pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
-    session.sign_in(&mut |_| None)?;
+    session.sign_in_patiently()?;
     let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
     let (jobs, queue) = sync_channel(QUEUE);
     super::follow(&session, &output, &jobs)?;
@@ -41,7 +42,7 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
 
 /// Prints what arrives, and reads nothing.
 pub fn listen(session: Arc<Session>, json: bool) -> Result<(), Error> {
-    session.sign_in(&mut |_| None)?;
+    session.sign_in_patiently()?;
     let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
     let (jobs, queue) = sync_channel(QUEUE);
     super::follow(&session, &output, &jobs)?;
@@ -70,11 +71,14 @@ fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, here: &Here, has: impl
                 Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
                 Ok(Some(command)) if command.wait() == Wait::Move => {
                     let (ended, end) = sync_channel(1);
+                    let leaves = command.leaves();
                     if jobs.send(Job::Await(command, here.get(), ended)).is_err() {
                         return;
                     }
                     match end.recv() {
                         Ok(Ended::At(chat)) => here.go(Some(chat)),
+                        // Who could not leave is still there.
+                        Ok(Ended::Failed) if leaves => {}
                         // Lines meant for a chat that is not there, or not yet, go nowhere else.
                         Ok(Ended::Here | Ended::Failed) => here.go(None),
                         Err(_) => return,
@@ -213,7 +217,7 @@ impl Output for Lines {
         }
     }
 
-    fn sent(&self, _: &Value) {}
+    fn sent(&self, _: &Post, _: &Value) {}
 
     fn answer(&self, kind: &str, data: &Value, text: &str) {
         if self.json {
@@ -289,6 +293,25 @@ mod tests {
     fn lines_for_a_chat_that_is_not_there_go_nowhere() {
         let expected = ["to @nobody", "nowhere: Say(\"two\")", "to common", "end"];
         assert_eq!(jobs(b"/to @nobody\ntwo\n/to common"), expected);
+    }
+
+    #[test]
+    fn who_could_not_leave_says_what_follows_where_they_were() {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let name = |job| match job {
+            Job::Run(_, at) => at.unwrap_or_default(),
+            Job::Await(_, _, ended) => {
+                ended.send(Ended::Failed).unwrap();
+                "failed".to_owned()
+            }
+            _ => "end".to_owned(),
+        };
+        let input = &mut &b"/leave\nstill here\n"[..];
+        let jobs: Vec<String> = thread::scope(|scope| {
+            scope.spawn(move || read(input, &jobs, &Here::piped(), |_| true));
+            queue.iter().map(name).collect()
+        });
+        assert_eq!(jobs, ["failed", "common", "end"]);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! A message or a comment on its way to the server.
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// What is posted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Post {
-    /// The kind of the event that it leads to.
-    pub kind: &'static str,
+    /// The idempotency key under which it is posted, so that it is there once however often that is
+    /// tried.
+    pub key: String,
     /// Where it is posted to.
     pub path: String,
     /// What is posted.
@@ -14,6 +17,28 @@ pub struct Post {
 }
 
 impl Post {
+    /// One that was not tried yet.
+    pub fn new(path: &str, body: Value) -> Post {
+        Post {
+            key: Uuid::new_v4().to_string(),
+            path: path.to_owned(),
+            body,
+        }
+    }
+
+    /// A text for a chat.
+    pub fn text(to: &str, text: &str) -> Post {
+        Post::new("/send", json!({ "to": to, "text": text }))
+    }
+
+    /// The kind of the event that it leads to.
+    pub fn kind(&self) -> &'static str {
+        match self.path.ends_with("/comments") {
+            true => "comment",
+            false => "message",
+        }
+    }
+
     /// The chat that it goes to, if it says that.
     pub fn to(&self) -> Option<&str> {
         self.body["to"].as_str()
@@ -38,14 +63,14 @@ mod tests {
 
     #[test]
     fn the_line_of_a_post_posts_the_same_again() {
-        let line = |path: &str, body| {
-            let (kind, path) = ("message", path.to_owned());
-            Post { kind, path, body }.line()
-        };
+        let line = |path: &str, body| Post::new(path, body).line();
         assert_eq!(line("/send", json!({"text": "hello"})), "hello");
         assert_eq!(line("/send", json!({"text": "/etc"})), "//etc");
         assert_eq!(line("/send", json!({"file": "x"})), "");
         let comment = line("/messages/812/comments", json!({"text": "/nice"}));
         assert_eq!(comment, "/comment 812 /nice");
+        let kind = |path: &str| Post::new(path, json!({})).kind();
+        assert_eq!(kind("/messages/812/comments"), "comment");
+        assert_eq!(kind("/send"), "message");
     }
 }

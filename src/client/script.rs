@@ -2,12 +2,13 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::answer::CallError;
 use super::commands::find_file;
+use super::post::Post;
 use super::render::Event;
 use super::session::Session;
 use super::settings::Who;
@@ -16,8 +17,8 @@ use super::transfer::{self, Progress, TransferError};
 use super::worker::Failure;
 use super::{Error, Output};
 
-/// How long a post is tried while the server cannot be reached.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A file that is named so goes to standard output.
+const STDOUT: &str = "-";
 /// No larger body is taken by the server.
 const MAX_TEXT: u64 = 256 * 1024;
 
@@ -30,9 +31,10 @@ pub fn send(who: Who, to: &str, text: Option<String>) -> Result<(), Error> {
         Some(text) => text,
         None => read_text(&mut io::stdin().lock())?,
     };
+    let begun = Instant::now();
     let session = sign_in(who)?;
     let to = session.find_chat(to).map_err(Error::NotDone)?;
-    let posted = post(&session, &json!({ "to": to, "text": text }))?;
+    let posted = post(&session, begun, &Post::text(&to, &text))?;
     print(&posted["id"].to_string())
 }
 
@@ -41,6 +43,7 @@ pub fn send(who: Who, to: &str, text: Option<String>) -> Result<(), Error> {
 /// # Errors
 /// What kept it from being uploaded or posted.
 pub fn upload(who: Who, file: &str, to: Option<&str>) -> Result<(), Error> {
+    let begun = Instant::now();
     let session = sign_in(who)?;
     let to = to.map(|to| session.find_chat(to)).transpose();
     let to = to.map_err(Error::NotDone)?;
@@ -49,11 +52,13 @@ pub fn upload(who: Who, file: &str, to: Option<&str>) -> Result<(), Error> {
     let Some(to) = to else {
         return print(uploaded["id"].as_str().unwrap_or_default());
     };
-    let posted = post(&session, &json!({ "to": to, "file": uploaded["id"] }))?;
+    let body = json!({ "to": to, "file": uploaded["id"] });
+    let posted = post(&session, begun, &Post::new("/send", body))?;
     print(&posted["id"].to_string())
 }
 
-/// Downloads a file, named by its message, its id or a URL, and prints where it lies.
+/// Downloads a file, named by its message, its id or a URL, and prints where it lies, or the file
+/// itself where it is to go to standard output.
 ///
 /// # Errors
 /// What kept it from arriving whole.
@@ -65,20 +70,30 @@ pub fn download(who: Who, which: &str, path: Option<&str>) -> Result<(), Error> 
         Failure::Refused(why) => Error::NotDone(why),
         Failure::Lost(error) => Error::Call(error),
     })?;
+    if path == Some(STDOUT) {
+        let mut stdout = io::stdout().lock();
+        return transfer::pour(&session, &wanted, &mut stdout).map_err(|error| match error {
+            // Whoever reads it has seen enough.
+            TransferError::File { why, .. } => Error::Output(why),
+            other => not_done(other),
+        });
+    }
     let saved = transfer::download(&session, &output, wanted, path).map_err(not_done)?;
     print(&safe_line(&saved.path.display().to_string()))
 }
 
 fn sign_in(who: Who) -> Result<Session, Error> {
-    let (session, ..) = super::open(who, false)?;
-    session.sign_in(&mut |_| None)?;
+    let session = super::open(who)?;
+    session.sign_in_patiently()?;
     Ok(session)
 }
 
-fn post(session: &Session, body: &Value) -> Result<Value, CallError> {
-    let waits = |error: &CallError| Quiet.notice(&format!("not done yet: {}", error.explain()));
+/// Posts, for as long as the server is waited for since the beginning.
+fn post(session: &Session, begun: Instant, post: &Post) -> Result<Value, CallError> {
+    let call = (post.path.as_str(), &post.body, post.key.as_str());
+    let left = session.wait.saturating_sub(begun.elapsed());
     let (api, gate) = (&session.api, &session.gate);
-    api.post_once("/send", body, PATIENCE, gate, waits)
+    api.post_once(call, left, gate, |_| {})
 }
 
 fn not_done(error: TransferError) -> Error {
@@ -147,7 +162,7 @@ impl Quiet {
 impl Output for Quiet {
     fn event(&self, _: &Event) {}
     fn ended(&self, _: &Event) {}
-    fn sent(&self, _: &Value) {}
+    fn sent(&self, _: &Post, _: &Value) {}
     fn answer(&self, _: &str, _: &Value, _: &str) {}
 
     fn progress(&self, progress: Option<&Progress<'_>>) {

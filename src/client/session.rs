@@ -16,6 +16,9 @@ use super::store::Store;
 use super::transfer::Transfers;
 use super::{Error, Output};
 
+/// How long a server is waited for, unless one says.
+const WAIT: Duration = Duration::from_secs(120);
+
 /// Asks the user for a password; told whether an earlier one was wrong.
 pub type Ask<'a> = &'a mut dyn FnMut(bool) -> Option<String>;
 
@@ -29,8 +32,10 @@ pub struct Session {
     pub transfers: Transfers,
     /// Where plain lines go.
     pub here: Here,
-    store: Store,
-    name: String,
+    /// How long the server is waited for where it cannot be reached.
+    pub wait: Duration,
+    pub(super) store: Store,
+    pub(super) name: String,
     password: Mutex<Option<String>>,
     /// Held while this client is being signed out.
     leaving: Mutex<()>,
@@ -57,13 +62,22 @@ impl Session {
             gate: Gate::default(),
             transfers: Transfers::default(),
             here: Here::default(),
+            wait: WAIT,
             store,
-            name,
             password: Mutex::new(password),
             leaving: Mutex::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                me: name.clone(),
+                ..State::default()
+            }),
+            name,
             changed: Condvar::new(),
         }
+    }
+
+    /// One that waits so long for a server that cannot be reached.
+    pub fn waiting(self, wait: Duration) -> Session {
+        Session { wait, ..self }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -71,83 +85,22 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes on as the client whose token is kept, or becomes a new one.
-    pub fn sign_in(&self, ask: Ask<'_>) -> Result<SignedIn, Error> {
-        let kept = self.store.load(self.api.base(), &self.name)?;
-        if self.resume(kept.clone())? {
-            return Ok(SignedIn::Again);
-        }
-        let mut asked = false;
-        loop {
-            let password = self.password();
-            let error = match self.api.connect(&self.name, password.as_deref()) {
-                Ok(connected) => {
-                    let token = connected.token;
-                    self.api.set_token(Some(token.clone()));
-                    let status = self.api.status().map_err(|error| self.failed(error))?;
-                    self.state().learn(&status);
-                    self.store.save(self.api.base(), &self.name, &token)?;
-                    return Ok(if connected.created {
-                        SignedIn::NewName
-                    } else {
-                        SignedIn::NewClient
-                    });
-                }
-                Err(error) => error,
-            };
-            if error.is_status(409) {
-                // Another start of the client may have taken the name a moment ago.
-                let now = self.store.load(self.api.base(), &self.name)?;
-                if now != kept && self.resume(now)? {
-                    return Ok(SignedIn::Again);
-                }
-                return Err(Error::NameTaken(self.name.clone()));
-            }
-            if !error.is_status(401) {
-                return Err(self.failed(error));
-            }
-            match ask(asked) {
-                Some(password) => {
-                    asked = true;
-                    *self.password.lock().unwrap_or_else(PoisonError::into_inner) = Some(password);
-                }
-                None if password.is_some() => return Err(Error::WrongPassword(self.name.clone())),
-                None => return Err(Error::PasswordNeeded(self.name.clone())),
-            }
-        }
-    }
-
-    /// Takes up a token, if there is one and it lives.
-    fn resume(&self, token: Option<String>) -> Result<bool, Error> {
-        let there = token.is_some();
-        self.api.set_token(token);
-        if !there {
-            return Ok(false);
-        }
-        match self.api.status() {
-            Ok(status) => {
-                self.state().learn(&status);
-                Ok(true)
-            }
-            Err(error) if error.is_status(401) => {
-                self.api.set_token(None);
-                Ok(false)
-            }
-            Err(error) => Err(self.failed(error)),
-        }
-    }
-
     /// The error of a call that the whole session depends on.
     pub fn failed(&self, error: CallError) -> Error {
         Error::Server {
             server: self.api.base().to_owned(),
-            source: error,
+            why: error,
         }
     }
 
-    fn password(&self) -> Option<String> {
+    pub(super) fn password(&self) -> Option<String> {
         let password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
         password.clone()
+    }
+
+    /// What one signs in by where no token is kept.
+    pub fn set_password(&self, password: Option<String>) {
+        *self.password.lock().unwrap_or_else(PoisonError::into_inner) = password;
     }
 
     /// Whether this session could sign in again after losing its token.
@@ -182,9 +135,21 @@ impl Session {
         self.state().me.clone()
     }
 
-    /// Whether the server has this feature on.
+    /// Whether the server has this feature on; before it was asked, whether it may have.
     pub fn has_feature(&self, name: &str) -> bool {
-        self.state().features.iter().any(|feature| feature == name)
+        let state = self.state();
+        let features = state.features.as_ref();
+        features.is_none_or(|features| features.iter().any(|feature| feature == name))
+    }
+
+    /// Whether one has signed in.
+    pub fn is_signed_in(&self) -> bool {
+        self.state().features.is_some()
+    }
+
+    /// Whether a token is kept to sign in by.
+    pub fn has_token(&self) -> Result<bool, Error> {
+        Ok(self.store.load(self.api.base(), &self.name)?.is_some())
     }
 
     /// Takes an event of the stream in; gives it back if it is to be shown now. Whoever shows it
@@ -241,7 +206,7 @@ impl Session {
     pub fn acted(&self, did: &[Event]) -> Vec<Event> {
         let mut state = self.state();
         for event in did {
-            state.learn_rooms(event);
+            state.learn_from(event);
         }
         state.own.end(did, Instant::now())
     }
@@ -355,7 +320,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{Folder, Reply, serve, session, store};
+    use super::super::fake::{Reply, serve, session};
     use super::*;
     use std::sync::mpsc::sync_channel;
     use std::thread;
@@ -415,62 +380,5 @@ mod tests {
             assert!(session.await_echo(echo(id)).is_none());
         }
         assert_eq!(session.await_echo(echo(5_000)), Some(echo(1)));
-    }
-
-    /// A server where ann's password is `right`, and the kept token is dead.
-    fn with_password() -> (Session, Folder) {
-        let base = serve(|asked| {
-            let status = json!({"server": {}, "user": {"name": "ann"}});
-            let fresh = asked.field("authorization") == Some("Bearer fresh");
-            match asked.path.as_str() {
-                "/status" if fresh => Reply::Json(200, status),
-                "/connect" if asked.body["password"] == "right" => {
-                    Reply::Json(200, json!({"token": "fresh"}))
-                }
-                _ => Reply::Json(401, json!({"code": "wrong_password"})),
-            }
-        });
-        let (store, folder) = store();
-        store.save(&base, "ann", "dead").unwrap();
-        let session = Session::new(Api::new(&base), store, "ann".to_owned(), None);
-        (session, folder)
-    }
-
-    #[test]
-    fn a_dead_token_is_replaced_by_means_of_the_password() {
-        let (session, _folder) = with_password();
-        let mut answers = vec!["right", "wrong"];
-        let mut again = Vec::new();
-        let signed_in = session.sign_in(&mut |wrong| {
-            again.push(wrong);
-            answers.pop().map(str::to_owned)
-        });
-        assert_eq!(signed_in.unwrap(), SignedIn::NewClient);
-        assert_eq!(again, [false, true]);
-        let kept = session.store.load(session.api.base(), "ann").unwrap();
-        assert_eq!(kept.as_deref(), Some("fresh"));
-        assert_eq!(session.sign_in(&mut |_| None).unwrap(), SignedIn::Again);
-    }
-
-    #[test]
-    fn a_password_that_nobody_gives_is_asked_for_in_the_error() {
-        let (session, _folder) = with_password();
-        let error = session.sign_in(&mut |_| None).unwrap_err();
-        assert!(matches!(error, Error::PasswordNeeded(_)));
-        let mut answers = vec!["wrong"];
-        let error = session.sign_in(&mut |_| answers.pop().map(str::to_owned));
-        assert!(matches!(error.unwrap_err(), Error::WrongPassword(_)));
-    }
-
-    #[test]
-    fn a_name_of_somebody_else_is_explained() {
-        let base = serve(|_| Reply::Json(409, json!({"code": "name_taken"})));
-        let (store, _folder) = store();
-        let session = Session::new(Api::new(&base), store, "ann".to_owned(), None);
-        let error = session.sign_in(&mut |_| None).unwrap_err();
-        assert!(
-            error.to_string().contains("the name ann is taken"),
-            "{error}"
-        );
     }
 }

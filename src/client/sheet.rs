@@ -11,6 +11,7 @@ use rustyline::ExternalPrinter as _;
 use serde_json::{Value, json};
 
 use super::Output;
+use super::post::Post;
 use super::render::{Event, Style};
 use super::session::Session;
 use super::terminal::Lines;
@@ -120,7 +121,7 @@ impl Output for Sheet {
         }
     }
 
-    fn sent(&self, posted: &Value) {
+    fn sent(&self, _: &Post, posted: &Value) {
         let room = |chat: &str| self.session.title(chat);
         if let Some(text) = self.style.sent(posted, room, Timestamp::now()) {
             self.print(&text);

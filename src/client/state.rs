@@ -7,6 +7,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::answer::{ChatStatus, Status};
+use super::known::Known;
 use super::own::Own;
 use super::render::{Attached, Comment, Event, Message};
 use super::seen::Seen;
@@ -22,10 +23,10 @@ pub const MAX_FILES: usize = 1_000;
 /// The part of a session that its threads share under one lock.
 #[derive(Debug, Default)]
 pub struct State {
-    /// The user's own name, as the server writes it.
+    /// The user's own name, as the server writes it once it was asked.
     pub me: String,
-    /// The features that the server has on.
-    pub features: Vec<String>,
+    /// The features that the server has on, once it was asked.
+    pub features: Option<Vec<String>>,
     /// The titles of rooms, by address.
     pub titles: HashMap<String, String>,
     /// The names to complete.
@@ -50,13 +51,15 @@ pub struct State {
     pub looks: bool,
     /// Own posts that the stream has not brought back yet.
     pub awaited: BTreeMap<u64, Event>,
+    /// What there is to be completed, beside names, titles and files.
+    pub known: Known,
 }
 
 impl State {
     /// Takes over what `GET /status` tells.
     pub fn learn(&mut self, status: &Status) {
         self.me.clone_from(&status.user.name);
-        self.features.clone_from(&status.server.features);
+        self.features = Some(status.server.features.clone());
         self.titles.clear();
         for chat in &status.chats {
             if let Some(title) = &chat.title {
@@ -81,9 +84,11 @@ impl State {
         }
     }
 
-    /// Learns from an event which rooms one is in, by their titles.
-    pub fn learn_rooms(&mut self, event: &Event) {
+    /// Learns from an event which rooms one is in, by their titles, who is in them, and what is
+    /// scheduled.
+    pub fn learn_from(&mut self, event: &Event) {
         let data = &event.data;
+        self.known.learn(event, &self.me);
         let is_mine = data["user"].is_null() || data["user"] == self.me;
         let (Some(room), true) = (data["room"].as_str(), is_mine) else {
             return;
@@ -114,7 +119,7 @@ impl State {
 
     /// Takes an event in; gives it back if it is to be shown now.
     pub fn take(&mut self, event: Event) -> Option<Event> {
-        self.learn_rooms(&event);
+        self.learn_from(&event);
         match event.kind.as_str() {
             "message" | "comment" => {
                 if self.posting && self.held.len() < MAX_AWAITED && event.data["from"] == self.me {
@@ -141,7 +146,9 @@ impl State {
                 self.file(file.clone());
             }
             self.read(&message);
-            let newest = self.newest.entry(self.chat(&message)).or_insert(0);
+            let chat = self.chat(&message);
+            self.known.shown(&chat, &message);
+            let newest = self.newest.entry(chat).or_insert(0);
             *newest = message.id.max(*newest);
             let expires = message.expires.as_deref();
             return self.seen.insert(message.id, &message.at, expires);

@@ -14,19 +14,33 @@ use super::session::{Session, SignedIn};
 use super::sse::{Frame, Parser};
 use super::text::duration;
 use super::worker::Job;
-use super::{Error, Link, Output};
+use super::{Error, Link, Output, reason, terminal};
+
+/// Whether the same may go well later.
+fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Server { why, .. } if why.passes() || why.is_status(429))
+}
 
 /// What a connection broke off with.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    #[error("{}", .0.explain())]
-    Call(#[from] CallError),
-    #[error("the stream broke off: {0}")]
+    #[error("{}", .0.why())]
+    Call(CallError),
+    #[error("{}", reason::connection(.0))]
     Read(#[from] io::Error),
-    #[error("the server ended the stream")]
+    #[error("the server closed the connection")]
     Ended,
     #[error("the session has ended")]
     Closed,
+    /// There is no session to be had.
+    #[error("{0}")]
+    Refused(Box<Error>),
+}
+
+impl From<CallError> for Broken {
+    fn from(error: CallError) -> Broken {
+        Broken::Call(error)
+    }
 }
 
 /// What has to be fetched before the stream can go on.
@@ -51,18 +65,19 @@ pub struct Stream {
 
 impl Stream {
     /// A stream that begins now. `started` hears once whether what was there before has been
-    /// shown; `jobs` hears of what was shown later.
+    /// shown; without it the beginning is tried until it is there, signing in included. `jobs` hears
+    /// of what was shown later.
     pub fn new(
         session: Arc<Session>,
         output: Arc<dyn Output>,
         jobs: SyncSender<Job>,
-        started: SyncSender<Result<(), Error>>,
+        started: Option<SyncSender<Result<(), Error>>>,
     ) -> Stream {
         Stream {
             session,
             output,
             jobs,
-            started: Some(started),
+            started,
             cursor: None,
             due: Due::Beginning,
             lost: false,
@@ -73,23 +88,26 @@ impl Stream {
     /// Follows the stream until the session ends, or something ends it for good.
     pub fn run(mut self) {
         loop {
-            let broken = match self.connection() {
+            let connected = self.sign_in().and_then(|()| self.connection());
+            let broken = match connected {
                 Err(broken) => broken,
                 Ok(never) => match never {},
             };
             if self.session.is_over() || matches!(broken, Broken::Closed) {
                 return;
             }
+            let broken = match broken {
+                Broken::Refused(error) => return self.end(*error),
+                other => other,
+            };
             if let Broken::Call(error) = &broken
                 && error.is_status(401)
             {
                 match self.session.sign_in(&mut |_| None) {
                     Ok(SignedIn::Again) => {}
                     Ok(_) => self.output.notice("signed in again, as a new client"),
-                    Err(Error::Server { source, .. }) if source.passes() => {}
-                    Err(Error::Server { server, source }) => {
-                        return self.end(Error::Server { server, source });
-                    }
+                    Err(error) if may_pass(&error) => {}
+                    Err(error @ Error::Server { .. }) => return self.end(error),
                     Err(_) => return self.end(Error::Ended),
                 }
             }
@@ -97,9 +115,7 @@ impl Stream {
                 let error = match broken {
                     Broken::Call(error) => self.session.failed(error),
                     Broken::Read(source) => Error::Stream(source),
-                    Broken::Ended | Broken::Closed => {
-                        Error::Stream(io::ErrorKind::UnexpectedEof.into())
-                    }
+                    _ => Error::Stream(io::ErrorKind::UnexpectedEof.into()),
                 };
                 return self.end(error);
             }
@@ -108,8 +124,10 @@ impl Stream {
                 _ => Duration::ZERO,
             };
             let pause = self.backoff.next(dice()).max(asked);
-            self.output.link(Link::Lost(Instant::now() + pause));
-            if !std::mem::replace(&mut self.lost, true) {
+            let why = broken.to_string();
+            self.output.link(Link::Lost(Instant::now() + pause, why));
+            // Who looks at chats sees how the connection stands all the time.
+            if !std::mem::replace(&mut self.lost, true) && !self.session.looks() {
                 let seconds = duration(pause.as_secs_f64().ceil() as u64);
                 self.output.notice(&format!(
                     "the connection is lost ({broken}); trying again in {seconds}, and on"
@@ -121,8 +139,30 @@ impl Stream {
         }
     }
 
+    /// Signs in, if that was not done yet.
+    fn sign_in(&mut self) -> Result<(), Broken> {
+        if self.session.is_signed_in() {
+            return Ok(());
+        }
+        match self.session.sign_in(&mut |_| None) {
+            Ok(SignedIn::Again) => Ok(()),
+            Ok(how) => {
+                if let Some(told) = terminal::welcome(&self.session, how) {
+                    self.output.notice(&told);
+                }
+                Ok(())
+            }
+            Err(Error::Server { why, .. }) if why.passes() || why.is_status(429) => {
+                Err(Broken::Call(why))
+            }
+            Err(error) => Err(Broken::Refused(Box::new(error))),
+        }
+    }
+
     /// Nothing comes any more: says so where it is waited for.
     fn end(&mut self, error: Error) {
+        // Whoever waits for the server waits no longer.
+        self.session.gate.close();
         match self.started.take() {
             // Whoever started the stream is gone only together with the session.
             Some(started) => drop(started.send(Err(error))),
@@ -173,7 +213,7 @@ impl Stream {
                 self.fetch()?;
                 self.backoff.reset();
                 self.output.link(Link::Up);
-                if std::mem::take(&mut self.lost) {
+                if std::mem::take(&mut self.lost) && !self.session.looks() {
                     self.output.notice("connected again");
                 }
                 if let Some(started) = self.started.take() {
@@ -266,7 +306,8 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{Record, Reply, serve, session};
+    use super::super::api::Api;
+    use super::super::fake::{Record, Reply, serve, session, store};
     use super::*;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, sync_channel};
@@ -317,7 +358,7 @@ mod tests {
         let record = Arc::new(Record::default());
         let (jobs, queue) = sync_channel(8);
         let (started, start) = sync_channel(1);
-        let stream = Stream::new(Arc::new(session), record.clone(), jobs, started);
+        let stream = Stream::new(Arc::new(session), record.clone(), jobs, Some(started));
         let thread: JoinHandle<()> = std::thread::spawn(move || stream.run());
         thread.join().unwrap();
         (record, queue, start)
@@ -334,7 +375,8 @@ mod tests {
         let (session, cursors) = scripted(vec![first, second], Vec::new());
         let (record, queue, start) = run(session);
         assert!(start.recv().unwrap().is_ok());
-        let lines = record.lines();
+        let mut lines = record.lines();
+        lines.retain(|line| !line.starts_with("lost: "));
         assert_eq!(lines[0], "message 2");
         assert!(
             lines[1].starts_with("notice: the connection is lost"),
@@ -365,6 +407,40 @@ mod tests {
         assert_eq!(shown, ["message 2", "message 4", "message 6", "message 8"]);
         let last = cursors.lock().unwrap().last().cloned().unwrap();
         assert_eq!(last.as_deref(), Some("f.9"));
+    }
+
+    #[test]
+    fn one_that_is_not_waited_for_signs_in_when_the_server_is_there() {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let base = serve(move |asked| {
+            let mut calls = calls.lock().unwrap();
+            let before = calls.iter().filter(|path| **path == asked.path).count();
+            calls.push(asked.path.clone());
+            match (asked.path.as_str(), before) {
+                ("/connect", 0) => Reply::Lost,
+                ("/connect", 1) => Reply::Json(201, json!({"token": "fresh"})),
+                ("/connect", _) => Reply::Json(409, json!({})),
+                ("/status", 0) => Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}})),
+                // The token is dead by then.
+                _ => Reply::Json(401, json!({})),
+            }
+        });
+        let (store, _folder) = store();
+        let session = Arc::new(Session::new(Api::new(&base), store, "ann".to_owned(), None));
+        session.look_at_chats();
+        let record = Arc::new(Record::default());
+        let (jobs, queue) = sync_channel(8);
+        let stream = Stream::new(session.clone(), record.clone(), jobs, None);
+        std::thread::spawn(move || stream.run()).join().unwrap();
+        assert!(session.is_signed_in());
+        let lines = record.lines();
+        assert!(
+            lines[0].starts_with("lost: the connection broke off"),
+            "{lines:?}"
+        );
+        assert!(lines[1].starts_with("notice: the name is new"), "{lines:?}");
+        let end = queue.iter().last();
+        assert!(matches!(end, Some(Job::Fatal(Error::Ended))), "{end:?}");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! On a terminal: a line editor, with messages arriving above the line being typed.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,14 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustyline::completion::Completer;
-use rustyline::config::Configurer as _;
 use rustyline::error::ReadlineError;
-use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
-use rustyline::validate::Validator;
-use rustyline::{ColorMode, CompletionType, Config, Editor, Helper, Prompt};
+use rustyline::{ColorMode, CompletionType, Config, Editor, Prompt};
 
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
@@ -33,16 +27,17 @@ const COLUMNS: usize = 80;
 
 /// How many typed lines are kept.
 const MAX_HISTORY: usize = 1_000;
-/// How often a password is asked for.
-const ATTEMPTS: usize = 3;
 /// How long the answer to `/logout` is waited for.
 const LOGOUT: Duration = Duration::from_secs(40);
 /// How long what is under way may take when the user leaves.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// Chats on the terminal until the user leaves.
-pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
-    let signed_in = sign_in(&session)?;
+pub fn run(
+    session: Arc<Session>,
+    history: &Path,
+    signed_in: Option<SignedIn>,
+) -> Result<(), Error> {
     let mut editor = editor(session.clone()).map_err(Error::Terminal)?;
     // There is no history at the first start, and a damaged one is no reason not to chat.
     let _ = editor.load_history(history);
@@ -58,8 +53,8 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
     thread::Builder::new()
         .name("worker".to_owned())
         .spawn(move || {
-            // Names that cannot be fetched are only not completed.
-            let _ = own.fetch_names();
+            // What cannot be fetched is only not completed.
+            let _ = own.fetch_known();
             // The end is not waited for where the user has left in a hurry.
             let _ = finished.send(worker.run(&queue));
         })
@@ -71,26 +66,28 @@ pub fn run(session: Arc<Session>, history: &Path) -> Result<(), Error> {
     leave(&session, &jobs, &end).and(left)
 }
 
-/// Signs in, and asks for the password where there is one.
-pub fn sign_in(session: &Session) -> Result<SignedIn, Error> {
-    let mut attempts = ATTEMPTS;
-    session.sign_in(&mut |again| {
-        attempts = attempts.checked_sub(1)?;
-        ask_password(again)
-    })
-}
-
-/// What a user is told at the beginning.
-pub fn greeting(session: &Session, signed_in: SignedIn) -> String {
+/// What a user is told at the beginning; `signed_in` where that is done already.
+pub fn greeting(session: &Session, signed_in: Option<SignedIn>) -> String {
     let (me, server) = (session.me(), session.api.base());
-    let mut text = format!("you are {me} at {server}; /help lists the commands");
-    if signed_in == SignedIn::NewName && !session.has_password() {
-        text.push_str(
-            "\nthe name is new, and without a password (--password-file sets one): it stays yours \
-             through the token kept in your config folder",
-        );
+    let keys = match session.looks() {
+        true => "F1 lists keys and commands",
+        false => "/help lists the commands",
+    };
+    let mut text = format!("you are {me} at {server}; {keys}");
+    if let Some(more) = signed_in.and_then(|how| welcome(session, how)) {
+        text.push_str(&format!("\n{more}"));
     }
     text
+}
+
+/// What somebody is told whose name is new.
+pub fn welcome(session: &Session, signed_in: SignedIn) -> Option<String> {
+    let is_bare = signed_in == SignedIn::NewName && !session.has_password();
+    is_bare.then(|| {
+        "the name is new, and has no password: it is yours here alone, by what is kept in your \
+         config folder"
+            .to_owned()
+    })
 }
 
 /// Hands the lines to the worker until the user leaves.
@@ -269,7 +266,8 @@ fn editor(session: Arc<Session>) -> rustyline::Result<Lines> {
     Ok(editor)
 }
 
-fn config() -> rustyline::Result<Config> {
+/// How lines are edited.
+pub fn config() -> rustyline::Result<Config> {
     let colours = if super::colours() {
         ColorMode::Enabled
     } else {
@@ -281,53 +279,4 @@ fn config() -> rustyline::Result<Config> {
         .completion_type(CompletionType::List)
         .color_mode(colours)
         .build())
-}
-
-/// Asks for the password with nothing of it shown or kept.
-fn ask_password(again: bool) -> Option<String> {
-    if again {
-        eprintln!("! that is not the password");
-    }
-    let mut editor: Editor<Mask, DefaultHistory> = Editor::with_config(config().ok()?).ok()?;
-    editor.set_helper(Some(Mask));
-    editor.set_auto_add_history(false);
-    // The mask is a highlighting: it has to be on whatever the colours are.
-    editor.set_color_mode(ColorMode::Forced);
-    let password = editor.readline("password: ").ok()?;
-    (!password.is_empty()).then_some(password)
-}
-
-/// Shows nothing of a line that is typed.
-struct Mask;
-
-impl Helper for Mask {}
-impl Validator for Mask {}
-
-impl Hinter for Mask {
-    type Hint = String;
-}
-
-impl Completer for Mask {
-    type Candidate = String;
-}
-
-impl Highlighter for Mask {
-    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        Cow::Owned(" ".repeat(line.chars().count()))
-    }
-
-    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        kind != CmdKind::MoveCursor
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_a_password_is_shown() {
-        assert_eq!(Mask.highlight("secret", 3), "      ");
-        assert!(Mask.highlight_char("s", 0, CmdKind::Other));
-    }
 }

@@ -1,10 +1,11 @@
 //! Does what the user asks, one after another, and tells how it went.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::CallError;
 use super::commands::{Command, Memory};
@@ -16,8 +17,8 @@ use super::{Error, Output};
 
 /// How many lines may wait to be posted.
 pub const QUEUE: usize = 64;
-/// How long a post is tried while the server cannot be reached.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How many calls whose answers were lost are remembered.
+const LOST: usize = 100;
 /// Marks of what was shown are put together for so long.
 const MARKS: Duration = Duration::from_secs(2);
 /// The stream brings back an own post within this time, or not at all.
@@ -72,6 +73,9 @@ pub struct Worker {
     /// What commands remember.
     pub memory: Memory,
     zone: Zone,
+    /// The calls whose answers were lost, with their idempotency keys: the same again is the same
+    /// call, so that what the server may have done already is not done twice.
+    lost: RefCell<Vec<(String, Value, String)>>,
     /// The message to be posted when the command has ended.
     due: Option<Value>,
     refused: u64,
@@ -91,7 +95,7 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
         match error {
             CallError::Lost(_) => Failure::Lost(error),
-            _ => Failure::Refused(error.explain()),
+            _ => Failure::Refused(error.to_string()),
         }
     }
 }
@@ -105,6 +109,7 @@ impl Worker {
             typed,
             memory: Memory::default(),
             zone: Zone::local(),
+            lost: RefCell::default(),
             due: None,
             refused: 0,
             warned: false,
@@ -124,7 +129,7 @@ impl Worker {
                     let done = command.run(&mut self, at.as_deref());
                     done.and_then(|_| self.post_due()).err()
                 }
-                Ok(Job::Post(post)) => self.post(post.kind, &post.path, &post.body).err(),
+                Ok(Job::Post(post)) => self.post(&post).err(),
                 Ok(Job::Wrong(why)) => Some(Failure::Refused(why)),
                 Ok(Job::Await(command, at, ended)) => {
                     let done = command.run(&mut self, at.as_deref());
@@ -151,7 +156,10 @@ impl Worker {
                     None
                 }
                 Ok(Job::Fatal(error)) => {
-                    self.output.trouble(&error.explain());
+                    // Whoever reads lines is told at once; a program, by what it ends with.
+                    if self.typed {
+                        self.output.trouble(&error.explain());
+                    }
                     return Err(error);
                 }
                 Ok(Job::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -173,8 +181,7 @@ impl Worker {
                 }
                 Some(Failure::Lost(error)) if self.typed => {
                     self.refused += 1;
-                    self.output
-                        .trouble(&format!("not done: {}", error.explain()));
+                    self.output.trouble(&format!("not done: {error}"));
                 }
                 Some(Failure::Lost(error)) => return Err(self.session.failed(error)),
             }
@@ -223,17 +230,41 @@ impl Worker {
 
     /// Posts a text to a chat.
     pub fn send(&self, to: &str, text: &str) -> Result<(), Failure> {
-        self.post("message", "/send", &json!({ "to": to, "text": text }))
+        self.post(&Post::text(to, text))
     }
 
-    /// `POST`, once, however long the server cannot be reached.
+    /// `POST`, once, however long the server cannot be reached, and also where the user does the
+    /// same again since no answer came.
     pub fn post_once(&self, path: &str, body: &Value) -> Result<Value, CallError> {
-        let (output, gate) = (&self.output, &self.session.gate);
-        let waits =
-            |error: &CallError| output.notice(&format!("not done yet: {}", error.explain()));
-        self.session
-            .api
-            .post_once(path, body, PATIENCE, gate, waits)
+        let waits = |error: &CallError| {
+            let why = format!("not done yet: {error}; it is tried again");
+            self.output.notice(&why);
+        };
+        let mut lost = self.lost.borrow_mut();
+        let same = lost
+            .iter()
+            .position(|(at, what, _)| at == path && what == body);
+        let key = match same {
+            Some(at) => lost.remove(at).2,
+            None => uuid::Uuid::new_v4().to_string(),
+        };
+        let answer = self.call((path, body, &key), waits);
+        if answer.as_ref().is_err_and(CallError::passes) {
+            if lost.len() == LOST {
+                lost.remove(0);
+            }
+            lost.push((path.to_owned(), body.clone(), key));
+        }
+        answer
+    }
+
+    fn call(
+        &self,
+        call: (&str, &Value, &str),
+        waits: impl FnMut(&CallError),
+    ) -> Result<Value, CallError> {
+        let (api, gate) = (&self.session.api, &self.session.gate);
+        api.post_once(call, self.session.wait, gate, waits)
     }
 
     /// Does what leads to events of these kinds. The closure gives the events that it led to:
@@ -258,20 +289,27 @@ impl Worker {
     }
 
     /// Posts a message or a comment, and sees to it that it stands on the screen once.
-    pub fn post(&self, kind: &'static str, path: &str, body: &Value) -> Result<(), Failure> {
+    pub fn post(&self, post: &Post) -> Result<(), Failure> {
         if self.typed {
             self.session.posting();
         }
-        let answer = self.post_once(path, body);
+        let waits = |error: &CallError| {
+            // Who looks at chats sees that it is on its way.
+            if !self.session.looks() {
+                let why = format!("not sent yet: {error}; it is tried again");
+                self.output.notice(&why);
+            }
+        };
+        let answer = self.call((&post.path, &post.body, &post.key), waits);
         if self.typed {
             if let Ok(answer) = &answer {
-                self.output.sent(answer);
+                self.output.sent(post, answer);
             }
             for event in self.session.posted(answer.as_ref().ok()) {
                 self.output.event(&event);
             }
         } else if let Ok(answer) = &answer {
-            let event = Event::new(kind, answer.clone());
+            let event = Event::new(post.kind(), answer.clone());
             if let Some(event) = self.session.await_echo(event) {
                 self.output.event(&event);
             }
@@ -281,21 +319,15 @@ impl Worker {
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
                 let wait = error.retry_after().filter(|_| error.is_status(429));
-                let post = Post {
-                    kind,
-                    path: path.to_owned(),
-                    body: body.clone(),
-                };
-                let kept = wait.is_some_and(|wait| self.output.later(&post, wait))
-                    || self.output.unsent(&post, &error.explain());
+                let kept = wait.is_some_and(|wait| self.output.later(post, wait))
+                    || self.output.unsent(post, &error.to_string());
                 if kept {
                     return Ok(());
                 }
-                let why = error.explain();
-                let text = body["text"].as_str().unwrap_or_default();
+                let text = post.body["text"].as_str().unwrap_or_default();
                 Err(Failure::Refused(match excerpt(text, EXCERPT) {
-                    text if text.is_empty() => format!("not sent: {why}"),
-                    text => format!("not sent: {why}: \"{text}\""),
+                    text if text.is_empty() => format!("not sent: {error}"),
+                    text => format!("not sent: {error}: \"{text}\""),
                 }))
             }
         }
@@ -308,7 +340,7 @@ impl Worker {
 
     fn post_due(&mut self) -> Result<(), Failure> {
         match self.due.take() {
-            Some(body) => self.post("message", "/send", &body),
+            Some(body) => self.post(&Post::new("/send", body)),
             None => Ok(()),
         }
     }
@@ -342,158 +374,4 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::commands::parse;
-    use super::super::fake::{Record, Reply, serve, session};
-    use super::*;
-    use std::sync::mpsc::sync_channel;
-
-    fn posted(id: u64, text: &str) -> Value {
-        let at = "2026-11-24T20:18:55.123Z";
-        json!({"id": id, "from": "ann", "to": "common", "text": text, "at": at})
-    }
-
-    /// A session at a server that refuses the text `no`.
-    fn session_with_posts() -> Arc<Session> {
-        let base = serve(|asked| match asked.path.as_str() {
-            "/status" => Reply::Json(
-                200,
-                json!({"server": {"features": ["polls"]}, "user": {"name": "ann"}}),
-            ),
-            "/send" if asked.body["text"] == "no" => {
-                Reply::Json(422, json!({"code": "invalid", "detail": "that is no text"}))
-            }
-            "/send" => Reply::Json(201, posted(7, asked.body["text"].as_str().unwrap())),
-            "/messages" if asked.query("chat") == Some("@bob") => {
-                Reply::Json(200, json!({"messages": []}))
-            }
-            "/messages" => Reply::Json(404, json!({"detail": "there is no such chat"})),
-            _ => Reply::Json(204, Value::Null),
-        });
-        Arc::new(session(&base))
-    }
-
-    fn run(session: Arc<Session>, typed: bool, jobs: Vec<Job>) -> (Result<(), Error>, Vec<String>) {
-        let record = Arc::new(Record::default());
-        let (sender, queue) = sync_channel(16);
-        for job in jobs {
-            sender.try_send(job).unwrap();
-        }
-        let result = Worker::new(session, record.clone(), typed).run(&queue);
-        (result, record.lines())
-    }
-
-    fn say(text: &str) -> Job {
-        Job::Run(Command::Say(text.to_owned()), Some("common".to_owned()))
-    }
-
-    #[test]
-    fn a_typed_line_is_confirmed_and_its_echo_is_not_shown() {
-        static SESSION: std::sync::OnceLock<Arc<Session>> = std::sync::OnceLock::new();
-        let base = serve(|asked| match asked.path.as_str() {
-            "/status" => Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}})),
-            "/send" => {
-                // The stream is faster than the answer.
-                let session = SESSION.get().unwrap();
-                match session.take(Event::message(posted(7, "hi"))) {
-                    None => Reply::Json(201, posted(7, "hi")),
-                    Some(_) => Reply::Json(400, json!({"detail": "shown before its answer"})),
-                }
-            }
-            _ => Reply::Json(204, Value::Null),
-        });
-        let session = Arc::new(session(&base));
-        assert!(SESSION.set(session.clone()).is_ok());
-        let (result, lines) = run(session.clone(), true, vec![say("hi"), Job::End]);
-        assert!(result.is_ok());
-        assert_eq!(lines, ["sent 7"]);
-        // The stream is slower than the answer.
-        assert!(session.take(Event::message(posted(7, "hi"))).is_none());
-    }
-
-    #[test]
-    fn ones_own_message_from_another_client_is_shown_after_all() {
-        let session = session_with_posts();
-        session.posting();
-        assert!(
-            session
-                .take(Event::message(posted(6, "elsewhere")))
-                .is_none()
-        );
-        let (_, lines) = run(session, true, vec![say("hi"), Job::End]);
-        assert_eq!(lines, ["sent 7", "message 6"]);
-    }
-
-    #[test]
-    fn a_pipe_waits_for_its_echo_and_does_not_show_it_twice() {
-        let session = session_with_posts();
-        let streamed = session.clone();
-        let (result, lines) = std::thread::scope(|scope| {
-            scope.spawn(move || {
-                if let Some(event) = streamed.take(Event::message(posted(7, "hi"))) {
-                    streamed.shown(&event);
-                }
-            });
-            run(session, false, vec![say("hi"), Job::End])
-        });
-        assert!(result.is_ok());
-        assert!(lines.is_empty(), "{lines:?}");
-    }
-
-    #[test]
-    fn a_refused_line_is_told_and_the_next_one_posted() {
-        let jobs = vec![
-            say("no"),
-            Job::Wrong("/x is no command".to_owned()),
-            say("hi"),
-            Job::End,
-        ];
-        let session = session_with_posts();
-        let echo = session.take(Event::message(posted(7, "hi")));
-        session.shown(&echo.unwrap());
-        let (result, lines) = run(session, false, jobs);
-        assert!(matches!(result, Err(Error::Refused(2))));
-        let expected = [
-            "trouble: not sent: that is no text: \"no\"",
-            "trouble: /x is no command",
-        ];
-        assert_eq!(lines, expected);
-    }
-
-    #[test]
-    fn how_a_command_ended_is_told_to_who_waits_for_it() {
-        for (line, expected) in [
-            ("/to @nobody", Ended::Failed),
-            ("/to @bob", Ended::At("@bob".to_owned())),
-            ("/me", Ended::Here),
-        ] {
-            let command = parse(line, |_| true).unwrap().unwrap();
-            let (ended, end) = sync_channel(1);
-            let jobs = vec![Job::Await(command, None, ended), Job::End];
-            let (_, lines) = run(session_with_posts(), true, jobs);
-            assert_eq!(end.recv(), Ok(expected), "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn a_line_that_belongs_nowhere_is_refused() {
-        let nowhere = Job::Run(Command::Say("hi".to_owned()), None);
-        let (_, lines) = run(session_with_posts(), true, vec![nowhere, Job::End]);
-        assert!(
-            lines[0].starts_with("trouble: not sent: there is no chat")
-                && lines[0].ends_with("\"hi\""),
-            "{lines:?}"
-        );
-    }
-
-    #[test]
-    fn a_name_without_a_password_is_not_given_up_by_one_word() {
-        let (first, once) = sync_channel(1);
-        let (second, twice) = sync_channel(1);
-        let jobs = vec![Job::LogOut(first), Job::LogOut(second)];
-        let (result, lines) = run(session_with_posts(), true, jobs);
-        assert!(result.is_ok());
-        assert_eq!((once.recv(), twice.recv()), (Ok(false), Ok(true)));
-        assert!(lines[0].contains("/logout once more"), "{lines:?}");
-    }
-}
+mod tests;

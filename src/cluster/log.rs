@@ -480,6 +480,10 @@ impl Log for ClusterLog {
         self.local.row(id)
     }
 
+    fn going(&self, id: Id) -> Result<Option<Going>, LogError> {
+        self.local.going(id)
+    }
+
     fn row_of(&self, object: Uuid) -> Result<Option<Row>, LogError> {
         self.local.row_of(object)
     }

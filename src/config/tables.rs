@@ -25,6 +25,9 @@ crate::settings! {
         /// The folder of the data, made where it does not exist. A relative path starts at the
         /// working folder. One server at a time uses it.
         pub data: PathBuf = PathBuf::from("data") => data,
+        /// The Unix socket of `veche admin`, made at start for the server's own user alone. In the
+        /// data folder where it is relative. Empty: none.
+        pub admin: PathBuf = PathBuf::from("admin.sock"),
         /// How many connections may be open at once, 1 to 1000000. One more is answered 503.
         pub connections: usize = 4096 => 1..=1_000_000,
         /// How many connections one address may have open at once, 1 to 1000000; of IPv6 each /64
@@ -61,6 +64,10 @@ crate::settings! {
         /// a second more for each 16KiB that it takes; of a stream, one write of it. Then the
         /// connection is closed.
         pub write_timeout: Period = Period::secs(60) => TIMEOUT,
+        /// How much of an answer or a stream the system may hold for a client beyond what is on
+        /// its way to it, 16KiB to 16MiB. It bounds what clients that do not read cost; without
+        /// it, a thousand of them take all the memory that the system has for connections.
+        pub unsent: Size = Size::kib(128) => Size::kib(16)..=Size::mib(16),
         /// How many requests may wait for the writer, 1 to 1000000. One more is answered 503.
         pub queue: usize = 1024 => 1..=1_000_000,
         /// How many frames may wait for an event stream whose client does not read, 1 to 65536;
@@ -184,6 +191,13 @@ impl Server {
     #[must_use]
     pub fn proxies(&self) -> Vec<Network> {
         read(&self.trusted_proxies)
+    }
+
+    /// Where the socket of `veche admin` lies; none where there is to be none.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<PathBuf> {
+        let is_set = !self.admin.as_os_str().is_empty();
+        is_set.then(|| self.data.join(&self.admin))
     }
 
     /// Those who are exempt from what counts by address, read in the same way.

@@ -154,8 +154,11 @@ impl Features {
                 let feature = (registration.build)(config)
                     .map_err(|reason| format!("feature {}: {reason}", registration.name))?;
                 on.insert(registration.name, feature);
-                let (_, fields) = (registration.routes)();
-                let read = fields.iter().filter(|field| field.of == Owner::Drafts);
+                let parts = (registration.routes)();
+                let read = parts
+                    .fields
+                    .iter()
+                    .filter(|field| field.of == Owner::Drafts);
                 draft_fields.extend(read.map(|field| field.name));
             }
         }

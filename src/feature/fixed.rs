@@ -1,9 +1,10 @@
 //! Fixed content: what a feature serves to anyone who asks, such as a page and its parts.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -43,20 +44,38 @@ fn pack(bytes: &[u8]) -> io::Result<Bytes> {
     packer.finish().map(Bytes::from)
 }
 
+fn unpack(bytes: &[u8]) -> io::Result<Bytes> {
+    let mut plain = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut plain)?;
+    Ok(Bytes::from(plain))
+}
+
 impl Fixed {
     /// Bytes of a media type.
     pub fn new(kind: &'static str, bytes: &'static [u8]) -> Self {
+        let plain = Bytes::from_static(bytes);
+        // Packing writes to memory alone, which does not fail.
+        let packed = pack(bytes).unwrap_or_else(|_| plain.clone());
+        Self::both(kind, plain, packed)
+    }
+
+    /// Bytes of a media type that are packed already, by gzip: as a build script leaves what lies
+    /// beside a feature in `OUT_DIR`. What is not packed is served as it is.
+    pub fn packed(kind: &'static str, bytes: &'static [u8]) -> Self {
+        let packed = Bytes::from_static(bytes);
+        let plain = unpack(bytes).unwrap_or_else(|_| packed.clone());
+        Self::both(kind, plain, packed)
+    }
+
+    fn both(kind: &'static str, plain: Bytes, packed: Bytes) -> Self {
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static(kind)),
             (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             (VARY, HeaderValue::from_static("Accept-Encoding")),
         ];
-        let plain = Form::new(Bytes::from_static(bytes));
-        // Packing writes to memory alone, which does not fail.
-        let packed = pack(bytes).map_or_else(|_| plain.clone(), Form::new);
         Self {
-            plain,
-            packed,
+            plain: Form::new(plain),
+            packed: Form::new(packed),
             headers: headers.into_iter().collect(),
         }
     }
@@ -111,4 +130,23 @@ pub(crate) fn answer(
         Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
     })?;
     found.respond(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_at_the_build_or_at_the_start_it_is_the_same() {
+        let text = b"to be or not to be, to be or not to be, to be or not to be";
+        let here = Fixed::new("text/plain", text);
+        let packed = here.packed.bytes.to_vec().leak();
+        assert!(packed.len() < text.len());
+        let there = Fixed::packed("text/plain", packed);
+        assert_eq!(there.plain.bytes, here.plain.bytes);
+        assert_eq!(there.plain.etag, here.plain.etag);
+        assert_eq!(there.packed.etag, here.packed.etag);
+        let as_it_is = Fixed::packed("text/plain", text);
+        assert_eq!(as_it_is.plain.bytes, Bytes::from_static(text));
+    }
 }

@@ -69,7 +69,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
 }
 
-/// Reads a query: 422 `invalid` naming the field where a value is of the wrong type.
+/// Reads a query, or a form: 422 `invalid` naming the field where a value is of the wrong type.
 pub fn parse_query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let pairs = serde_urlencoded::Deserializer::new(pairs);
@@ -78,8 +78,15 @@ pub fn parse_query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Proble
         if path == "." {
             return wrong_type(&error);
         }
-        // In a query everything is text, so that only numbers can be wrong.
-        invalid(&path, format!("`{path}` must be a whole number"))
+        // Everything is text here. What is a number is told by what its reader says.
+        let said = error.inner().to_string();
+        let is_number = ["digit", "number too", "parse integer"]
+            .iter()
+            .any(|words| said.contains(words));
+        if is_number {
+            return invalid(&path, format!("`{path}` must be a whole number"));
+        }
+        invalid(&path, format!("`{path}`: {said}"))
     })
 }
 

@@ -11,6 +11,7 @@ use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
+use super::admin::Command;
 use super::{Ask, Feature, Fixed, Visit, parse_json, parse_query};
 use crate::bus::{Answer, Decide, Tx, fault};
 use crate::chat;
@@ -114,10 +115,20 @@ impl Call {
     }
 }
 
+/// All that a feature declares to be asked for.
+pub(crate) struct Parts {
+    pub(crate) routes: Vec<Route>,
+    /// What it adds to what others declare.
+    pub(crate) fields: Vec<Field>,
+    /// The commands of `veche admin`.
+    pub(crate) commands: Vec<Command>,
+}
+
 /// The paths of a feature, in the making.
 pub struct Routes<F> {
     routes: Vec<Route>,
     fields: Vec<Field>,
+    pub(super) commands: Vec<Command>,
     feature: PhantomData<fn() -> F>,
 }
 
@@ -133,12 +144,17 @@ impl<F> Routes<F> {
         Self {
             routes: Vec::new(),
             fields: Vec::new(),
+            commands: Vec::new(),
             feature: PhantomData,
         }
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Field>) {
-        (self.routes, self.fields)
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            routes: self.routes,
+            fields: self.fields,
+            commands: self.commands,
+        }
     }
 
     pub(crate) fn add(

@@ -1,4 +1,4 @@
-//! What a handler reaches that is asked without a client's token.
+//! What a handler reaches that is asked without a client's token, or by an administrator.
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -8,15 +8,16 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
 
 use super::Feature;
-use crate::bus::fault;
+use crate::bus::{View, fault, internal};
 use crate::chat::connect::bearer;
 use crate::http::{Peer, Problem, Request};
+use crate::log::{Id, Row};
 use crate::server::{CHALLENGE, Core};
 
 /// The fields by which a proxy says that it asks for another.
 const FORWARDED: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
 
-/// A request without a client's token being answered.
+/// A request without a client's token being answered; an administrator's command, too.
 pub struct Visit<F> {
     core: Arc<Core>,
     headers: HeaderMap,
@@ -37,6 +38,28 @@ impl<F: Feature> Visit<F> {
             peer,
             feature: PhantomData,
         }
+    }
+
+    /// An administrator's.
+    pub(crate) fn within(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            headers: HeaderMap::new(),
+            peer: None,
+            feature: PhantomData,
+        }
+    }
+
+    /// Reads the world; the answer waits until what was seen is durable.
+    pub async fn view<T>(&self, look: impl Fn(&View<'_>) -> T) -> Result<T, Problem> {
+        self.core.bus.read(look).await
+    }
+
+    /// One of the feature's own rows.
+    pub async fn row(&self, id: Id) -> Result<Option<Row>, Problem> {
+        let read = self.core.reader.read(move |r| r.row(id)).await;
+        let row = read.map_err(|error| internal(F::NAME, &error))?;
+        Ok(row.filter(|row| row.owner == F::NAME))
     }
 
     /// The feature itself.

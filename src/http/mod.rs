@@ -6,6 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `server.rs` | the accept loop, the bound on connections, the drain |
+//! | `local.rs` | the accept loop of a Unix socket within the machine |
 //! | `crowd.rs` | whose address counts behind proxies; the bound on what one address holds open |
 //! | `network.rs` | addresses and networks as settings list them (no I/O) |
 //! | `conn.rs` | one connection: heads in, exchanges, keep-alive, closing without losing an answer |
@@ -47,6 +48,7 @@ pub(crate) mod fuzz;
 mod head;
 mod input;
 mod line;
+mod local;
 mod network;
 mod output;
 mod path;
@@ -68,6 +70,7 @@ mod wire;
 pub use accept::lists;
 pub use body::Body;
 pub(crate) use crowd::{Places, holder, lists as has};
+pub use local::serve_local;
 pub use network::Network;
 pub use payload::{Chunk, Payload, Source};
 pub use problem::{Details, Problem};
@@ -144,6 +147,9 @@ pub struct Limits {
     /// second more for each 16 KiB of it; of an endless stream, while it takes one write. Over it:
     /// closed.
     pub write_timeout: Duration,
+    /// Bytes that the system holds for a client beyond what is on its way to it. More waits in the
+    /// process, within its own bounds.
+    pub unsent: u32,
     /// How long a drain waits for what is under way. Over it: aborted.
     pub drain_timeout: Duration,
 }
@@ -165,6 +171,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
+            unsent: 128 * 1024,
             drain_timeout: Duration::from_secs(8),
         }
     }

@@ -35,7 +35,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 
 /// Whether the server drains.
 #[derive(Clone)]
-pub(super) struct Shutdown(watch::Receiver<bool>);
+pub(super) struct Shutdown(pub(super) watch::Receiver<bool>);
 
 impl Shutdown {
     pub(super) fn is_on(&self) -> bool {
@@ -82,9 +82,8 @@ pub async fn serve<S: Service>(
         match accepted {
             Ok((stream, peer)) => {
                 pause = PAUSES.0;
-                // Answers are written whole, so there is nothing to wait for.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%peer, %error, "no TCP_NODELAY");
+                if let Err(error) = tune(&stream, &connections.hall.limits) {
+                    tracing::debug!(%peer, %error, "a connection's options can not be set");
                 }
                 let refused = if connections.count() < most {
                     connections.take(stream, peer)
@@ -131,6 +130,19 @@ pub async fn serve<S: Service>(
         connections.tasks.shutdown().await;
         connections.pumps.shutdown().await;
     }
+}
+
+/// Sets a new connection's options.
+fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
+    // Answers are written whole, so there is nothing to wait for.
+    stream.set_nodelay(true)?;
+    // The system's own bound is 4 MiB a connection, and one of all connections together: once that
+    // is reached those that read get nothing either.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(limits.unsent)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
+    Ok(())
 }
 
 /// The open connections: those that have a task, and those whose stream has left it.
@@ -282,7 +294,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn report(ended: Result<(), JoinError>) {
+pub(super) fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

@@ -105,6 +105,13 @@ impl Wire {
         Ok(self.socket()?.as_fd())
     }
 
+    /// A socket of its own, without a server.
+    #[cfg(test)]
+    pub(crate) fn lone(socket: TcpStream, peer: SocketAddr) -> Self {
+        let (home, _) = mpsc::unbounded_channel();
+        Self::new(socket, (peer, Place::default()), true, home)
+    }
+
     fn socket(&self) -> io::Result<&TcpStream> {
         self.socket
             .as_ref()

@@ -6,6 +6,7 @@
 //! can be erased while the facts stay. [`reader`] serves requests from the same file without the
 //! writer.
 
+pub mod export;
 mod query;
 pub mod reader;
 mod readers;
@@ -399,6 +400,9 @@ pub trait Log: Send {
 
     /// The first `limit` messages of a chat, to be removed.
     fn first(&self, chat: ChatId, limit: usize) -> Result<Vec<Going>, LogError>;
+
+    /// A message, damaged or not, to be removed; the open batch included.
+    fn going(&self, id: Id) -> Result<Option<Going>, LogError>;
 
     /// When the next message ends.
     fn next_end(&self) -> Result<Option<Time>, LogError>;

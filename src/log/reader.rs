@@ -13,7 +13,7 @@ use super::query::{self, int, many, one, rows as rows_limit};
 use super::readers::Readers;
 use super::sqlite;
 use super::sums::{LEFT, MESSAGE, ROW, STAY, STORE, TRASH};
-use super::{Audience, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
+use super::{Audience, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
 use crate::time::Time;
 
 /// A pool of reading connections.
@@ -92,6 +92,17 @@ struct Seen {
     who: i64,
     since: Pos,
     until: i64,
+}
+
+/// How much is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// Messages.
+    pub messages: u64,
+    /// What features keep, beside messages or by itself.
+    pub rows: u64,
+    /// Objects, such as files.
+    pub objects: u64,
 }
 
 /// A record that somebody could see when it happened.
@@ -283,6 +294,33 @@ impl Reading {
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok((rows, more))
+    }
+
+    /// The core's own rows after an id, oldest first, and whether there are more.
+    pub fn core_rows(&self, after: Id, limit: usize) -> Result<(Vec<Row>, bool), LogError> {
+        let sql = format!(
+            "SELECT {} FROM rows WHERE message IS NULL AND owner = ?1 AND id > ?2
+             ORDER BY id LIMIT ?3",
+            Row::COLUMNS
+        );
+        let bounds = params![CORE, int(after), rows_limit(limit + 1)];
+        let mut rows = many(&self.connection, &sql, bounds, Row::from_sql)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok((rows, more))
+    }
+
+    /// How much is stored.
+    pub fn stored(&self) -> Result<Stored, LogError> {
+        let count = |sql: &str| -> Result<u64, LogError> {
+            let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
+        };
+        Ok(Stored {
+            messages: count("SELECT count(*) FROM messages")?,
+            rows: count("SELECT count(*) FROM rows")?,
+            objects: count("SELECT count(*) FROM rows WHERE object IS NOT NULL")?,
+        })
     }
 
     /// Up to `limit` records after `after` that a user could see when they happened, in order,

@@ -31,7 +31,7 @@ pub(crate) use copy::{Copy, Put, copy};
 pub(crate) use stream::Placed;
 
 /// The number of this layout; a file with a higher one is refused.
-const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 3;
 
 /// The last layout without checksums, which are added to it.
 const UNSUMMED: i64 = 2;
@@ -377,6 +377,11 @@ impl Log for SqliteLog {
         many(&self.connection, &sql, bounds, Going::from_sql)
     }
 
+    fn going(&self, id: Id) -> Result<Option<Going>, LogError> {
+        let sql = format!("SELECT {} FROM messages WHERE id = ?1", Going::COLUMNS);
+        one(&self.connection, &sql, [int(id)], Going::from_sql)
+    }
+
     fn next_end(&self) -> Result<Option<Time>, LogError> {
         if let Some(known) = self.next_end.get() {
             return Ok(known);
@@ -442,7 +447,11 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
     Ok(())
 }
 
-fn set_meta(connection: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
+pub(super) fn set_meta(
+    connection: &Connection,
+    key: &str,
+    value: &dyn ToSql,
+) -> rusqlite::Result<()> {
     let sum = META.of(params![key, value])?;
     connection
         .prepare_cached("INSERT OR REPLACE INTO meta (key, value, sum) VALUES (?1, ?2, ?3)")?

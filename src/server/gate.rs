@@ -18,7 +18,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 
-use super::{Core, Delivers, Target, harden, json_body, respond, unauthorized};
+use super::{Core, Delivers, Target, harden, json_body, off, respond, unauthorized};
 use crate::bus::{Bus, KeySpec};
 use crate::chat::Digest;
 use crate::chat::connect::bearer;
@@ -287,11 +287,7 @@ pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
 
 /// Refuses what is a feature's that is off.
 fn is_on(target: &Target) -> Result<(), Problem> {
-    let Some(feature) = target.off else {
-        return Ok(());
-    };
-    let detail = format!("the feature `{feature}` is off on this server");
-    Err(Problem::new(StatusCode::NOT_FOUND, "feature_off", detail).with("feature", feature))
+    target.off.map_or(Ok(()), |feature| Err(off(feature)))
 }
 
 /// An answer that delivers messages: asked for more, it knows that what it gave is written.

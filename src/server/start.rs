@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::admin::{Commands, Desk, Socket, SocketError};
 use super::gate::Gate;
 use super::guesses::Guesses;
 use super::{Core, Target, descriptors, signals, systemd};
@@ -31,7 +32,7 @@ use crate::openapi::{self, Description};
 use crate::time::Clock;
 
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
-const DRAIN: Duration = Duration::from_secs(7);
+pub(super) const DRAIN: Duration = Duration::from_secs(7);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,14 @@ pub(crate) enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The administrators' socket can't be listened on.
+    #[error("server.admin: {path} can't be listened on")]
+    Admin {
+        /// The socket.
+        path: String,
+        /// Why.
+        source: SocketError,
+    },
     /// The certificate and its key can't be used.
     #[error("[server.tls] can't be used")]
     Tls(#[from] TlsError),
@@ -91,8 +100,9 @@ pub(crate) enum ServeError {
     System(#[from] io::Error),
 }
 
-/// Locks a data folder against a second server; held as long as the file is.
-fn lock(folder: &Path) -> Result<File, ServeError> {
+/// Locks a data folder against a second server, and makes it where it is not there; held as long as
+/// the file is.
+pub(crate) fn lock(folder: &Path) -> Result<File, ServeError> {
     let failed = |source| ServeError::Folder {
         folder: folder.display().to_string(),
         source,
@@ -208,8 +218,10 @@ pub(crate) async fn serve(
         Some(socket) => adopt(socket).map_err(ServeError::Activation)?,
         None => listen(&config.server.listen).await?,
     };
+    let socket = admin_socket(&config)?;
     let mut limits = limits(&config);
     limits.connections = descriptors::bound(limits.connections);
+    let commands = commands(&features);
     let core = Arc::new(core(
         config,
         bus.clone(),
@@ -225,6 +237,7 @@ pub(crate) async fn serve(
     let leading = cluster
         .clone()
         .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));
+    let desk = Arc::new(Desk::new(Arc::clone(&core), commands)?);
     let works = run_features(&core);
     let janitor = Janitor {
         stores: Arc::clone(&stores),
@@ -238,8 +251,9 @@ pub(crate) async fn serve(
     let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
     tracing::info!(%address, scheme, "listening");
     let gate = Arc::new(Gate(core));
-    let serving = http::serve(listener, tls.clone(), gate, limits, draining);
+    let serving = http::serve(listener, tls.clone(), gate, limits, draining.clone());
     let serving = tokio::spawn(serving);
+    let administering = tokio::spawn(desk.serve(socket, draining));
     let reloading = tokio::spawn(signals::reload(hangup, tls));
     let watching = tokio::spawn(systemd::watch(bus.clone()));
     systemd::ready();
@@ -261,6 +275,9 @@ pub(crate) async fn serve(
     hub.stop();
     if let Err(error) = serving.await {
         tracing::error!(%error, "serving ended early");
+    }
+    if let Err(error) = administering.await {
+        tracing::error!(%error, "the administrators' socket ended early");
     }
     snapshots.abort();
     telling.into_iter().for_each(|telling| telling.abort());
@@ -349,9 +366,13 @@ fn limits(config: &Config) -> Limits {
         body_timeout: server.body_timeout.to_std(),
         idle_timeout: server.idle_timeout.to_std(),
         write_timeout: server.write_timeout.to_std(),
+        unsent: u32::try_from(server.unsent.bytes()).unwrap_or(u32::MAX),
         drain_timeout: DRAIN,
     }
 }
+
+/// The owner's name of what is the core's, as others read it.
+const CORE: &str = "core";
 
 /// What can be asked for, each route with the name of its feature or `core`.
 struct Api {
@@ -364,22 +385,55 @@ struct Api {
 
 fn api(features: &Features) -> Api {
     let mut on: Vec<(&str, Route)> = chat::routes()
+        .routes
         .into_iter()
-        .map(|route| ("core", route))
+        .map(|route| (CORE, route))
         .collect();
     let mut off = Vec::new();
     let mut fields = Vec::new();
     for registration in registry() {
-        let (routes, added) = (registration.routes)();
-        let routes = routes.into_iter().map(|route| (registration.name, route));
+        let declared = (registration.routes)();
+        let routes = declared.routes.into_iter();
+        let routes = routes.map(|route| (registration.name, route));
         if features.is_on(registration.name) {
             on.extend(routes);
-            fields.extend(added);
+            fields.extend(declared.fields);
         } else {
             off.extend(routes);
         }
     }
     Api { on, off, fields }
+}
+
+/// What administrators can ask for, in the same way.
+fn commands(features: &Features) -> Commands {
+    let core = chat::routes().commands.into_iter();
+    let mut commands = Commands {
+        on: core.map(|command| (CORE, command)).collect(),
+        off: Vec::new(),
+    };
+    for registration in registry() {
+        let declared = (registration.routes)().commands.into_iter();
+        let declared = declared.map(|command| (registration.name, command));
+        if features.is_on(registration.name) {
+            commands.on.extend(declared);
+        } else {
+            commands.off.extend(declared);
+        }
+    }
+    commands
+}
+
+/// The administrators' socket, unless the settings want none.
+fn admin_socket(config: &Config) -> Result<Option<Socket>, ServeError> {
+    let Some(path) = config.server.admin_socket() else {
+        return Ok(None);
+    };
+    let failed = |source| ServeError::Admin {
+        path: path.display().to_string(),
+        source,
+    };
+    Socket::open(path.clone()).map(Some).map_err(failed)
 }
 
 fn core(

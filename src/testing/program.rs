@@ -52,7 +52,16 @@ pub struct Output {
 /// # Panics
 /// Where it does not end within [`PATIENCE`] (it is killed then), or prints what is not UTF-8.
 pub fn run<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = A>) -> Output {
-    let mut child = command(&binary(), folder)
+    call(&binary(), folder, arguments)
+}
+
+/// The same of any binary.
+pub(super) fn call<A: AsRef<OsStr>>(
+    binary: &Path,
+    folder: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Output {
+    let mut child = command(binary, folder)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

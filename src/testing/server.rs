@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::program::{command, ended};
-use super::{Builder, Client, Folder, PATIENCE, Reply, Wire, wait_at_most};
+use super::program::{call, command, ended};
+use super::{Builder, Client, Folder, Output, PATIENCE, Reply, Wire, wait_at_most};
 
 /// What the contract gives a server that was told to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -271,6 +271,25 @@ impl Server {
             .ok_or_else(|| format!("{line:?} is not `listening on http://ADDRESS`"))?;
         (self.scheme, self.address) = (scheme, Some(address));
         Ok(())
+    }
+
+    /// `veche admin` with these words, asked of this server.
+    pub fn admin(&self, words: &[&str]) -> Output {
+        let words = ["admin"].into_iter().chain(words.iter().copied());
+        call(&self.binary, self.folder.path(), words)
+    }
+
+    /// The same, with what the server answers as JSON; null where it only does it.
+    ///
+    /// # Panics
+    /// Where it refuses.
+    pub fn told(&self, words: &[&str]) -> Value {
+        let output = self.admin(&[&["--json"], words].concat());
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        if output.stdout.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_str(&output.stdout).expect("JSON")
     }
 
     /// Joins the common chat as somebody new.

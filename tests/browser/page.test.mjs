@@ -1,7 +1,7 @@
 /** The page in a real browser: what people do with it. */
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import assert from "node:assert/strict";
-import { FEATURES, Server, checkAccess, complaints, connect, message, open, say, tab, until, visit } from "./stage.mjs";
+import { FEATURES, Server, checkAccess, complaints, connect, message, say, stage, tab, testOf, until, visit } from "./stage.mjs";
 
 /** A picture of one pixel. */
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
@@ -9,26 +9,11 @@ const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR
 /** Settings of a server that has a stream for one reader alone. */
 const ONE_STREAM = "[server]\nstreams = 1\n";
 
-const has = (...features) => features.every((feature) => FEATURES.includes(feature));
-/** A test of what these features do together. */
-const testOf = (features, ...rest) => has(...features) && test(...rest);
-
-let browser;
-let server;
-
-before(async () => {
-  browser = await open();
-  server = await Server.start();
-});
-after(async () => {
-  await browser.close();
-  await server.end();
-  assert.deepEqual(complaints, [], "what the pages complained of");
-});
+const it = stage();
 
 test("two people chat, and what is unread is counted until it is looked at", async () => {
-  const ann = await visit(browser, server.url);
-  const bob = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
+  const bob = await visit(it.browser, it.server.url);
   await connect(ann, "ann", "one");
   await connect(bob, "bob");
   await say(ann, "hello <b>everyone</b>");
@@ -52,7 +37,7 @@ test("two people chat, and what is unread is counted until it is looked at", asy
 });
 
 test("the token is in the storage of the page alone, and in no address", async () => {
-  const page = await visit(browser, server.url);
+  const page = await visit(it.browser, it.server.url);
   const addresses = [];
   page.context().on("request", (request) => addresses.push(request.url()));
   await connect(page, "toni");
@@ -67,7 +52,7 @@ test("the token is in the storage of the page alone, and in no address", async (
 });
 
 test("a name with a password is had again with it, and with no other", async () => {
-  const page = await visit(browser, server.url);
+  const page = await visit(it.browser, it.server.url);
   await page.getByLabel("Your name").fill("ann");
   await page.getByLabel(/^Password/).fill("another");
   await page.getByRole("button", { name: "Connect" }).click();
@@ -81,11 +66,11 @@ test("a name with a password is had again with it, and with no other", async () 
 });
 
 test("the older messages come by scrolling up, and the reader stays in place", async () => {
-  const page = await visit(browser, server.url);
+  const page = await visit(it.browser, it.server.url);
   await connect(page, "reader", "r");
   const reader = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")).token);
-  for (let number = 1; number <= 130; number += 1) await server.call(reader, "POST", "/send", { to: "@me", text: `note ${number}.` });
-  await page.goto(`${server.url}/#%40reader`);
+  for (let number = 1; number <= 130; number += 1) await it.server.call(reader, "POST", "/send", { to: "@me", text: `note ${number}.` });
+  await page.goto(`${it.server.url}/#%40reader`);
   await message(page, "note 130.").waitFor();
   assert.equal(await message(page, "note 20.").count(), 0);
   let release;
@@ -110,8 +95,8 @@ test("the older messages come by scrolling up, and the reader stays in place", a
 });
 
 testOf(["files"], "a file goes over by choosing, dropping and pasting, and a picture is shown from a blob", async () => {
-  const ann = await visit(browser, server.url);
-  const bob = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
+  const bob = await visit(it.browser, it.server.url);
   await connect(ann, "fay");
   await connect(bob, "fred");
   await ann.locator("#pick").setInputFiles({ name: "dot.png", mimeType: "image/png", buffer: PNG });
@@ -142,7 +127,7 @@ testOf(["files"], "a file goes over by choosing, dropping and pasting, and a pic
 });
 
 testOf(["files"], "what is sent while its file goes up follows it", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await connect(ann, "una");
   let release;
   const held = new Promise((go) => (release = go));
@@ -160,7 +145,7 @@ testOf(["files"], "what is sent while its file goes up follows it", async () => 
 });
 
 testOf(["files"], "a file that is not uploaded says why, and is tried again", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await connect(ann, "uma");
   await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
   await ann.locator("#pick").setInputFiles({ name: "again.txt", mimeType: "text/plain", buffer: Buffer.from("again") });
@@ -174,8 +159,8 @@ testOf(["files"], "a file that is not uploaded says why, and is tried again", as
 });
 
 testOf(["comments"], "a comment is counted on its message and shown to others at once", async () => {
-  const ann = await visit(browser, server.url);
-  const bob = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
+  const bob = await visit(it.browser, it.server.url);
   await connect(ann, "cora");
   await connect(bob, "carl");
   await say(ann, "what of this");
@@ -191,7 +176,7 @@ testOf(["comments"], "a comment is counted on its message and shown to others at
 });
 
 testOf(["rooms"], "a room is joined by a link and an approval", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await connect(ann, "ria");
   await ann.locator("#new").click();
   await ann.getByText("New room").click();
@@ -200,8 +185,8 @@ testOf(["rooms"], "a room is joined by a link and an approval", async () => {
   await ann.locator("#title").filter({ hasText: "Kitchen" }).waitFor();
   await ann.locator("#details").click();
   await ann.getByRole("button", { name: "Make a link" }).click();
-  const link = await ann.getByLabel("The link").inputValue();
-  const bob = await visit(browser, link);
+  const link = await ann.getByLabel(/^The link made/).inputValue();
+  const bob = await visit(it.browser, link);
   await connect(bob, "rob");
   await bob.getByRole("button", { name: "Ask to come in" }).click();
   await bob.getByText(/You asked to come into Kitchen/).waitFor();
@@ -217,8 +202,8 @@ testOf(["rooms"], "a room is joined by a link and an approval", async () => {
 });
 
 testOf(["rooms"], "an invitation is taken, and a member is removed", async () => {
-  const ann = await visit(browser, server.url);
-  const bob = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
+  const bob = await visit(it.browser, it.server.url);
   await connect(bob, "ivo");
   await connect(ann, "ira");
   await ann.locator("#new").click();
@@ -238,7 +223,7 @@ testOf(["rooms"], "an invitation is taken, and a member is removed", async () =>
 });
 
 testOf(["schedule"], "a message for later waits, and is cancelled", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await connect(ann, "sue");
   await ann.locator("#text").fill("lunch?");
   await ann.locator("#when").click();
@@ -254,8 +239,8 @@ testOf(["schedule"], "a message for later waits, and is cancelled", async () => 
 });
 
 testOf(["complaints"], "a complaint is made, and the accused alone is told", async () => {
-  const ann = await visit(browser, server.url);
-  const bob = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
+  const bob = await visit(it.browser, it.server.url);
   await connect(ann, "mia");
   await connect(bob, "max");
   await say(bob, "buy this");
@@ -272,19 +257,19 @@ testOf(["complaints"], "a complaint is made, and the accused alone is told", asy
 });
 
 test("the server is killed and comes back, and nothing that was typed is lost", async () => {
-  const ann = await visit(browser, server.url);
-  const bob = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
+  const bob = await visit(it.browser, it.server.url);
   await connect(ann, "kim");
   await connect(bob, "ken");
   await say(ann, "before");
   await message(bob, "before").waitFor();
   assert.equal(await bob.locator(".mark").count(), 0, "who looks has nothing new");
-  await server.kill();
+  await it.server.kill();
   await ann.locator("#link").filter({ hasText: "Offline" }).waitFor();
   await say(ann, "during the outage");
   await ann.locator("#pending .message").filter({ hasText: "during the outage" }).waitFor();
   await ann.locator("#text").fill("half a sen");
-  await server.restart();
+  await it.server.restart();
   await message(bob, "during the outage").waitFor();
   await ann.locator("#pending li").waitFor({ state: "detached" });
   await ann.reload();
@@ -297,7 +282,7 @@ test("the server is killed and comes back, and nothing that was typed is lost", 
 
 test("a server that comes back with older data is shown as it is", async () => {
   const old = await Server.start();
-  const ann = await visit(browser, old.url);
+  const ann = await visit(it.browser, old.url);
   await connect(ann, "zoe");
   await say(ann, "in the copy");
   await message(ann, "in the copy").waitFor();
@@ -319,7 +304,7 @@ test("a server that comes back with older data is shown as it is", async () => {
 });
 
 test("a post whose answer is lost is sent again, and is there once", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await connect(ann, "lia");
   await ann.route("**/send", async (route) => {
     await route.fetch();
@@ -334,7 +319,7 @@ test("a post whose answer is lost is sent again, and is there once", async () =>
 });
 
 test("what is refused says why, and can be edited or sent again", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await connect(ann, "fin");
   await say(ann, "x".repeat(4001));
   const failed = ann.locator("#pending .failed");
@@ -349,7 +334,7 @@ test("what is refused says why, and can be edited or sent again", async () => {
 
 test("tabs share one stream, keep in step, and sign out together", async () => {
   const narrow = await Server.start(ONE_STREAM);
-  const one = await visit(browser, narrow.url);
+  const one = await visit(it.browser, narrow.url);
   await connect(one, "tom", "t");
   const two = await tab(one.context(), narrow.url);
   await two.locator("#chats a").first().waitFor();
@@ -366,7 +351,7 @@ test("tabs share one stream, keep in step, and sign out together", async () => {
 
 test("where there is no shared worker one tab reads for all, and another takes its turn", async () => {
   const narrow = await Server.start(ONE_STREAM);
-  const one = await visit(browser, narrow.url);
+  const one = await visit(it.browser, narrow.url);
   await one.context().addInitScript(() => delete window.SharedWorker);
   await one.reload();
   await connect(one, "lou");
@@ -383,7 +368,7 @@ test("where there is no shared worker one tab reads for all, and another takes i
 });
 
 testOf(["comments"], "the keyboard alone is enough", async () => {
-  const ann = await visit(browser, server.url);
+  const ann = await visit(it.browser, it.server.url);
   await ann.keyboard.type("kay");
   await ann.keyboard.press("Enter");
   await until("one can write", () => ann.locator("#text").evaluate((node) => node === document.activeElement));
@@ -405,10 +390,10 @@ testOf(["comments"], "the keyboard alone is enough", async () => {
 });
 
 test("each tab keeps what was typed in it over a reload, also where another writes in the same place", async () => {
-  const one = await visit(browser, server.url);
+  const one = await visit(it.browser, it.server.url);
   await connect(one, "dora");
   await one.locator("#text").fill("typed in one");
-  const two = await tab(one.context(), server.url);
+  const two = await tab(one.context(), it.server.url);
   await two.locator("#text").fill("typed in two");
   await one.reload();
   await until("one has its own", async () => (await one.locator("#text").inputValue()) === "typed in one");
@@ -420,7 +405,7 @@ test("each tab keeps what was typed in it over a reload, also where another writ
 });
 
 test("on a phone the chats and a chat are a screen each", async () => {
-  const ann = await visit(browser, server.url, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
+  const ann = await visit(it.browser, it.server.url, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
   await connect(ann, "pia");
   await ann.locator("#chats a").first().tap();
   await ann.locator("#text").waitFor();
@@ -428,7 +413,7 @@ test("on a phone the chats and a chat are a screen each", async () => {
   await ann.locator("#text").fill("from a phone");
   await ann.locator(".send").tap();
   await message(ann, "from a phone").waitFor();
-  const other = await server.person("pit");
+  const other = await it.server.person("pit");
   await other.post("/send", { to: "@pia", text: "elsewhere" });
   await ann.getByRole("link", { name: "All chats, 1 unread" }).getByText("1").waitFor();
   const width = await ann.evaluate(() => document.documentElement.scrollWidth);
@@ -439,7 +424,7 @@ test("on a phone the chats and a chat are a screen each", async () => {
 });
 
 test("no text becomes markup, whoever should try", async () => {
-  const page = await visit(browser, server.url);
+  const page = await visit(it.browser, it.server.url);
   const before = complaints.length;
   const isRefused = await page.evaluate(() => {
     try {
@@ -457,7 +442,7 @@ test("no text becomes markup, whoever should try", async () => {
 test("what the server has not, the page does not show", async () => {
   const names = FEATURES.filter((name) => name !== "web");
   const bare = await Server.start(names.map((name) => `[features.${name}]\nenabled = false\n`).join(""));
-  const page = await visit(browser, bare.url);
+  const page = await visit(it.browser, bare.url);
   await connect(page, "ada");
   await say(page, "bare");
   await message(page, "bare").waitFor();
@@ -472,26 +457,26 @@ test("what the server has not, the page does not show", async () => {
 
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing in the ${colorScheme} page, wide and narrow`, async () => {
-    const page = await visit(browser, server.url, { colorScheme });
+    const page = await visit(it.browser, it.server.url, { colorScheme });
     await checkAccess(page, "the door");
     await connect(page, `axe-${colorScheme}`);
     await say(page, `@axe-${colorScheme} read https://example.org/${colorScheme} now`);
     await message(page, `org/${colorScheme}`).waitFor();
     await checkAccess(page, "a chat");
     await message(page, `org/${colorScheme}`).hover();
-    if (has("comments")) {
+    if (FEATURES.includes("comments")) {
       await message(page, `org/${colorScheme}`).getByRole("button", { name: "Comment" }).click();
       await checkAccess(page, "comments");
       await page.keyboard.press("Escape");
     }
-    for (const id of ["new", "me", ...(has("schedule") ? ["later"] : [])]) {
+    for (const id of ["new", "me", ...(FEATURES.includes("schedule") ? ["later"] : [])]) {
       await page.locator(`#${id}`).click();
       await checkAccess(page, id);
       await page.keyboard.press("Escape");
     }
     await page.setViewportSize({ width: 390, height: 800 });
     await checkAccess(page, "a chat on a phone");
-    await page.goto(`${server.url}/#`);
+    await page.goto(`${it.server.url}/#`);
     await checkAccess(page, "the chats on a phone");
     await page.context().close();
   });

@@ -5,16 +5,20 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
+import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const BINARY = process.env.VECHE_BINARY ?? new URL("../../target/debug/veche", import.meta.url).pathname;
+const empty = mkdtempSync(join(tmpdir(), "veche-browser-"));
 /** The features that this server is built with: their files may be taken out. */
-export const FEATURES = execFileSync(BINARY, ["features"], { cwd: tmpdir(), encoding: "utf8" })
+export const FEATURES = execFileSync(BINARY, ["features"], { cwd: empty, encoding: "utf8" })
   .split("\n").flatMap((line) => /^(\w+) \(/.exec(line)?.[1] ?? []);
 /** How long anything may take that is waited for, in milliseconds. */
 export const PATIENCE = 20_000;
+
+rmSync(empty, { recursive: true });
 
 export class Server {
   #folder = mkdtempSync(join(tmpdir(), "veche-browser-"));
@@ -81,8 +85,8 @@ export class Server {
   }
 
   /** Somebody who has no browser. */
-  async person(name) {
-    const { token } = await this.call(null, "POST", "/connect", { name });
+  async person(name, password) {
+    const { token } = await this.call(null, "POST", "/connect", { name, ...(password && { password }) });
     return {
       post: (path, body = {}) => this.call(token, "POST", path, body),
       get: (path) => this.call(token, "GET", path),
@@ -97,6 +101,22 @@ export const open = () => chromium.launch({
 
 /** What pages said that should not have been said. */
 export const complaints = [];
+
+/** A browser and a server for the tests of a file: they are there once the first test runs. */
+export function stage(config) {
+  const it = {};
+  before(async () => Object.assign(it, { browser: await open(), server: await Server.start(config) }));
+  after(async () => {
+    await it.browser.close();
+    await it.server.end();
+    assert.deepEqual(complaints, [], "what the pages complained of");
+  });
+  return it;
+}
+
+const has = (...features) => features.every((feature) => FEATURES.includes(feature));
+/** A test of what these features do together. */
+export const testOf = (features, ...rest) => has(...features) && test(...rest);
 
 /** A page of a browser of its own, with its own storage. */
 export async function visit(browser, url, options = {}) {
@@ -148,3 +168,6 @@ export async function checkAccess(page, view) {
   const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`);
   assert.deepEqual(found, [], view);
 }
+
+/** The token that a page keeps. */
+export const tokenOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")).token);

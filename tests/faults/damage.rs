@@ -98,7 +98,8 @@ fn copy(from: &Path, to: &Path) {
         let path = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy(&entry.path(), &path);
-        } else {
+        } else if entry.path().is_file() {
+            // A socket that a killed server left is none.
             fs::copy(entry.path(), path).expect("a copy");
         }
     }

@@ -80,6 +80,10 @@ fn a_sync_that_fails_ends_acknowledging_until_a_restart_and_nothing_is_lost() {
         let mut open = until_refused(&ledger, "storage_failed", &mut random);
         let refusal = server.guest().get("/healthz");
         assert_eq!(refusal.status, 503, "{refusal}");
+        // An administrator sees it, and does nothing either.
+        assert_eq!(server.told(&["stats"])["writes"], "storage_failed");
+        let refused = server.admin(&["remove", "1"]);
+        assert!(refused.stderr.contains("storage_failed"), "{refused:?}");
         ledger.check_by_those_who_are_there();
         // A sync that succeeds now says nothing of what the failed one had to keep.
         shim.end("fail-sync");

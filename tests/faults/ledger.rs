@@ -5,6 +5,7 @@
 //! so that nothing about it stays open: it must be there once from then on.
 
 mod check;
+mod copied;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod copies;
 mod crash;
 mod damage;
 mod disk;

@@ -24,6 +24,10 @@ const LONG: [usize; 4] = [1_000, 100, 6_000, 200];
 /// them would be.
 const MORE: u64 = 128 * 1024;
 
+/// What the system may hold for one of them: `server.unsent`, a write beyond it, and what is under
+/// way to it.
+const HELD: u64 = 256 * 1024;
+
 /// A stream from a cursor on.
 fn open(server: &Server, client: &Client, cursor: &str, sleeps: bool) -> TcpStream {
     let mut socket = TcpStream::connect(server.address()).expect("it accepts");
@@ -68,6 +72,19 @@ fn resident(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next());
     kib.and_then(|kib| kib.parse().ok()).expect("VmRSS in kB")
+}
+
+/// The most bytes that wait in the system for one client of a server on this port.
+fn most_held(port: u16) -> u64 {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("it is there");
+    let held = sockets.lines().filter_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let local = fields.get(1)?.rsplit_once(':')?.1;
+        let is_server = u16::from_str_radix(local, 16) == Ok(port);
+        let held = fields.get(4)?.split_once(':')?.0;
+        is_server.then(|| u64::from_str_radix(held, 16).expect("a number"))
+    });
+    held.max().expect("clients")
 }
 
 #[test]
@@ -124,6 +141,11 @@ fn streams_that_never_read_cost_nothing_harm_nobody_and_miss_nothing() {
     let more = resident(server.pid()).saturating_sub(before);
     println!("{messages} messages to {readers} streams in {took:?}, {more} KiB more");
     assert!(more < MORE, "{more} KiB more than {before}");
+    let held = most_held(server.address().port());
+    assert!(
+        held < HELD,
+        "{held} bytes wait in the system for one client"
+    );
     let expected: Vec<u64> = posted.into_iter().collect();
     assert_eq!(expected.len(), messages);
     assert!(

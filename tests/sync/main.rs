@@ -3,6 +3,7 @@
 //! test does what can be done, and compares what each client holds with what a fresh one is told.
 
 mod asked;
+mod desk;
 mod replica;
 mod rooms;
 mod stage;

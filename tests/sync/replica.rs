@@ -170,6 +170,18 @@ impl Replica {
                     self.entered.push(address);
                 }
             }
+            "room" if data["owner"].is_string() => {
+                let is_mine = data["owner"] == self.me.as_str();
+                self.change(&address, |room| {
+                    room["owner"] = data["owner"].clone();
+                    // What only an owner has; the new one is told it all by the next event.
+                    if !is_mine && let Some(room) = room.as_object_mut() {
+                        for part in ["invites", "links", "requests"] {
+                            room.remove(part);
+                        }
+                    }
+                });
+            }
             "room" => self.change(&address, |room| room["links"] = sorted(&data["links"])),
             "joined" if is_me => {
                 self.invites.remove(&address);

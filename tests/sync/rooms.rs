@@ -25,7 +25,7 @@ impl Room {
         format!("{}/{rest}", self.path)
     }
 
-    fn invite(&self, owner: &Client, who: &Client) {
+    pub fn invite(&self, owner: &Client, who: &Client) {
         let body = json!({"user": who.name});
         owner.post(&self.at("invites"), &body).expect(201);
     }

@@ -108,6 +108,12 @@ struct NewVote {
     option: usize,
 }
 
+/// What administrators say.
+#[derive(Deserialize)]
+struct Which {
+    poll: Id,
+}
+
 /// How a poll stands.
 #[derive(Serialize, JsonSchema)]
 struct Standing<'a> {
@@ -144,6 +150,11 @@ impl Feature for Poll {
             .returns::<Standing>(200, "The votes")
             .post("/polls/{id}/votes", "Votes on a poll", Self::vote)
             .returns_nothing(204, "The vote counts")
+            .admin(
+                "close-poll POLL",
+                "Closes a poll before its time",
+                Self::close_now,
+            )
     }
 
     fn check(&self, _: &Polls, draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<Fact> {
@@ -207,18 +218,9 @@ impl Feature for Poll {
         let now = tx.now();
         let over = state.ends.iter().take_while(|(closes, _)| *closes <= now);
         for (_, poll) in over.take(AT_ONCE) {
-            let Some(open) = state.open.get(poll) else {
-                continue;
-            };
-            let votes = open.tally();
-            let closed = Entry::<Self>::new(Fact::Closed { poll: *poll, votes });
-            let closed = match tx.message(*poll, open.by) {
-                Ok(message) => closed.tell_chat(message.chat).beside(message.id),
-                // It went before its poll closed: nobody is left to be told.
-                Err(problem) if problem.status == StatusCode::NOT_FOUND => closed,
-                Err(problem) => return Err(problem),
-            };
-            tx.record(closed)?;
+            if let Some(open) = state.open.get(poll) {
+                close(tx, *poll, open)?;
+            }
         }
         Ok(())
     }
@@ -245,7 +247,25 @@ impl Feature for Poll {
     }
 }
 
+fn close(tx: &mut Tx<'_>, poll: Id, open: &Open) -> Result<(), Problem> {
+    let votes = open.tally();
+    let closed = Entry::<Poll>::new(Fact::Closed { poll, votes });
+    let closed = match tx.message(poll, open.by) {
+        Ok(message) => closed.tell_chat(message.chat).beside(message.id),
+        // It went before its poll closed: nobody is left to be told.
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => closed,
+        Err(problem) => return Err(problem),
+    };
+    tx.record(closed).map(drop)
+}
+
 impl Poll {
+    fn close_now(&self, tx: &mut Tx<'_>, which: &Which) -> Result<Answer, Problem> {
+        let open = tx.state::<Self>().open.get(&which.poll);
+        close(tx, which.poll, open.ok_or_else(no_poll)?)?;
+        Ok(Answer::no_content())
+    }
+
     fn ask(&self, tx: &mut Tx<'_>, call: &Call, new: &NewPoll) -> Result<Answer, Problem> {
         let to = tx.address("to", new.to.as_deref().unwrap_or("common"), call.user)?;
         let most = self.settings.options;

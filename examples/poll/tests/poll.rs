@@ -164,3 +164,21 @@ fn a_poll_goes_with_its_message() {
     assert_eq!(events.next("removed").data["ids"], json!([poll["id"]]));
     standing(&ann, &poll).problem(404, "not_found");
 }
+
+#[test]
+fn administrators_close_one_before_its_time() {
+    let server = server().only("poll", "").start();
+    let (ann, bob) = (server.connect("ann"), server.connect("bob"));
+    let poll = ask(&ann, "common");
+    vote(&bob, &poll, 2).expect(204);
+    let mut events = bob.events();
+    assert!(server.admin(&[]).stdout.contains("close-poll"));
+    let id = poll["id"].to_string();
+    server.told(&["close-poll", &id]);
+    let closed = json!({"poll": poll["id"], "votes": [0, 1]});
+    assert_eq!(events.next("poll_closed").data, closed);
+    vote(&bob, &poll, 1).problem(409, "poll_closed");
+    let again = server.admin(&["close-poll", &id]);
+    assert!(again.stderr.contains("not_found"), "{again:?}");
+    assert_eq!(server.told(&["audit"])["audit"][0]["command"], "close-poll");
+}

@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 
 use super::inbox::WAKE;
 use super::seats::Seats;
-use super::{Hub, Recipients, Seated, Sent};
+use super::{Hub, Live, Recipients, Seated, Sent};
 use crate::bus::mailbox::Left;
 use crate::bus::{Frame, View};
 use crate::chat::Fact;
@@ -20,8 +20,9 @@ use crate::log::{CORE, ClientId, Record, UserId};
 /// How often a stream hears that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long seated streams wait to hear who comes and goes, so that many are told at once.
-const PRESENCE: Duration = Duration::from_millis(50);
+/// How long seated streams wait to hear what only those are told who are there, such as who comes and
+/// goes, so that much is told at once.
+const LIVE: Duration = Duration::from_millis(50);
 
 /// Bytes for everybody that are written before more is taken in: beyond, batches wait, and in the
 /// end the writer.
@@ -41,8 +42,8 @@ pub(crate) struct FanOut {
     /// Streams that have had more from the log than the hub has published.
     standing: Vec<(Box<dyn Seated>, Wire)>,
     heartbeat: Instant,
-    /// When seated streams are told of who came and went.
-    presence: Option<Instant>,
+    /// When seated streams are told what only those are told who are there.
+    live_at: Option<Instant>,
 }
 
 impl FanOut {
@@ -54,7 +55,7 @@ impl FanOut {
             seats,
             standing: Vec::new(),
             heartbeat: Instant::now() + HEARTBEAT,
-            presence: None,
+            live_at: None,
         })
     }
 
@@ -89,7 +90,7 @@ impl FanOut {
 
     fn patience(&self) -> Duration {
         let lingering = self.hub.lock().lingering.values().min().copied();
-        let times = [Some(self.heartbeat), self.presence, lingering];
+        let times = [Some(self.heartbeat), self.live_at, lingering];
         let next = times.into_iter().flatten().min().unwrap_or(self.heartbeat);
         // The system counts in milliseconds, and rounds down.
         next.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
@@ -99,7 +100,7 @@ impl FanOut {
     fn take_in(&mut self) -> bool {
         self.standing.extend(self.hub.inbox.take_streams());
         self.seat();
-        self.take_presence();
+        self.take_live();
         if self.hub.lock().stopped {
             self.end_all();
         }
@@ -122,12 +123,14 @@ impl FanOut {
         true
     }
 
-    fn take_presence(&mut self) {
-        let presence = self.hub.inbox.take_presence();
-        if !presence.is_empty() && !self.seats.is_empty() {
-            presence.iter().for_each(|frame| self.seats.push_all(frame));
-            self.presence
-                .get_or_insert_with(|| Instant::now() + PRESENCE);
+    /// Gives those who sit what those who follow were told at once.
+    fn take_live(&mut self) {
+        let live = self.hub.inbox.take_live();
+        if !live.is_empty() && !self.seats.is_empty() {
+            for Live { to, frame } in &live {
+                self.seats.push(frame, to);
+            }
+            self.live_at.get_or_insert_with(|| Instant::now() + LIVE);
         }
     }
 
@@ -137,7 +140,7 @@ impl FanOut {
         for (stream, wire) in std::mem::take(&mut self.standing) {
             let mut streams = hub.lock();
             // Their mailboxes have been told already, and nobody comes or goes under this lock.
-            self.take_presence();
+            self.take_live();
             let mailbox = &stream.registered().mailbox;
             let left = mailbox.leave(streams.published);
             if let Left::With(_) = left {
@@ -153,8 +156,9 @@ impl FanOut {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.presence.is_some_and(|at| at <= now) {
-            self.presence = None;
+        if self.live_at.is_some_and(|at| at <= now) {
+            self.live_at = None;
+            self.seats.write_own();
             self.seats.begin();
         }
         if self.heartbeat <= now {
@@ -175,30 +179,30 @@ impl FanOut {
         let Some(last) = batch.last().map(|sent| sent.record.pos) else {
             return;
         };
-        let frames = if self.hub.lock().count == 0 {
+        let hub = Arc::clone(&self.hub);
+        let (published, count) = {
+            let streams = hub.lock();
+            (streams.published, streams.count)
+        };
+        if last <= published {
+            // Every stream was put back on the log for what came after it.
+            return;
+        }
+        let frames = if count == 0 {
             Vec::new()
         } else {
             self.render(batch)
         };
-        let hub = Arc::clone(&self.hub);
         let mut streams = hub.lock();
         streams.published = last;
-        self.seats.published = last;
-        if hub.gap.load(Ordering::Acquire) {
+        if hub.missed.load(Ordering::Acquire) > 0 {
             // This batch, too, is read from the log then.
             drop(streams);
             return self.close_gap();
         }
+        self.seats.published = last;
         for (frame, to) in &frames {
-            match to {
-                Recipients::Everyone => streams.followers().for_each(|mailbox| mailbox.push(frame)),
-                Recipients::These { users, count } => users
-                    .iter()
-                    .take(*count)
-                    .filter_map(|user| streams.followers.get(user))
-                    .flatten()
-                    .for_each(|mailbox| mailbox.push(frame)),
-            }
+            streams.push(frame, to);
         }
         let ended: Vec<_> = batch
             .iter()
@@ -212,10 +216,7 @@ impl FanOut {
         }
         drop(streams);
         for (frame, to) in &frames {
-            match to {
-                Recipients::Everyone => self.seats.push_all(frame),
-                Recipients::These { users, count } => self.seats.push(&users[..*count], frame),
-            }
+            self.seats.push(frame, to);
         }
         self.seats.write_own();
         self.seats.begin();
@@ -226,11 +227,15 @@ impl FanOut {
 
     /// Puts every stream back on the log, if something could not be handed over.
     pub(crate) fn close_gap(&mut self) {
-        if !self.hub.gap.swap(false, Ordering::AcqRel) {
+        let missed = self.hub.missed.swap(0, Ordering::AcqRel);
+        if missed == 0 {
             return;
         }
         self.seats.give_all_back();
-        let streams = self.hub.lock();
+        let mut streams = self.hub.lock();
+        // Who has read less from the log must read on, and who has read it all waits for nothing.
+        streams.published = streams.published.max(missed);
+        self.seats.published = streams.published;
         let world = self.hub.world();
         for mailbox in streams.followers() {
             mailbox.fall_behind();
@@ -288,5 +293,111 @@ fn ended_client(record: &Record) -> Option<(UserId, ClientId)> {
     match serde_json::from_str(record.fact.get()) {
         Ok(Fact::Disconnected { user, client }) => Some((user, client)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::RwLock;
+    use std::sync::atomic::AtomicU64;
+    use std::task::Context;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::bus::hub::Registered;
+    use crate::bus::{Frames, World};
+    use crate::config::Config;
+    use crate::feature::Features;
+    use crate::http::{Chunk, Source};
+    use crate::log::{Audience, Contents, Pos, Riders};
+    use crate::time::{Clock, Time};
+
+    /// A stream that only says where it is to go on from.
+    struct Probe {
+        registered: Registered,
+        from: Arc<AtomicU64>,
+    }
+
+    impl Source for Probe {
+        fn poll_chunks(
+            &mut self,
+            _: &mut Context<'_>,
+            _: &mut Vec<Chunk>,
+        ) -> std::task::Poll<io::Result<bool>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    impl Seated for Probe {
+        fn registered(&self) -> &Registered {
+            &self.registered
+        }
+
+        fn wrote(&mut self, _: &Frame) {}
+
+        fn go_on_from(&mut self, pos: Pos) {
+            self.from.store(pos, Ordering::Release);
+        }
+    }
+
+    fn batch(pos: Pos) -> Vec<Sent> {
+        let record = Record {
+            pos,
+            at: Time(5),
+            owner: "other".into(),
+            fact: serde_json::value::to_raw_value(&1).expect("JSON"),
+            by: None,
+            audience: Audience::Nobody,
+            riders: Riders::new(),
+            row: None,
+            object: None,
+            holds: Vec::new(),
+            text: false,
+        };
+        let to = Recipients::of(&record, &World::default());
+        vec![Sent {
+            record,
+            contents: Contents::default(),
+            to,
+        }]
+    }
+
+    #[test]
+    fn who_sits_reads_from_the_log_what_was_not_handed_over() {
+        let config = Config::parse("", "config.toml", &[]).expect("the defaults");
+        let features = Arc::new(Features::build(&config).expect("features"));
+        let world = Arc::new(RwLock::new(World::default()));
+        let frames = Frames::new(features, "epoch");
+        let clock = Clock::manual(Time(5));
+        let (hub, mut fan_out) = Hub::new(frames, world, clock, 0, 10, 10).expect("a hub");
+        let registered = hub
+            .register(UserId(1), Uuid::nil(), false)
+            .expect("a place");
+        assert!(registered.go_live(0));
+        let from = Arc::new(AtomicU64::new(Pos::MAX));
+        let probe = Box::new(Probe {
+            registered,
+            from: Arc::clone(&from),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let socket = std::net::TcpStream::connect(address).expect("it listens");
+        socket.set_nonblocking(true).expect("an option");
+        hub.seat(probe, Wire::lone(socket, address));
+        hub.hand_over(batch(1));
+        fan_out.take_in();
+        assert_eq!(from.load(Ordering::Acquire), Pos::MAX, "it sits");
+
+        hub.missed(3);
+        hub.hand_over(batch(2));
+        fan_out.take_in();
+        assert_eq!(from.load(Ordering::Acquire), 1);
+        assert_eq!(hub.lock().published, 3);
+        // What came before was read from the log, too.
+        hub.hand_over(batch(3));
+        fan_out.take_in();
+        assert_eq!(hub.lock().published, 3);
     }
 }

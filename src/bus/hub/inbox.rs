@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mio::{Registry, Token, Waker};
 
-use super::{Seated, Sent};
-use crate::bus::Frame;
+use super::{Live, Seated, Sent};
 use crate::http::Wire;
 
 /// The token of what wakes the thread; sockets have smaller ones.
@@ -32,7 +31,7 @@ pub(super) struct Inbox {
 struct Arrived {
     batches: VecDeque<Vec<Sent>>,
     streams: Vec<(Box<dyn Seated>, Wire)>,
-    presence: Vec<Arc<Frame>>,
+    live: Vec<Live>,
     /// The thread was woken, and has not looked yet.
     woken: bool,
     ended: bool,
@@ -70,9 +69,9 @@ impl Inbox {
         self.rouse(&mut arrived);
     }
 
-    pub(super) fn put_presence(&self, frame: Arc<Frame>) {
+    pub(super) fn put_live(&self, live: Live) {
         let mut arrived = self.lock();
-        arrived.presence.push(frame);
+        arrived.live.push(live);
         self.rouse(&mut arrived);
     }
 
@@ -108,13 +107,13 @@ impl Inbox {
         std::mem::take(&mut arrived.streams)
     }
 
-    /// Looks at what [`Inbox::take_presence`] will take.
-    pub(super) fn each_presence(&self, look: impl FnMut(&Arc<Frame>)) {
-        self.lock().presence.iter().for_each(look);
+    /// Looks at what [`Inbox::take_live`] will take.
+    pub(super) fn each_live(&self, look: impl FnMut(&Live)) {
+        self.lock().live.iter().for_each(look);
     }
 
-    pub(super) fn take_presence(&self) -> Vec<Arc<Frame>> {
-        std::mem::take(&mut self.lock().presence)
+    pub(super) fn take_live(&self) -> Vec<Live> {
+        std::mem::take(&mut self.lock().live)
     }
 
     pub(super) fn take_batch(&self) -> Option<Vec<Sent>> {

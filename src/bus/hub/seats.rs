@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 
-use super::Seated;
+use super::{Recipients, Seated};
 use crate::bus::Frame;
 use crate::bus::tape::Tape;
 use crate::http::{Source, Wire};
@@ -138,6 +138,14 @@ impl Seats {
         self.flush(key);
     }
 
+    /// Puts a frame to those whom it is for; written by [`Seats::write_own`] and with the next round.
+    pub(super) fn push(&mut self, frame: &Arc<Frame>, to: &Recipients) {
+        match to {
+            Recipients::Everyone => self.push_all(frame),
+            Recipients::These { users, count } => self.push_own(&users[..*count], frame),
+        }
+    }
+
     /// Appends what is for everybody; written with the next round.
     pub(super) fn push_all(&mut self, frame: &Frame) {
         if !self.seats.is_empty() {
@@ -158,7 +166,7 @@ impl Seats {
     }
 
     /// Puts what is for some to their streams; written by [`Seats::write_own`].
-    pub(super) fn push(&mut self, users: &[UserId], frame: &Arc<Frame>) {
+    fn push_own(&mut self, users: &[UserId], frame: &Arc<Frame>) {
         let at = self.tape.end();
         for key in users
             .iter()

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer, unknown_outcome};
 use crate::bus::shared::Durable;
-use crate::bus::{Answer, Command, Recipients, Recorded, Sent, Tx, WorldError, decide};
+use crate::bus::{Answer, Command, Outcome, Recipients, Sent, Tx, WorldError, decide};
 use crate::chat::{self, Fact, Handed};
 use crate::counts::COUNTS;
 use crate::http::Problem;
@@ -33,6 +33,7 @@ impl Writer {
     ) -> Result<Vec<Result<Answer, Problem>>, Broken> {
         let now = self.now();
         self.sent.clear();
+        self.live.clear();
         let mut answers = Vec::with_capacity(commands.len());
         let shared = Arc::clone(&self.o.shared);
         let before = shared.world().pos;
@@ -57,11 +58,11 @@ impl Writer {
             });
             match decided {
                 Err(problem) => answers.push(Err(problem)),
-                Ok((answer, records)) => {
-                    if let Some(once) = command.once.filter(|_| !records.is_empty()) {
+                Ok((answer, outcome)) => {
+                    if let Some(once) = command.once.filter(|_| !outcome.records.is_empty()) {
                         self.o.log.stage_command(once);
                     }
-                    self.apply(records)?;
+                    self.apply(outcome)?;
                     answers.push(Ok(answer));
                 }
             }
@@ -92,7 +93,10 @@ impl Writer {
             let held = held.collect::<Result<Vec<_>, _>>();
             let held = held.map_err(AppendError::Failed)?;
             let held = held.into_iter().flatten().collect();
-            self.apply(vec![(record, Contents { text, held })])?;
+            self.apply(Outcome {
+                records: vec![(record, Contents { text, held })],
+                live: Vec::new(),
+            })?;
         }
         self.commit(before)?;
         let after = self.o.shared.world().pos;
@@ -125,10 +129,10 @@ impl Writer {
         now: Time,
         by: Option<UserId>,
         decide: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<(T, Vec<Recorded>), E> {
+    ) -> Result<(T, Outcome), E> {
         let world = self.o.shared.world();
         let mut tx = self.tx(&world, now, by);
-        decide(&mut tx).map(|decided| (decided, tx.into_records()))
+        decide(&mut tx).map(|decided| (decided, tx.into_outcome()))
     }
 
     /// Does what is due, a bounded part of it: each feature's work is applied before it is asked
@@ -149,9 +153,9 @@ impl Writer {
                 });
                 match woken {
                     Ok((false, _)) => break,
-                    Ok((true, records)) if !records.is_empty() => {
+                    Ok((true, outcome)) if !outcome.records.is_empty() => {
                         self.resting.remove(feature.name());
-                        self.apply(records)?;
+                        self.apply(outcome)?;
                         continue;
                     }
                     Ok(_) => tracing::debug!(feature = feature.name(), "nothing done when due"),
@@ -186,7 +190,7 @@ impl Writer {
             }
         });
         match cleared {
-            Ok(((), records)) => self.apply(records),
+            Ok(((), outcome)) => self.apply(outcome),
             Err(problem) => {
                 tracing::error!(%problem, "removing what a chat that ended had");
                 Ok(())
@@ -196,7 +200,7 @@ impl Writer {
 
     /// Records what others noted in passing.
     fn note(&mut self, now: Time, noted: &Noted) -> Result<(), Broken> {
-        let ((), records) = self.look(now, None, |tx| {
+        let ((), outcome) = self.look(now, None, |tx| {
             let mut handed: BTreeMap<_, Vec<Handed>> = BTreeMap::new();
             for id in &noted.delivered {
                 let row = match tx.message_row(*id) {
@@ -236,11 +240,12 @@ impl Writer {
             }
             Ok::<_, Broken>(())
         })?;
-        self.apply(records)
+        self.apply(outcome)
     }
 
     /// Stages and applies what a decision recorded.
-    fn apply(&mut self, records: Vec<Recorded>) -> Result<(), Broken> {
+    fn apply(&mut self, Outcome { records, live }: Outcome) -> Result<(), Broken> {
+        self.live.extend(live);
         for (record, contents) in &records {
             let changes = chat::changes(record).map_err(|source| WorldError::Fact {
                 pos: record.pos,
@@ -276,5 +281,6 @@ impl Writer {
         if !self.sent.is_empty() {
             self.o.hub.hand_over(std::mem::take(&mut self.sent));
         }
+        self.live.drain(..).for_each(|live| self.o.hub.tell(live));
     }
 }

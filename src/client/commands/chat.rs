@@ -86,7 +86,12 @@ pub fn msg(rest: &str) -> Parsed {
     if text.is_empty() {
         return Err(Wrong::Usage);
     }
-    let (to, text) = (address(to)?, text.to_owned());
+    // A bare word can be nothing but a name.
+    let to = match address(to) {
+        Err(_) if !to.contains(':') => format!("@{to}"),
+        other => other?,
+    };
+    let text = text.to_owned();
     Ok(super::Command::Chat(Command::Msg { to, text }))
 }
 
@@ -128,7 +133,8 @@ impl Command {
             Command::To(chat) => {
                 let chat = session.find_chat(&chat).map_err(Failure::Refused)?;
                 session.api.messages(&chat, None, 1)?;
-                if worker.typed {
+                // On the whole screen one sees where one is.
+                if worker.typed && !session.looks() {
                     let label = session.label(&chat);
                     output.notice(&format!("plain lines go to {label} from now on"));
                 }
@@ -165,7 +171,7 @@ impl Command {
                     zone: worker.zone(),
                     now: Timestamp::now(),
                 };
-                let text = summary::status(&status, &standing(&status["user"], &reader));
+                let text = summary::status(&status, &standing(&status["user"], &reader), &reader);
                 output.answer("status", &status, &text);
             }
             Command::Me => {
@@ -223,7 +229,12 @@ mod tests {
         };
         assert_eq!(ok("/msg  @Боб   two  words "), expected);
         assert_eq!(refused("/msg @bob"), "write /msg @NAME TEXT");
-        assert!(refused("/msg bob hi").contains("\"bob\" is no chat"));
+        let expected = Command::Msg {
+            to: "@bob".into(),
+            text: "hi".into(),
+        };
+        assert_eq!(ok("/msg bob hi"), expected);
+        assert!(refused("/msg room: hi").contains("\"room:\" is no chat"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::post::Post;
 use super::super::render::Event;
 use super::super::worker::{Failure, Worker};
 use super::words::{message_id, nothing, split};
@@ -35,7 +36,7 @@ impl Command {
         match self {
             Command::Comment { id, text } => {
                 let path = format!("/messages/{id}/comments");
-                worker.post("comment", &path, &json!({ "text": text }))
+                worker.post(&Post::new(&path, json!({ "text": text })))
             }
             Command::List(id) => list(worker, id),
         }

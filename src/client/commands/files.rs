@@ -116,7 +116,7 @@ pub fn find(session: &Session, output: &Arc<dyn Output>, which: &str) -> Result<
                 Some(file) => return Ok(file.into()),
                 None => why = format!("#{id} has no file"),
             },
-            Err(error) if error.is_status(404) => why = error.explain(),
+            Err(error) if error.is_status(404) => why = error.to_string(),
             Err(error) => return Err(error.into()),
         }
     }

@@ -28,10 +28,40 @@ pub enum Takes {
     Text,
     /// A user's name, with or without `@`.
     Name,
+    /// A user's name with its `@`.
+    Recipient,
+    /// The name of somebody who is in the room.
+    Member,
+    /// The name of somebody who is not.
+    Outsider,
+    /// The name of somebody who is invited to it.
+    Invited,
+    /// The name of somebody who asks to come into a room of one's own.
+    Requester,
     /// A chat: `common`, `@NAME` or a room's title.
     Chat,
+    /// The title of a room that one is invited to.
+    Invite,
     /// A file of this machine.
     Path,
+    /// The number of a message.
+    Message,
+    /// The number of a message with a file.
+    File,
+    /// The id of what is scheduled.
+    Scheduled,
+    /// The code of a link into the room.
+    Link,
+}
+
+impl Takes {
+    /// Whether it is the name of a user.
+    pub fn is_name(self) -> bool {
+        matches!(
+            self,
+            Takes::Name | Takes::Member | Takes::Outsider | Takes::Invited | Takes::Requester
+        )
+    }
 }
 
 /// The commands, in the order of `/help`.
@@ -44,7 +74,7 @@ pub const COMMANDS: &[Spec] = &[
         chat::to,
     )
     .takes(Takes::Chat),
-    core("/msg", "@NAME TEXT", "a private message", chat::msg),
+    core("/msg", "@NAME TEXT", "a private message", chat::msg).takes(Takes::Recipient),
     core("/me", "", "who you are and where plain lines go", chat::me),
     core("/who", "", "who is here", chat::who),
     core(
@@ -79,14 +109,16 @@ pub const COMMANDS: &[Spec] = &[
         "ID TEXT",
         "a comment on a message",
         comments::comment,
-    ),
+    )
+    .takes(Takes::Message),
     of(
         "comments",
         "/comments",
         "ID",
         "the comments on a message",
         comments::comments,
-    ),
+    )
+    .takes(Takes::Message),
     of(
         "files",
         "/file",
@@ -101,7 +133,8 @@ pub const COMMANDS: &[Spec] = &[
         "N | ID [PATH]",
         "saves the file of message N, here or to PATH",
         files::get,
-    ),
+    )
+    .takes(Takes::File),
     of(
         "schedule",
         "/later",
@@ -122,7 +155,8 @@ pub const COMMANDS: &[Spec] = &[
         "N | ID",
         "takes back what is scheduled",
         schedule::cancel,
-    ),
+    )
+    .takes(Takes::Scheduled),
     of(
         "rooms",
         "/room",
@@ -144,7 +178,7 @@ pub const COMMANDS: &[Spec] = &[
         "lets somebody into the room",
         rooms::invite,
     )
-    .takes(Takes::Name),
+    .takes(Takes::Outsider),
     of(
         "rooms",
         "/uninvite",
@@ -152,7 +186,7 @@ pub const COMMANDS: &[Spec] = &[
         "takes the invitation back",
         rooms::uninvite,
     )
-    .takes(Takes::Name),
+    .takes(Takes::Invited),
     of(
         "rooms",
         "/link",
@@ -166,14 +200,16 @@ pub const COMMANDS: &[Spec] = &[
         "[CODE]",
         "ends that link, or all of the room's",
         rooms::unlink,
-    ),
+    )
+    .takes(Takes::Link),
     of(
         "rooms",
         "/join",
         "TITLE | LINK",
         "comes in, invited, or asks to, by a link",
         rooms::join,
-    ),
+    )
+    .takes(Takes::Invite),
     of(
         "rooms",
         "/requests",
@@ -188,7 +224,7 @@ pub const COMMANDS: &[Spec] = &[
         "lets in who has asked",
         rooms::approve,
     )
-    .takes(Takes::Name),
+    .takes(Takes::Requester),
     of(
         "rooms",
         "/refuse",
@@ -196,7 +232,7 @@ pub const COMMANDS: &[Spec] = &[
         "does not let in who has asked",
         rooms::refuse,
     )
-    .takes(Takes::Name),
+    .takes(Takes::Requester),
     of(
         "rooms",
         "/kick",
@@ -204,7 +240,7 @@ pub const COMMANDS: &[Spec] = &[
         "removes a member from the room",
         rooms::kick,
     )
-    .takes(Takes::Name),
+    .takes(Takes::Member),
     of("rooms", "/leave", "", "leaves the room", rooms::leave),
     of(
         "complaints",

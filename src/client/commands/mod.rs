@@ -170,6 +170,11 @@ impl Command {
         }
     }
 
+    /// Whether it is to end where plain lines go, and nothing else.
+    pub fn leaves(&self) -> bool {
+        matches!(self, Command::Rooms(rooms::Command::Leave))
+    }
+
     /// The address that it names as the chat to go to, if it does.
     pub fn goes_to(&self) -> Option<&str> {
         match self {

@@ -55,12 +55,18 @@ pub struct Chat {
     pub asked: bool,
     /// Whether the last older page could not be had, and is not asked for again by itself.
     pub failed: bool,
+    /// Whether it was just opened, and is to be shown from where the unread begins.
+    pub arriving: bool,
+    /// Whether older pages are fetched to find out where that is.
+    pub seeking: bool,
     /// The line at the bottom of the pane and how many of its rows are below; none: the newest.
     pub bottom: Option<(Key, usize)>,
     /// The line that is begun for it.
     pub draft: String,
     /// How many are in it and how many of them are here, if that was told.
     pub people: Option<(u64, u64)>,
+    /// Who is in it, where it is a room and that was told.
+    pub members: Vec<String>,
 }
 
 impl Chat {
@@ -73,6 +79,8 @@ impl Chat {
             called: false,
             lines: BTreeMap::new(),
             fresh: None,
+            arriving: false,
+            seeking: false,
             loaded: Loaded::No,
             whole: false,
             asked: false,
@@ -80,6 +88,7 @@ impl Chat {
             bottom: None,
             draft: String::new(),
             people: None,
+            members: Vec::new(),
         }
     }
 
@@ -104,6 +113,12 @@ impl Chat {
                 Entry::Message(message) if message.from != me => Some(*id),
                 _ => None,
             })
+    }
+
+    /// The first of its messages that are not read, as far as they are there.
+    pub fn first_unread(&self, me: &str) -> Option<u64> {
+        let unread = usize::try_from(self.unread).unwrap_or(usize::MAX);
+        self.after(0, me).rev().take(unread).last()
     }
 
     /// Puts something told below all that is there.

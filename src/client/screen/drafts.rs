@@ -5,13 +5,33 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::outgoing::Kept;
+
 /// The most that is read of a damaged or strange file.
 const MAX_FILE: u64 = 4 << 20;
 
 /// The file of one user at one server.
 pub struct Drafts {
     path: PathBuf,
-    kept: BTreeMap<String, String>,
+    kept: Unsent,
+}
+
+/// What was not sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unsent {
+    /// The lines that were begun, by chat.
+    pub begun: BTreeMap<String, String>,
+    /// What was on its way.
+    pub outgoing: Vec<Kept>,
+}
+
+impl Unsent {
+    fn is_empty(&self) -> bool {
+        self.begun.is_empty() && self.outgoing.is_empty()
+    }
 }
 
 impl Drafts {
@@ -31,13 +51,13 @@ impl Drafts {
         self.path.with_extension("txt")
     }
 
-    /// By chat.
-    pub fn all(&self) -> &BTreeMap<String, String> {
+    /// What is kept.
+    pub fn all(&self) -> &Unsent {
         &self.kept
     }
 
-    /// Keeps these instead, in a file for the user alone that is there whole or not at all.
-    pub fn keep(&mut self, drafts: BTreeMap<String, String>) -> io::Result<()> {
+    /// Keeps this instead, in a file for the user alone that is there whole or not at all.
+    pub fn keep(&mut self, drafts: Unsent) -> io::Result<()> {
         if drafts == self.kept {
             return Ok(());
         }
@@ -68,6 +88,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::super::fake::folder;
+    use super::super::super::post::Post;
     use super::*;
 
     #[test]
@@ -76,12 +97,19 @@ mod tests {
         let path = folder.path().join("drafts");
         let mut drafts = Drafts::open(path.clone());
         assert!(drafts.all().is_empty());
-        let some = BTreeMap::from([("common".to_owned(), "half a\nthought".to_owned())]);
+        let some = Unsent {
+            begun: BTreeMap::from([("common".to_owned(), "half a\nthought".to_owned())]),
+            outgoing: vec![Kept {
+                post: Post::text("common", "on its way"),
+                here: "common".to_owned(),
+            }],
+        };
         drafts.keep(some.clone()).unwrap();
+        // The key is the same, so that it is there once.
         assert_eq!(Drafts::open(path.clone()).all(), &some);
-        drafts.keep(BTreeMap::new()).unwrap();
+        drafts.keep(Unsent::default()).unwrap();
         assert!(!path.exists());
-        fs::write(&path, "{\"common\":").unwrap();
+        fs::write(&path, "{\"begun\":").unwrap();
         assert!(Drafts::open(path).all().is_empty());
     }
 }

@@ -27,6 +27,7 @@ pub fn pane(area: Rect, input: &Input, model: &Model) -> Rect {
 }
 
 struct Parts {
+    body: Rect,
     side: Option<Rect>,
     pane: Rect,
     extra: Rect,
@@ -61,6 +62,7 @@ fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
         Constraint::Min(1),
     ]));
     Parts {
+        body,
         side,
         pane,
         extra,
@@ -121,7 +123,12 @@ pub fn draw(
         columns: parts.pane.width.into(),
         selected: model.selected,
     };
-    let (rows, is_top) = page.sight(model.chat(), parts.pane.height.into());
+    let height = usize::from(parts.pane.height);
+    let mut tail = tail(model, &page);
+    // A message or two stay in sight above what is on its way.
+    tail.drain(..tail.len().saturating_sub(height / 2));
+    let (mut rows, is_top) = page.sight(model.chat(), height - tail.len());
+    rows.append(&mut tail);
     // The newest stand where the eye is: above the line being typed.
     let mut pane = parts.pane;
     let missing = pane
@@ -144,11 +151,25 @@ pub fn draw(
         parts.prompt,
     );
     input.draw(frame, parts.input);
+    if let Some(panel) = &mut model.panel {
+        panel.draw(frame, parts.body);
+    }
     if !colour {
         for cell in &mut frame.buffer_mut().content {
             (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
         }
     }
+}
+
+/// The rows of what is not there yet, below the newest of the chat that it was typed in.
+fn tail(model: &Model, page: &Page<'_>) -> Vec<Line<'static>> {
+    let chat = model.chat();
+    if chat.bottom.is_some() {
+        return Vec::new();
+    }
+    let now = Instant::now();
+    let own = model.outgoing.iter().filter(|out| out.here == chat.address);
+    own.flat_map(|out| page.outgoing(out, now)).collect()
 }
 
 fn chats(model: &Model, area: Rect) -> Text<'static> {
@@ -192,28 +213,37 @@ fn unread(chat: &Chat) -> String {
 fn status(model: &Model, columns: usize) -> Line<'static> {
     let now = Instant::now();
     let seconds = |at: Instant| at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
-    let (mark, link, colour) = match model.link {
-        Link::Connecting => ("○", "connecting".to_owned(), Color::Yellow),
+    let (mark, link, colour) = match &model.link {
+        Link::Connecting => ("○", "connecting…".to_owned(), Color::Yellow),
         Link::Up => ("●", "connected".to_owned(), Color::Green),
-        Link::Lost(at) => match seconds(at) {
-            0 => ("○", "offline, trying".to_owned(), Color::Red),
-            left => (
-                "○",
-                format!("offline, again in {}", duration(left)),
-                Color::Red,
-            ),
-        },
+        Link::Lost(at, why) => {
+            let (state, colour) = match model.was_up {
+                true => ("offline:", Color::Red),
+                false => ("connecting…", Color::Yellow),
+            };
+            let again = match seconds(*at) {
+                0 => "trying".to_owned(),
+                left => format!("again in {}", duration(left)),
+            };
+            ("○", format!("{state} {}, {again}", safe_line(why)), colour)
+        }
     };
     let mut parts = vec![link, model.me.clone(), model.chat().label.clone()];
     if let Some((members, online)) = model.chat().people {
         parts[2].push_str(&format!(" {online}/{members} here"));
     }
-    if let Some(next) = model.waiting.iter().map(|waiting| waiting.at).min() {
-        let (count, left) = (model.waiting.len(), duration(seconds(next)));
+    match model.failed() {
+        0 => {}
+        count => parts.insert(1, format!("{count} not sent")),
+    }
+    if let Some((next, count)) = model.next_due() {
+        let left = duration(seconds(next));
         parts.insert(1, format!("{count} to send in {left} (Ctrl+C takes back)"));
     }
-    if model.chat().bottom.is_some() {
-        parts.insert(1, "older messages (Ctrl+End: newest)".to_owned());
+    match (model.chat().bottom, model.chat().unread) {
+        (None, _) => {}
+        (Some(_), 0) => parts.insert(1, "older messages (Ctrl+End: newest)".to_owned()),
+        (Some(_), new) => parts.insert(1, format!("{new} new below (Ctrl+End: newest)")),
     }
     let others = model.chats.iter().enumerate();
     let others = others.filter(|(at, chat)| *at != model.at && chat.unread > 0);
@@ -222,6 +252,11 @@ fn status(model: &Model, columns: usize) -> Line<'static> {
         .collect();
     if !others.is_empty() {
         parts.insert(1, format!("new: {}", others.join(", ")));
+    }
+    match model.asking {
+        0 => {}
+        1 => parts.insert(1, "1 asks to come in (F3)".to_owned()),
+        count => parts.insert(1, format!("{count} ask to come in (F3)")),
     }
     if !model.bell {
         parts.push("bell off".to_owned());

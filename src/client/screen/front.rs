@@ -20,20 +20,24 @@ use super::super::worker::Ended;
 use super::super::{Error, Link, Output};
 
 /// How many messages a page has.
-const PAGE: u16 = 50;
+const PAGE: u16 = 100;
 
 /// Something that changes what is shown.
 pub enum News {
     /// An event, and what it says to its reader where it is no message.
     Event(Event, Option<String>),
-    /// The user's own post.
-    Sent(Value),
+    /// The user's own post, and the server's answer to it.
+    Sent(Post, Value),
     /// Something told, and whether it went wrong.
     Told(String, bool),
+    /// Something told about a room.
+    ToldOf(String, String),
     /// How far a file is.
     Progress(Option<String>),
     /// How the chats stand; whether what is shown of them may have gaps.
     Chats(Vec<ChatStatus>, bool),
+    /// How many are in each chat and here.
+    People(Option<Vec<ChatStatus>>),
     /// How the stream stands.
     Link(Link),
     /// A page of a chat before a message, or its newest.
@@ -53,22 +57,16 @@ pub enum News {
 /// Hands everything to the screen's thread.
 pub struct Front {
     session: Arc<Session>,
-    style: Style,
+    zone: Zone,
     news: SyncSender<News>,
 }
 
 impl Front {
     /// What tells that thread.
     pub fn new(session: Arc<Session>, news: SyncSender<News>) -> Front {
-        let style = Style {
-            colour: false,
-            single_line: false,
-            zone: Zone::local(),
-            me: session.me(),
-        };
         Front {
             session,
-            style,
+            zone: Zone::local(),
             news,
         }
     }
@@ -85,7 +83,13 @@ impl Output for Front {
             "message" | "comment" | "removed" | "read" | "user" => None,
             _ => {
                 let room = |chat: &str| self.session.title(chat);
-                self.style.event(event, room, Timestamp::now())
+                let style = Style {
+                    colour: false,
+                    single_line: false,
+                    zone: self.zone.clone(),
+                    me: self.session.me(),
+                };
+                style.event(event, room, Timestamp::now())
             }
         };
         self.tell(News::Event(event.clone(), text));
@@ -95,12 +99,15 @@ impl Output for Front {
         self.event(event);
     }
 
-    fn sent(&self, posted: &Value) {
-        self.tell(News::Sent(posted.clone()));
+    fn sent(&self, post: &Post, posted: &Value) {
+        self.tell(News::Sent(post.clone(), posted.clone()));
     }
 
-    fn answer(&self, _: &str, _: &Value, text: &str) {
-        self.notice(text);
+    fn answer(&self, _: &str, data: &Value, text: &str) {
+        match data["room"].as_str() {
+            Some(room) => self.tell(News::ToldOf(room.to_owned(), text.to_owned())),
+            None => self.notice(text),
+        }
     }
 
     fn progress(&self, progress: Option<&Progress<'_>>) {
@@ -138,20 +145,45 @@ impl Output for Front {
     }
 }
 
-/// Fetches pages as they are wanted, beside what is posted: that may wait for the server for long.
+/// What is fetched beside what is posted: that may wait for the server for long.
+pub enum Wanted {
+    /// A page of a chat before a message, or its newest.
+    Page(String, Option<u64>),
+    /// How many are in each chat and here, and who is in the rooms.
+    People,
+    /// What there is to be completed.
+    Known,
+}
+
+/// Fetches what is wanted, one after another.
 pub fn load(
     session: Arc<Session>,
-    wanted: Receiver<(String, Option<u64>)>,
+    wanted: Receiver<Wanted>,
     news: SyncSender<News>,
 ) -> Result<(), Error> {
     let run = move || {
-        for (chat, before) in wanted {
-            let page = session.api.older(&chat, before, PAGE);
-            if let Ok(page) = &page {
-                session.note_shown(&page.messages);
-            }
-            let page = page.map_err(|error| error.explain());
-            if news.send(News::Page(chat, before, page)).is_err() {
+        for wanted in wanted {
+            let fetched = match wanted {
+                Wanted::Page(chat, before) => {
+                    let page = session.api.older(&chat, before, PAGE);
+                    if let Ok(page) = &page {
+                        session.note_shown(&page.messages);
+                    }
+                    let page = page.map_err(|error| error.to_string());
+                    News::Page(chat, before, page)
+                }
+                Wanted::People => {
+                    let rooms = session.fetch_rooms();
+                    let status = rooms.and_then(|()| session.api.status());
+                    News::People(status.ok().map(|status| status.chats))
+                }
+                Wanted::Known => {
+                    // What cannot be fetched is only not completed.
+                    let _ = session.fetch_known();
+                    continue;
+                }
+            };
+            if news.send(fetched).is_err() {
                 return;
             }
         }

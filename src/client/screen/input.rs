@@ -14,6 +14,9 @@ use super::super::text::safe_line;
 use super::draw::cursor;
 use super::wrap::width;
 
+/// How many offers are shown at once.
+const SHOWN: usize = 8;
+
 /// The editor.
 pub struct Input {
     area: TextArea<'static>,
@@ -260,7 +263,16 @@ impl Input {
                     true => format!("[{shown}]"),
                     false => shown.clone(),
                 });
-        Some(words.collect::<Vec<_>>().join("  "))
+        let words: Vec<String> = words.collect();
+        // The one that is taken is always in sight.
+        let from = offered.at / SHOWN * SHOWN;
+        let shown = words[from..].iter().take(SHOWN);
+        let shown: Vec<&str> = shown.map(String::as_str).collect();
+        let more = match words.len() > SHOWN {
+            true => format!("  ({} of {})", offered.at + 1, words.len()),
+            false => String::new(),
+        };
+        Some(format!("{}{more}", shown.join("  ")))
     }
 
     /// Completes what stands before the cursor; again, by the next that fits.
@@ -301,6 +313,8 @@ impl Input {
             offered.put = word.chars().count();
             self.area.insert_str(word);
         }
+        // The only one is taken: the next Tab completes what follows.
+        self.offered.take_if(|offered| offered.words.len() == 1);
     }
 
     /// Draws it, with the cursor of the terminal where the next character goes.

@@ -2,16 +2,20 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::super::Error;
+use super::super::{Error, reason};
+use super::panel::{Act, Panel, Request};
 use super::{Screen, draw, editor, lines};
 
 /// The keys, for `/help`.
 pub const HELP: &str = "\
 Alt+1…9 a chat by its number, Alt+A the next with something new, Alt+Up and Alt+Down the next one
 PageUp, PageDown, Ctrl+Home, Ctrl+End scroll; Home and End too while nothing is typed
+Alt+U shows the chat from where the unread begins
 Ctrl+Up and Ctrl+Down select a message: c comments, v its comments, r writes to its sender,
 g gets its file, x complains, Esc ends it
-Enter sends, Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
+Enter sends, and on an empty line sends again what has failed
+Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
+Ctrl+C stops a file, clears the line, or takes back what is not sent; Ctrl+D leaves
 F1 this list, F2 rooms, F3 requests to come in, F4 what is scheduled, F5 who is here,
 F6 what is unread, F7 the state, F8 the bell on or off, Ctrl+L draws anew";
 
@@ -21,6 +25,9 @@ const OVERLAP: usize = 2;
 impl Screen {
     /// Does what a key asks for.
     pub fn key(&mut self, key: KeyEvent) -> Result<(), Error> {
+        if self.model.panel.is_some() && self.panel_key(key) {
+            return Ok(());
+        }
         if self.input.searching().is_some() {
             self.input.key(key);
             return Ok(());
@@ -51,6 +58,16 @@ impl Screen {
             KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
             KeyCode::End if ctrl || empty => self.scroll(isize::MAX / 2)?,
             KeyCode::Esc => self.model.chat_mut().bottom = None,
+            KeyCode::Char('u') if alt => {
+                let chat = self.model.chat_mut();
+                chat.arriving = chat.fresh.is_some();
+            }
+            KeyCode::Enter if !alt && empty => {
+                self.model.chat_mut().bottom = None;
+                for post in self.model.again() {
+                    self.send(&post);
+                }
+            }
             KeyCode::Enter if !alt => {
                 let line = self.input.take();
                 self.unsaved = true;
@@ -59,7 +76,11 @@ impl Screen {
             }
             KeyCode::Char('c') if ctrl => self.interrupt(),
             KeyCode::Char('d') if ctrl && empty => self.over = true,
-            KeyCode::Char('l') if ctrl => self.tty.terminal.clear().map_err(Error::Screen)?,
+            KeyCode::Char('l') if ctrl => {
+                if let Some(tty) = &mut self.tty {
+                    tty.terminal.clear().map_err(Error::Screen)?;
+                }
+            }
             KeyCode::Char('o') if ctrl => self.edit()?,
             KeyCode::F(number) => self.function(number),
             _ => {
@@ -75,13 +96,13 @@ impl Screen {
         let line = match number {
             1 => "/help",
             2 => "/rooms",
-            3 => {
-                // Whoever looks at them answers them.
-                if self.input.is_empty() && self.session.has_feature("rooms") {
-                    self.input.set("/approve ");
-                }
-                "/requests"
+            3 if self.session.has_feature("rooms") => {
+                self.model.panel = Some(Panel::Requests(Vec::new(), 0));
+                // They are known by the events; a gap may have hidden one.
+                self.model.doubt_people();
+                return;
             }
+            3 => "/requests",
             4 => "/scheduled",
             5 => "/who",
             6 => "/unread",
@@ -95,6 +116,29 @@ impl Screen {
         self.submit(line);
     }
 
+    /// What a key does with what lies over the messages; false where it is for what is below.
+    fn panel_key(&mut self, key: KeyEvent) -> bool {
+        let Some(panel) = &mut self.model.panel else {
+            return false;
+        };
+        match panel.key(key) {
+            Act::Stay => return true,
+            Act::Close => self.model.panel = None,
+            Act::Pass => {
+                self.model.panel = None;
+                return false;
+            }
+            Act::Decide(Request { room, user, .. }, approve) => {
+                let name = match approve {
+                    true => "/approve",
+                    false => "/refuse",
+                };
+                self.submit_in(&format!("{name} {user}"), room);
+            }
+        }
+        true
+    }
+
     /// Stops a file on its way, clears the line, or takes back what waits; tells how to leave
     /// where there is none of it.
     fn interrupt(&mut self) {
@@ -106,16 +150,22 @@ impl Screen {
             self.input.remember(&text);
             self.input.set("");
             self.unsaved = true;
-        } else if let Some(waiting) = self.model.waiting.pop() {
-            self.unsent(&waiting.post, "taken back");
-            self.unsaved = true;
+        } else if let Some(out) = self.model.take_back() {
+            if let Some(at) = self.model.find(&out.here) {
+                self.open(at);
+            }
+            self.take_back(&out.post.line());
         } else {
             self.model.note("Ctrl+D or /quit leaves".to_owned(), false);
         }
     }
 
-    fn size(&self) -> Result<(usize, usize), Error> {
-        let size = self.tty.terminal.size().map_err(Error::Screen)?;
+    /// How large the pane of messages is.
+    pub fn size(&self) -> Result<(usize, usize), Error> {
+        let Some(tty) = &self.tty else {
+            return Ok((0, 0));
+        };
+        let size = tty.terminal.size().map_err(Error::Screen)?;
         let pane = draw::pane(size.into(), &self.input, &self.model);
         Ok((pane.width.into(), pane.height.into()))
     }
@@ -179,13 +229,16 @@ impl Screen {
     fn edit(&mut self) -> Result<(), Error> {
         let text = self.input.text();
         let path = self.drafts.beside();
-        let edited = self.tty.lend(|| editor::edit(&path, &text));
+        let Some(tty) = &mut self.tty else {
+            return Ok(());
+        };
+        let edited = tty.lend(|| editor::edit(&path, &text));
         match edited.map_err(Error::Screen)? {
             Ok(text) => {
                 self.input.set(text.trim_end_matches('\n'));
                 self.unsaved = true;
             }
-            Err(why) => self.model.note(why, true),
+            Err(why) => self.model.note(reason::plain(&why), true),
         }
         Ok(())
     }

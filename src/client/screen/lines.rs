@@ -1,13 +1,16 @@
 //! The rows of a chat as they are drawn, and which of them are in sight.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 
 use super::super::render::{Attached, Comment, Message};
-use super::super::text::{Zone, mentions, safe_line, safe_lines, size};
+use super::super::text::{Zone, duration, mentions, safe_line, safe_lines, size};
 use super::chat::{Chat, Entry, Key};
 use super::model::Model;
+use super::outgoing::{Outgoing, Stage};
 use super::wrap::{width, wrap};
 
 /// From this width on a message shows its number.
@@ -173,6 +176,33 @@ impl Page<'_> {
         rows
     }
 
+    /// The rows of a post that is not there yet.
+    pub fn outgoing(&self, out: &Outgoing, now: Instant) -> Vec<Line<'static>> {
+        let (mark, tail, style) = match &out.stage {
+            Stage::Sending => ("… ", "sending…".to_owned(), dim()),
+            Stage::Later(at) => {
+                let left = at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
+                let tail = format!("sent in {} (Ctrl+C takes it back)", duration(left));
+                ("… ", tail, Style::new().fg(Color::Yellow))
+            }
+            Stage::Failed(why) => {
+                let why = safe_line(why);
+                let tail = format!("not sent: {why} (Enter sends it again, Ctrl+C takes it back)");
+                ("! ", tail, Style::new().fg(Color::Red))
+            }
+        };
+        let head = vec![
+            (mark.to_owned(), style),
+            (safe_line(self.me), dim()),
+            (": ".to_owned(), dim()),
+        ];
+        let text = match out.post.line() {
+            line if line.is_empty() => "[a file]".to_owned(),
+            line => line,
+        };
+        self.text(TOLD, head, &text, dim(), vec![(format!("  {tail}"), style)])
+    }
+
     /// The rows in sight, at most `height` of them, and whether the first line is among them.
     pub fn sight(&self, chat: &Chat, height: usize) -> (Vec<Line<'static>>, bool) {
         let (end, below) = chat.bottom.unwrap_or(((u64::MAX, u32::MAX), 0));
@@ -228,6 +258,25 @@ fn stand(model: &mut Model, ends: &[(Key, usize)], foot: usize, height: usize) {
         model.chat_mut().failed = false;
         model.want_older();
     }
+}
+
+/// Shows a chat that was just opened from where the unread begins, or its end where all of that is
+/// in sight there.
+pub fn arrive(model: &mut Model, zone: &Zone, (columns, height): (usize, usize)) {
+    if !std::mem::take(&mut model.chat_mut().arriving) {
+        return;
+    }
+    let page = page(&model.me, zone, columns);
+    let ends = page.ends(model.chat());
+    let fresh = model.chat().fresh;
+    let at = ends
+        .iter()
+        .position(|(key, _)| Some(*key) == fresh.map(|id| (id, 0)));
+    let Some(at) = at else {
+        return;
+    };
+    let begin = at.checked_sub(1).map_or(0, |at| ends[at].1);
+    stand(model, &ends, begin + height, height);
 }
 
 /// Moves what is in sight by so many rows, up where they are less than none.

@@ -1,39 +1,47 @@
 //! The whole terminal: chats at the side, messages, a line to type, the state.
 //!
-//! `model` is what is shown and `lines`, `wrap` and `draw` are how; `input` is the line being typed
-//! and `keys` what each key does; `front` is how the other threads tell of news, `tty` the terminal,
-//! `drafts` what is kept of lines that were not sent. One thread, this one, has the model.
+//! `model` is what is shown, with `outgoing` for what is not there yet, `people` for who is here and
+//! `panel` for what lies over it, and `events` what changes it; `lines`, `wrap` and `draw` are how;
+//! `input` is the line being typed and `keys` what each key does; `front` is how the other threads
+//! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet, and
+//! `drafts` where they are kept. One thread, this one, has the model.
 
 mod chat;
 mod drafts;
 mod draw;
 mod editor;
+mod events;
 mod front;
 mod input;
 mod keys;
 mod lines;
 mod model;
+mod outgoing;
+mod panel;
+mod people;
 mod tty;
+mod unsent;
 mod wrap;
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use self::drafts::Drafts;
-use self::front::Front;
 pub use self::front::News;
+use self::front::{Front, Wanted};
 use self::input::Input;
 use self::model::{Effect, Model};
+use self::outgoing::Stage;
+use self::panel::{Panel, Request};
 use self::tty::Tty;
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
 use super::post::Post;
-use super::session::Session;
+use super::session::{Session, SignedIn};
 use super::store::Store;
-use super::text::{Zone, duration};
+use super::text::Zone;
 use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
@@ -45,19 +53,21 @@ const BATCH: usize = 256;
 /// What counts down is drawn so often, and what is typed is kept after so long.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Chats on the whole terminal until the user leaves.
-pub fn run(session: Arc<Session>, store: &Store, bell: bool) -> Result<(), Error> {
-    let signed_in = terminal::sign_in(&session)?;
+/// Chats on the whole terminal until the user leaves. `signed_in` is how one signed in, where that
+/// is done already: else it is done, and tried again, while the screen is open.
+pub fn run(
+    session: Arc<Session>,
+    store: &Store,
+    bell: bool,
+    signed_in: Option<SignedIn>,
+) -> Result<(), Error> {
     let (news, heard) = sync_channel(NEWS);
     let front: Arc<dyn Output> = Arc::new(Front::new(session.clone(), news.clone()));
     let (jobs, queue) = sync_channel(QUEUE);
-    super::follow(&session, &front, &jobs)?;
     let (finished, end) = sync_channel(1);
-    let worker = Worker::new(session.clone(), front, true);
-    let (own, over) = (session.clone(), news.clone());
+    let worker = Worker::new(session.clone(), front.clone(), true);
+    let over = news.clone();
     spawn("worker", move || {
-        // Names that cannot be fetched are only not completed.
-        let _ = own.fetch_names();
         // The end is not waited for where the user has left in a hurry.
         let _ = finished.send(worker.run(&queue));
         let _ = over.send(News::Over);
@@ -66,6 +76,7 @@ pub fn run(session: Arc<Session>, store: &Store, bell: bool) -> Result<(), Error
     front::load(session.clone(), wanted, news.clone())?;
     interrupt::on_end(news.clone()).map_err(Error::Interrupt)?;
     let tty = Tty::take().map_err(Error::Screen)?;
+    super::follow_later(&session, &front, &jobs)?;
     let go_on = read(news.clone())?;
     let me = session.me();
     let mut screen = Screen {
@@ -76,24 +87,36 @@ pub fn run(session: Arc<Session>, store: &Store, bell: bool) -> Result<(), Error
         jobs: jobs.clone(),
         pages,
         news,
-        tty,
+        tty: Some(tty),
         zone: Zone::local(),
         colour: super::colours(),
         transfer: Arc::default(),
-        restored: false,
+        is_known: false,
         unsaved: false,
         saved: Instant::now(),
         over: false,
     };
+    screen.restore();
     screen
         .model
         .note(terminal::greeting(&session, signed_in), false);
     let left = screen.run(&heard, &go_on);
     screen.save();
-    // The terminal is as it was, and nobody waits to tell more.
-    drop(screen);
-    drop(heard);
-    terminal::leave(&session, &jobs, &end).and(left)
+    if screen.model.link != Link::Up {
+        // What is on its way is kept: nobody waits for a server that is not there.
+        session.gate.close();
+    }
+    // From here on the terminal is as it was.
+    screen.tty = None;
+    let done = terminal::leave(&session, &jobs, &end);
+    // What came through while the user left is not kept as unsent.
+    for news in heard.try_iter() {
+        if let News::Sent(post, _) = news {
+            screen.model.arrived(&post);
+        }
+    }
+    screen.save();
+    done.and(left)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
@@ -124,15 +147,16 @@ struct Screen {
     drafts: Drafts,
     session: Arc<Session>,
     jobs: SyncSender<Job>,
-    pages: SyncSender<(String, Option<u64>)>,
+    pages: SyncSender<Wanted>,
     news: SyncSender<News>,
-    tty: Tty,
+    /// None when it was given back.
+    tty: Option<Tty>,
     zone: Zone,
     colour: bool,
     /// Held while a file is on its way: a stop is for one.
     transfer: Arc<Mutex<()>>,
-    /// Whether what was not sent the last time is back.
-    restored: bool,
+    /// Whether what there is to be completed was asked for.
+    is_known: bool,
     /// Whether something was typed that is not kept yet.
     unsaved: bool,
     saved: Instant,
@@ -142,16 +166,17 @@ struct Screen {
 impl Screen {
     fn run(&mut self, heard: &Receiver<News>, go_on: &SyncSender<()>) -> Result<(), Error> {
         while !self.over {
-            self.act();
+            self.act()?;
             let (model, input, zone) = (&mut self.model, &mut self.input, &self.zone);
             let colour = self.colour;
-            let drawn = self
-                .tty
-                .terminal
-                .draw(|frame| draw::draw(frame, model, input, zone, colour));
-            drawn.map_err(Error::Screen)?;
+            if let Some(tty) = &mut self.tty {
+                let draw = |frame: &mut ratatui::Frame<'_>| {
+                    draw::draw(frame, model, input, zone, colour);
+                };
+                tty.terminal.draw(draw).map_err(Error::Screen)?;
+            }
             // Drawing may have come to the top of what is there.
-            self.act();
+            self.act()?;
             let first = match self.pause() {
                 None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(pause) => heard.recv_timeout(pause),
@@ -174,9 +199,7 @@ impl Screen {
                 self.save();
             }
             for post in self.model.due(Instant::now()) {
-                if self.jobs.try_send(Job::Post(post.clone())).is_err() {
-                    self.model.later(post, Instant::now() + TICK);
-                }
+                self.send(&post);
             }
         }
         Ok(())
@@ -184,12 +207,19 @@ impl Screen {
 
     /// How long nothing changes by itself.
     fn pause(&self) -> Option<Duration> {
-        let counts = matches!(self.model.link, Link::Lost(_)) || !self.model.waiting.is_empty();
-        (counts || self.unsaved).then_some(TICK)
+        let model = &self.model;
+        let counts = matches!(model.link, Link::Lost(..)) || model.next_due().is_some();
+        let tick = (counts || self.unsaved).then_some(TICK);
+        let people = model.people_due(Instant::now());
+        tick.into_iter().chain(people).min()
     }
 
     /// Does what the model asks for.
-    fn act(&mut self) {
+    fn act(&mut self) -> Result<(), Error> {
+        if self.model.chat().arriving {
+            let size = self.size()?;
+            lines::arrive(&mut self.model, &self.zone, size);
+        }
         self.model.settle();
         while let Some(effect) = self.model.effects.pop_front() {
             match effect {
@@ -199,22 +229,39 @@ impl Screen {
                     let _ = self.jobs.try_send(Job::Marks);
                 }
                 Effect::Load(chat, before) => {
-                    if let Err(error) = self.pages.try_send((chat, before)) {
-                        let (chat, before) = match error {
-                            std::sync::mpsc::TrySendError::Full(asked)
-                            | std::sync::mpsc::TrySendError::Disconnected(asked) => asked,
-                        };
+                    let wanted = Wanted::Page(chat.clone(), before);
+                    if self.pages.try_send(wanted).is_err() {
                         let why = Err("too much is asked for at once".to_owned());
                         self.model.page(&chat, before, why);
                     }
                 }
-                Effect::Ring => self.tty.ring(),
+                Effect::Ring => {
+                    if let Some(tty) = &self.tty {
+                        tty.ring();
+                    }
+                }
             }
+        }
+        let now = Instant::now();
+        if self.model.people_due(now) == Some(Duration::ZERO) {
+            self.model.ask_people(now);
+            if self.pages.try_send(Wanted::People).is_err() {
+                self.model.people_unknown();
+            }
+        }
+        let asking = self.session.requests().into_iter();
+        let asking: Vec<Request> = asking
+            .map(|(room, title, user)| Request { room, title, user })
+            .collect();
+        self.model.asking = asking.len();
+        if let Some(panel) = &mut self.model.panel {
+            panel.refresh(asking);
         }
         let here = Some(self.model.chat().address.clone());
         if self.session.here.get() != here {
             self.session.here.go(here);
         }
+        Ok(())
     }
 
     fn take(&mut self, news: News) -> Result<(), Error> {
@@ -223,24 +270,39 @@ impl Screen {
         let shown = self.model.chat().address.clone();
         match news {
             News::Event(event, text) => self.model.event(&event, text, label),
-            News::Sent(posted) => self.model.sent(&posted, label),
+            News::Sent(post, posted) => {
+                self.model.arrived(&post);
+                self.model.sent(&posted, label);
+                self.unsaved = true;
+            }
             News::Told(text, bad) => self.model.note(text, bad),
+            News::ToldOf(room, text) => {
+                if session.title(&room).is_some() {
+                    self.model.place(&room, &label(&room));
+                }
+                self.model.note_in(&room, text);
+            }
             News::Progress(progress) => self.model.progress = progress,
             News::Chats(chats, anew) => {
+                // The server may write one's name in another way.
+                self.model.me = session.me();
                 self.model.chats(&chats, label, anew);
-                self.restore();
             }
-            News::Link(link) => self.model.link(link),
-            News::Page(chat, before, page) => self.model.page(&chat, before, page),
-            News::Later(post, at) => {
-                let wait = at.saturating_duration_since(Instant::now()).as_secs() + 1;
-                let text = format!("the server takes it in {}; it is sent then", duration(wait));
-                self.model.note(text, false);
-                if !self.model.later(post.clone(), at) {
-                    self.unsent(&post, "too many wait already");
+            News::People(Some(chats)) => {
+                self.model
+                    .count_people(&chats, |room| session.members(room));
+            }
+            News::People(None) => self.model.people_unknown(),
+            News::Link(link) => {
+                if link == Link::Up && !std::mem::replace(&mut self.is_known, true) {
+                    // A full queue of pages is for a reader who scrolls: it is only not completed.
+                    let _ = self.pages.try_send(Wanted::Known);
                 }
+                self.model.link(link);
             }
-            News::Unsent(post, why) => self.unsent(&post, &why),
+            News::Page(chat, before, page) => self.model.page(&chat, before, page),
+            News::Later(post, at) => self.stage(&post, Stage::Later(at)),
+            News::Unsent(post, why) => self.stage(&post, Stage::Failed(why)),
             News::Moved(Ended::At(chat)) => {
                 let at = self.model.place(&chat, &label(&chat));
                 self.open(at);
@@ -284,81 +346,13 @@ impl Screen {
         self.unsaved = true;
     }
 
-    /// Puts a text that was not sent back to where it was typed.
-    fn unsent(&mut self, post: &Post, why: &str) {
-        let here = &self.model.chat().address;
-        let to = post.to().unwrap_or(here).to_owned();
-        let text = post.line();
-        self.model.note(format!("not sent: {why}"), true);
-        if text.is_empty() {
-            return;
-        }
-        let joined = |begun: &str| match begun {
-            "" => text.clone(),
-            begun => format!("{text}\n{begun}"),
-        };
-        self.unsaved = true;
-        if self.model.chat().address == to {
-            let text = joined(&self.input.text());
-            self.input.set(&text);
-        } else {
-            let label = self.session.label(&to);
-            let at = self.model.place(&to, &label);
-            let draft = joined(&self.model.chats[at].draft);
-            self.model.chats[at].draft = draft;
-        }
-    }
-
-    /// Brings back what was not sent the last time.
-    fn restore(&mut self) {
-        if std::mem::replace(&mut self.restored, true) {
-            return;
-        }
-        let drafts = self.drafts.all().clone();
-        for (chat, text) in drafts {
-            if chat == self.model.chat().address {
-                self.input.set(&text);
-            } else {
-                let at = self.model.place(&chat, &self.session.label(&chat));
-                self.model.chats[at].draft = text;
-            }
-        }
-    }
-
-    /// Keeps what is not sent.
-    fn save(&mut self) {
-        (self.unsaved, self.saved) = (false, Instant::now());
-        if !self.restored {
-            return;
-        }
-        let mut drafts: BTreeMap<String, String> = BTreeMap::new();
-        let mut add = |chat: &str, text: &str| {
-            if !text.trim().is_empty() {
-                let draft = drafts.entry(chat.to_owned()).or_default();
-                if !draft.is_empty() {
-                    draft.push('\n');
-                }
-                draft.push_str(text);
-            }
-        };
-        for waiting in &self.model.waiting {
-            add(&waiting.here, &waiting.post.line());
-        }
-        for (at, chat) in self.model.chats.iter().enumerate() {
-            match at == self.model.at {
-                true => add(&chat.address, &self.input.text()),
-                false => add(&chat.address, &chat.draft),
-            }
-        }
-        if let Err(error) = self.drafts.keep(drafts) {
-            self.model
-                .note(format!("what is typed cannot be kept: {error}"), true);
-        }
-    }
-
     /// Does what a line says.
     fn submit(&mut self, line: &str) {
-        let here = Some(self.model.chat().address.clone());
+        self.submit_in(line, self.model.chat().address.clone());
+    }
+
+    /// Does what a line says in that chat.
+    fn submit_in(&mut self, line: &str, chat: String) {
         let session = self.session.clone();
         let job = match parse(line, |feature| session.has_feature(feature)) {
             Ok(None) => return,
@@ -368,13 +362,17 @@ impl Screen {
             }
             Ok(Some(Command::Help)) => {
                 let text = super::commands::help(|feature| session.has_feature(feature));
-                self.model.note(format!("{text}\n{}", keys::HELP), false);
+                let text = format!("{}\n\n{text}", keys::HELP);
+                self.model.panel = Some(Panel::Help(text, 0));
                 return;
             }
+            Ok(Some(Command::Say(text))) => return self.send(&Post::text(&chat, &text)),
             // Signed out, the worker ends, which closes the screen.
             Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
-            Ok(Some(command)) if command.wait() != Wait::No => return self.wait(command, here),
-            Ok(Some(command)) => Job::Run(command, here),
+            Ok(Some(command)) if command.wait() != Wait::No => {
+                return self.wait(command, Some(chat));
+            }
+            Ok(Some(command)) => Job::Run(command, Some(chat)),
             Err(why) => Job::Wrong(why),
         };
         if self.jobs.try_send(job).is_err() {

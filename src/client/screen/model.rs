@@ -2,21 +2,20 @@
 //! it, and it tells what is to be asked for then. It knows no terminal and no server.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use serde::Deserialize as _;
-use serde_json::Value;
 
 use super::super::Link;
 use super::super::answer::{ChatStatus, Page};
 use super::super::here::COMMON;
-use super::super::post::Post;
-use super::super::render::{Comment, Event, Message};
-use super::super::text::mentions;
+use super::super::render::Message;
 use super::chat::{Chat, Entry, Key, Loaded};
+use super::outgoing::Outgoing;
+use super::panel::Panel;
+use super::people::People;
 
-/// The most posts that wait for their time.
-const MAX_WAITING: usize = 100;
+/// So many lines are looked through for where the unread begins.
+const SEEK: usize = 1_000;
 
 /// What is to be done for the model.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,17 +26,6 @@ pub enum Effect {
     Load(String, Option<u64>),
     /// The bell is to ring.
     Ring,
-}
-
-/// A post that the server wants later.
-#[derive(Debug, PartialEq)]
-pub struct Waiting {
-    /// What is posted.
-    pub post: Post,
-    /// The chat that was shown when it was typed.
-    pub here: String,
-    /// When.
-    pub at: Instant,
 }
 
 /// All that is shown.
@@ -51,12 +39,20 @@ pub struct Model {
     pub at: usize,
     /// How the stream of events stands.
     pub link: Link,
+    /// Whether it was up before.
+    pub was_up: bool,
     /// How far a file is.
     pub progress: Option<String>,
     /// The message that keys are for.
     pub selected: Option<u64>,
-    /// Posts that wait for their time.
-    pub waiting: Vec<Waiting>,
+    /// What was typed and is not there yet.
+    pub outgoing: Vec<Outgoing>,
+    /// What is known of who is here.
+    pub people: People,
+    /// What lies over the messages.
+    pub panel: Option<Panel>,
+    /// How many ask to come into one's rooms.
+    pub asking: usize,
     /// Whether the bell may ring.
     pub bell: bool,
     /// What is to be done.
@@ -71,9 +67,13 @@ impl Model {
             chats: vec![Chat::new(COMMON, COMMON)],
             at: 0,
             link: Link::Connecting,
+            was_up: false,
             progress: None,
             selected: None,
-            waiting: Vec::new(),
+            outgoing: Vec::new(),
+            people: People::default(),
+            panel: None,
+            asking: 0,
             bell,
             effects: VecDeque::new(),
         }
@@ -95,13 +95,21 @@ impl Model {
             Some(at) => at,
             None => {
                 self.chats.push(Chat::new(address, label));
+                self.doubt_people();
                 self.chats.len() - 1
             }
         }
     }
 
-    fn find(&self, address: &str) -> Option<usize> {
-        self.chats.iter().position(|chat| chat.address == address)
+    /// The place of a chat in the list, if it is there.
+    pub fn find(&self, address: &str) -> Option<usize> {
+        // Names are one whatever their case.
+        let is_it = |chat: &Chat| {
+            chat.address == address
+                || (address.starts_with('@')
+                    && chat.address.to_lowercase() == address.to_lowercase())
+        };
+        self.chats.iter().position(is_it)
     }
 
     /// Shows another chat.
@@ -115,38 +123,55 @@ impl Model {
         }
         self.at = at;
         self.chat_mut().bottom = None;
-        self.look();
+        self.look(true);
     }
 
-    /// What was said while the reader looked at older messages is read when they come back.
+    /// What is in sight is read: all of the chat at its end, and what is above where it does not
+    /// end.
     pub fn settle(&mut self) {
-        if self.chat().bottom.is_none() && self.chat().unread > 0 {
-            self.look();
+        let me = self.me.clone();
+        let chat = self.chat_mut();
+        if chat.arriving || chat.seeking || chat.unread == 0 || chat.loaded != Loaded::Yes {
+            return;
+        }
+        let (upto, left) = match chat.bottom {
+            None => (chat.newest_message(), 0),
+            Some(((id, _), _)) => (id, chat.after(id, &me).count() as u64),
+        };
+        if left < chat.unread {
+            if chat.fresh.is_none() {
+                chat.fresh = chat.first_unread(&me);
+            }
+            chat.unread = left;
+            let looked = Effect::Looked(chat.address.clone(), upto);
+            self.effects.push_back(looked);
         }
     }
 
-    /// The reader looks at the chat that is shown: it is fetched if it is not there, and read.
-    fn look(&mut self) {
+    /// The reader looks at the chat that is shown: it is fetched if it is not there. Where they have
+    /// just come, it is shown from where the unread begins.
+    fn look(&mut self, arrives: bool) {
         let me = self.me.clone();
         let chat = self.chat_mut();
         chat.called = false;
+        chat.seeking = false;
         if chat.loaded == Loaded::No {
             chat.loaded = Loaded::Asked;
             let address = chat.address.clone();
             self.effects.push_back(Effect::Load(address, None));
         }
         let chat = self.chat_mut();
-        if chat.loaded != Loaded::Yes || chat.unread == 0 {
+        if !arrives || chat.loaded != Loaded::Yes || chat.unread == 0 || chat.fresh.is_some() {
             return;
         }
-        if chat.fresh.is_none() {
-            let unread = usize::try_from(chat.unread).unwrap_or(usize::MAX);
-            let fresh = chat.after(0, &me).rev().take(unread).last();
-            chat.fresh = fresh;
+        let there = chat.after(0, &me).count() as u64;
+        let is_all = chat.whole || chat.failed || chat.lines.len() >= SEEK;
+        if there < chat.unread && !is_all {
+            chat.seeking = true;
+            return self.want_older();
         }
-        chat.unread = 0;
-        let looked = Effect::Looked(chat.address.clone(), chat.newest_message());
-        self.effects.push_back(looked);
+        chat.fresh = chat.first_unread(&me);
+        chat.arriving = true;
     }
 
     /// The next chat with something unread, those that call first.
@@ -162,8 +187,10 @@ impl Model {
     pub fn chats(&mut self, chats: &[ChatStatus], label: impl Fn(&str) -> String, anew: bool) {
         let here = self.chat().address.clone();
         let gone = |chat: &Chat| chats.iter().all(|known| known.chat != chat.address);
-        self.chats
-            .retain(|chat| !chat.address.starts_with("room:") || !gone(chat));
+        // What was begun for a room that is gone is still its writer's.
+        self.chats.retain(|chat| {
+            !chat.address.starts_with("room:") || !gone(chat) || !chat.draft.is_empty()
+        });
         for status in chats {
             let at = self.place(&status.chat, &label(&status.chat));
             let chat = &mut self.chats[at];
@@ -173,6 +200,7 @@ impl Model {
             if anew {
                 chat.lines.clear();
                 (chat.loaded, chat.whole, chat.bottom) = (Loaded::No, false, None);
+                chat.fresh = None;
             }
         }
         if let Some(common) = self.find(COMMON) {
@@ -180,7 +208,8 @@ impl Model {
             self.chats.insert(0, common);
         }
         self.at = self.find(&here).unwrap_or(0);
-        self.look();
+        self.forget_people();
+        self.look(true);
     }
 
     /// Takes in a page of a chat's messages that was asked for.
@@ -211,8 +240,9 @@ impl Model {
                 }
             }
         }
-        if at == self.at && self.chat().loaded == Loaded::Yes && before.is_none() {
-            self.look();
+        let seeks = std::mem::take(&mut self.chats[at].seeking);
+        if at == self.at && self.chat().loaded == Loaded::Yes && (before.is_none() || seeks) {
+            self.look(true);
         }
     }
 
@@ -235,59 +265,18 @@ impl Model {
     /// Tries again what could not be loaded while there was no connection.
     pub fn link(&mut self, link: Link) {
         self.link = link;
-        if link == Link::Up {
+        if self.link == Link::Up {
+            self.was_up = true;
             for chat in &mut self.chats {
                 chat.failed = false;
             }
-            self.look();
+            self.forget_people();
+            self.look(false);
         }
     }
 
-    /// Takes in an event; `text` is what it says to its reader, `label` what chats are called.
-    pub fn event(&mut self, event: &Event, text: Option<String>, label: impl Fn(&str) -> String) {
-        let data = &event.data;
-        match event.kind.as_str() {
-            "message" => self.message(data, label, true),
-            "comment" => self.comment(data),
-            "removed" => self.removed(data),
-            "read" => self.read(data),
-            "user" => self.presence(data),
-            kind => {
-                let mine = data["user"].is_null() || data["user"] == self.me.as_str();
-                let room = data["room"].as_str();
-                if let (Some(room), "room" | "joined", true) = (room, kind, mine) {
-                    self.place(room, &label(room));
-                }
-                if let (Some(room), "left", true) = (room, kind, mine) {
-                    self.forget(room);
-                }
-                if let Some(text) = text {
-                    let at = room.and_then(|room| self.find(room)).unwrap_or(self.at);
-                    let bad = text.starts_with("! ");
-                    let text = text.trim_start_matches("! ").trim_start_matches("· ");
-                    self.chats[at].note(text.to_owned(), bad);
-                }
-            }
-        }
-    }
-
-    /// Somebody has come or gone: the common chat is everybody's, a private one is theirs.
-    fn presence(&mut self, data: &Value) {
-        let online = data["online"] == true;
-        let name = data["name"].as_str().unwrap_or_default();
-        let private = format!("@{name}");
-        let chats = self.chats.iter_mut();
-        for chat in chats.filter(|chat| chat.address == COMMON || chat.address == private) {
-            if let Some((members, here)) = &mut chat.people {
-                *here = match online {
-                    true => (*here + 1).min(*members),
-                    false => here.saturating_sub(1),
-                };
-            }
-        }
-    }
-
-    fn forget(&mut self, room: &str) {
+    /// One is no longer in a room.
+    pub fn forget(&mut self, room: &str) {
         let Some(at) = self.find(room).filter(|at| *at > 0) else {
             return;
         };
@@ -295,7 +284,7 @@ impl Model {
         if at == self.at {
             self.at = 0;
             self.selected = None;
-            self.look();
+            self.look(true);
         } else if at < self.at {
             self.at -= 1;
         }
@@ -306,124 +295,11 @@ impl Model {
         self.chat_mut().note(text, bad);
     }
 
-    /// The chat that a message is in: a private one is called by the other's name.
-    fn chat_of(&self, message: &Message) -> String {
-        match message.to.strip_prefix('@') {
-            Some(to) if to == self.me => format!("@{}", message.from),
-            _ => message.to.clone(),
-        }
-    }
-
-    /// Takes in a message; `counts` where it is news.
-    pub fn message(&mut self, data: &Value, label: impl Fn(&str) -> String, counts: bool) {
-        let Ok(message) = Message::deserialize(data) else {
-            return;
-        };
-        let address = self.chat_of(&message);
-        let at = self.place(&address, &label(&address));
-        let is_here = at == self.at;
-        let is_mine = message.from == self.me;
-        let id = message.id;
-        let calls = !is_mine && (address.starts_with('@') || mentions(&message.text, &self.me));
-        let chat = &mut self.chats[at];
-        let newest = chat.newest_message();
-        let known = chat
-            .lines
-            .insert((id, 0), Entry::Message(Box::new(message)));
-        if is_mine {
-            // Whoever answers has seen what is above.
-            chat.fresh = chat.fresh.filter(|_| !counts);
-        }
-        if known.is_some() || is_mine || !counts || id < newest {
-            return;
-        }
-        if is_here && chat.bottom.is_none() && chat.loaded == Loaded::Yes {
-            let looked = Effect::Looked(address, id);
-            self.effects.push_back(looked);
-        } else {
-            chat.unread += 1;
-            chat.called |= calls;
-        }
-        self.chats[at].trim();
-        if calls && self.bell {
-            self.effects.push_back(Effect::Ring);
-        }
-    }
-
-    fn comment(&mut self, data: &Value) {
-        let Ok(comment) = Comment::deserialize(data) else {
-            return;
-        };
-        let message = (comment.message, 0);
-        let holds = |chat: &Chat| chat.lines.contains_key(&message);
-        let at = self.chats.iter().position(holds).unwrap_or(self.at);
-        let chat = &mut self.chats[at];
-        let known = chat.lines.insert((comment.id, 0), Entry::Comment(comment));
-        if let (None, Some(Entry::Message(message))) = (known, chat.lines.get_mut(&message)) {
-            message.comments += 1;
-        }
-    }
-
-    fn removed(&mut self, data: &Value) {
-        let ids = data["ids"].as_array().into_iter().flatten();
-        let ids: Vec<u64> = ids.filter_map(Value::as_u64).collect();
-        let me = self.me.clone();
-        for chat in &mut self.chats {
-            let first = chat.fresh.unwrap_or(0);
-            let was: Vec<u64> = chat.after(first.saturating_sub(1), &me).collect();
-            let gone = was.iter().filter(|id| ids.contains(id)).count() as u64;
-            chat.unread = chat.unread.saturating_sub(gone);
-            chat.lines.retain(|(id, _), entry| match entry {
-                Entry::Comment(comment) => !ids.contains(&comment.message),
-                Entry::Message(_) => !ids.contains(id),
-                Entry::Note { .. } => true,
-            });
-        }
-        self.selected = self.selected.filter(|id| !ids.contains(id));
-    }
-
-    /// Another client of the user's has read a chat.
-    fn read(&mut self, data: &Value) {
-        let (Some(at), Some(upto)) = (
-            data["chat"].as_str().and_then(|chat| self.find(chat)),
-            data["upto"].as_u64(),
-        ) else {
-            return;
-        };
-        let me = self.me.clone();
-        let chat = &mut self.chats[at];
-        let left = chat.after(upto, &me).count() as u64;
-        if left < chat.unread {
-            chat.unread = left;
-        }
-        chat.called &= chat.unread > 0;
-    }
-
-    /// Takes in what the user has just posted.
-    pub fn sent(&mut self, posted: &Value, label: impl Fn(&str) -> String) {
-        match posted["message"].is_u64() {
-            true => self.comment(posted),
-            false => self.message(posted, label, true),
-        }
-        if self.chat().bottom.is_some() && self.chat().newest() == posted["id"] {
-            self.chat_mut().bottom = None;
-        }
-    }
-
-    /// A post that the server wants only at that time; false where too many wait.
-    pub fn later(&mut self, post: Post, at: Instant) -> bool {
-        let room = self.waiting.len() < MAX_WAITING;
-        if room {
-            let here = post.to().unwrap_or(&self.chat().address).to_owned();
-            self.waiting.push(Waiting { post, here, at });
-        }
-        room
-    }
-
-    /// Takes out the posts whose time has come.
-    pub fn due(&mut self, now: Instant) -> Vec<Post> {
-        let due = self.waiting.extract_if(.., |waiting| waiting.at <= now);
-        due.map(|waiting| waiting.post).collect()
+    /// Tells the reader something about a room, there, or in the chat that is shown if that room is
+    /// not there.
+    pub fn note_in(&mut self, room: &str, text: String) {
+        let at = self.find(room).unwrap_or(self.at);
+        self.chats[at].note(text, false);
     }
 
     /// Selects the message before or after the selected one.

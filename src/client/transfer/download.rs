@@ -193,16 +193,21 @@ impl Partial {
         }
     }
 
-    /// Whether it is the file that was sent.
     fn check(&self, wanted: &Wanted) -> Result<(), TransferError> {
-        if let Some(size) = wanted.size.filter(|size| *size != self.size) {
+        wanted.check(self.size, self.sum.clone())
+    }
+}
+
+impl Wanted {
+    /// Whether so many bytes of that sum are the file that was sent.
+    pub(super) fn check(&self, came: u64, sum: Sha256) -> Result<(), TransferError> {
+        if let Some(size) = self.size.filter(|size| *size != came) {
             return Err(TransferError::Different(format!(
-                "the file that came has {} bytes instead of {size}",
-                self.size
+                "the file that came has {came} bytes instead of {size}"
             )));
         }
-        let sum = hex::encode(self.sum.clone().finalize());
-        match &wanted.sha256 {
+        let sum = hex::encode(sum.finalize());
+        match &self.sha256 {
             Some(told) if !told.eq_ignore_ascii_case(&sum) => Err(TransferError::Different(
                 "the file that came is not the one that was sent: its SHA-256 differs".to_owned(),
             )),

@@ -3,6 +3,7 @@
 mod download;
 mod kinds;
 mod place;
+mod pour;
 mod upload;
 
 use std::fmt::Write as _;
@@ -11,11 +12,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Output;
 use super::api::Api;
 use super::text::{safe_line, size};
+use super::{Output, reason};
 
 pub use download::{Wanted, download};
+pub use pour::pour;
 pub use upload::upload;
 
 /// How much is read at once.
@@ -107,18 +109,18 @@ fn was_stopped(error: &io::Error) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// The server refused it, or cannot be reached.
-    #[error("{}", .0.explain())]
-    Call(#[from] super::answer::CallError),
+    #[error("{0}")]
+    Call(super::answer::CallError),
     /// The connection broke off.
-    #[error("the connection broke off: {0}")]
+    #[error("{}", reason::connection(.0))]
     Broken(io::Error),
     /// A file of this machine cannot be used.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", reason::plain(&.why.to_string()))]
     File {
         /// Its path.
         path: String,
         /// Why not.
-        source: io::Error,
+        why: io::Error,
     },
     /// The user has stopped it.
     #[error("it was cancelled")]
@@ -132,11 +134,17 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    fn file(path: &std::path::Path, source: io::Error) -> TransferError {
+    fn file(path: &std::path::Path, why: io::Error) -> TransferError {
         TransferError::File {
             path: safe_line(&path.display().to_string()),
-            source,
+            why,
         }
+    }
+}
+
+impl From<super::answer::CallError> for TransferError {
+    fn from(error: super::answer::CallError) -> TransferError {
+        TransferError::Call(error)
     }
 }
 

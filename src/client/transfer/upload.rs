@@ -187,7 +187,7 @@ mod tests {
         impl Output for Stop {
             fn event(&self, _: &super::super::super::render::Event) {}
             fn ended(&self, _: &super::super::super::render::Event) {}
-            fn sent(&self, _: &Value) {}
+            fn sent(&self, _: &super::super::super::post::Post, _: &Value) {}
             fn answer(&self, _: &str, _: &Value, _: &str) {}
             fn progress(&self, progress: Option<&super::super::Progress<'_>>) {
                 assert_eq!(self.0.transfers.stop(), progress.is_some());

@@ -146,6 +146,9 @@ pub fn link(
         let link = worker.post_once(&format!("{path}/links"), &body)?;
         Ok((link, vec![Event::new("room", json!({ "room": room }))]))
     })?;
+    if let Some(code) = link["link"].as_str() {
+        worker.session.note_link(&room, code);
+    }
     let url = link["url"].as_str().unwrap_or_default();
     let until = link["expires"].as_str().map(|until| {
         let until = worker.zone().show(until, Timestamp::now());
@@ -167,14 +170,16 @@ pub fn link(
 
 pub fn unlink(worker: &Worker, current: Option<&str>, code: Option<&str>) -> Result<(), Failure> {
     let (path, room) = here(worker, current)?;
+    let code = code.map(|code| code_of(code).unwrap_or(code));
     let path = match code {
-        Some(code) => format!("{path}/links/{}", segment(code_of(code).unwrap_or(code))),
+        Some(code) => format!("{path}/links/{}", segment(code)),
         None => format!("{path}/links"),
     };
     worker.act(&["room"], || {
         worker.session.api.delete(&path)?;
         Ok(((), vec![Event::new("room", json!({ "room": room }))]))
     })?;
+    worker.session.forget_link(&room, code);
     let label = worker.session.label(&room);
     let text = match code {
         Some(_) => format!("that link into {label} is dead"),

@@ -191,6 +191,11 @@ fn room(data: &Value, reader: &Reader<'_>) -> Option<String> {
             format!("{room} is there: /to {typed} goes to it, /invite NAME and /link bring others")
         });
     }
+    match data["owner"].as_str() {
+        Some(owner) if owner == reader.me => return Some(format!("{room} is yours now")),
+        Some(owner) => return Some(format!("{room} is {}'s now", safe_line(owner))),
+        None => {}
+    }
     match data["links"].as_array()?.len() {
         0 => Some(format!("no link leads into {room}")),
         1 => Some(format!("1 link leads into {room}: /unlink ends it")),
@@ -283,6 +288,11 @@ mod tests {
                 "room",
                 json!({"room": "room:7", "title": "Garden", "links": [{}, {}]}),
                 "2 links lead into \"Garden\": /unlink ends them",
+            ),
+            (
+                "room",
+                json!({"room": "room:7", "title": "Garden", "owner": "bob"}),
+                "\"Garden\" is bob's now",
             ),
         ] {
             assert_eq!(say(kind, data).as_deref(), Some(expected), "{kind}");

@@ -5,9 +5,12 @@ use serde_json::json;
 use super::super::super::answer::ChatStatus;
 use super::super::super::complete::Completion;
 use super::super::super::fake::{Reply, folder, serve, session};
+use super::super::super::post::Post;
 use super::super::super::render::Event;
 use super::super::chat::Loaded;
 use super::super::lines::{scroll, show_selected};
+use super::super::outgoing::Stage;
+use super::super::panel::Panel;
 use super::*;
 use std::sync::Arc;
 
@@ -53,7 +56,7 @@ fn shown(model: &mut Model, input: &mut Input, columns: u16, rows: u16) -> Vec<S
 
 fn model() -> Model {
     let mut model = Model::new("ann", true);
-    model.link = Link::Up;
+    model.link(Link::Up);
     let chats: Vec<ChatStatus> = serde_json::from_value(json!([
         {"chat": "common", "unread": 0, "members": 3, "online": 2},
         {"chat": "@bob", "unread": 2},
@@ -89,13 +92,70 @@ fn chats_stand_at_the_side_with_what_is_unread_and_vanish_where_it_is_narrow() {
 fn the_state_of_the_connection_is_always_in_sight() {
     let mut model = model();
     for columns in [20, 40, 80, 160] {
-        model.link = Link::Lost(Instant::now() + std::time::Duration::from_secs(9));
+        let again = Instant::now() + std::time::Duration::from_secs(9);
+        model.link(Link::Lost(again, "nothing listens there".to_owned()));
         let lines = shown(&mut model, &mut input(""), columns, 4);
-        assert!(lines[2].starts_with(" ○ offline, "), "{lines:?}");
-        model.link = Link::Up;
+        assert!(lines[2].starts_with(" ○ offline: "), "{lines:?}");
+        model.link(Link::Up);
         let lines = shown(&mut model, &mut input(""), columns, 4);
         assert!(lines[2].starts_with(" ● connected"), "{lines:?}");
     }
+    let mut model = Model::new("ann", true);
+    let again = Instant::now() + std::time::Duration::from_secs(9);
+    model.link(Link::Lost(again, "nothing listens there".to_owned()));
+    let lines = shown(&mut model, &mut input(""), 80, 4);
+    let expected = " ○ connecting… nothing listens there, again in 9 s";
+    assert!(lines[2].starts_with(expected), "{lines:?}");
+}
+
+#[test]
+fn what_is_not_there_yet_stands_below_with_how_far_it_is() {
+    let mut model = model();
+    say(&mut model, 7, "carl", "common", "hello there");
+    let post = Post::text("common", "and you?");
+    model.stage(&post, Stage::Sending);
+    let lines = shown(&mut model, &mut input(""), 90, 8);
+    assert!(lines[4].ends_with("carl: hello there"), "{lines:?}");
+    assert!(
+        lines[5].ends_with("│… ann: and you?  sending…"),
+        "{lines:?}"
+    );
+    model.stage(&post, Stage::Failed("there is no answer".to_owned()));
+    let lines = shown(&mut model, &mut input(""), 90, 8).join("\n");
+    assert!(
+        lines.contains("not sent: there is no answer (Enter sends it"),
+        "{lines}"
+    );
+    // Where one is elsewhere it is not in the way, and not forgotten.
+    model.open(1);
+    let lines = shown(&mut model, &mut input(""), 90, 8).join("\n");
+    assert!(!lines.contains("Enter sends it"), "{lines}");
+    assert!(lines.contains("connected │ 1 not sent"), "{lines}");
+}
+
+#[test]
+fn a_panel_lies_over_the_messages_and_leaves_the_state_in_sight() {
+    let mut model = model();
+    say(&mut model, 7, "carl", "common", "hello there");
+    let before = shown(&mut model, &mut input("typed"), 80, 8);
+    for (panel, word) in [
+        (
+            Panel::Help("one\ntwo\nthree\nfour\nfive".to_owned(), 9),
+            "five",
+        ),
+        (Panel::Requests(Vec::new(), 0), "nobody asks"),
+    ] {
+        model.panel = Some(panel);
+        for columns in [12, 40, 80] {
+            let lines = shown(&mut model, &mut input("typed"), columns, 8);
+            assert!(lines.iter().all(|line| width(line) <= columns.into()));
+        }
+        let lines = shown(&mut model, &mut input("typed"), 80, 8);
+        assert!(lines.join("\n").contains(word), "{lines:?}");
+        assert_eq!(lines[6..], before[6..]);
+    }
+    model.panel = None;
+    assert_eq!(shown(&mut model, &mut input("typed"), 80, 8), before);
 }
 
 #[test]

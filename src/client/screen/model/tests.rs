@@ -1,8 +1,9 @@
-use std::time::Duration;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::super::answer::Page;
+use super::super::super::render::Event;
+use super::super::super::text::Zone;
+use super::super::lines::arrive;
 use super::*;
 
 fn label(chat: &str) -> String {
@@ -42,6 +43,12 @@ fn effects(model: &mut Model) -> Vec<Effect> {
     model.effects.drain(..).collect()
 }
 
+/// The reader looks at what is there, on a pane of so many rows.
+fn look(model: &mut Model, rows: usize) {
+    arrive(model, &Zone::utc(), (60, rows));
+    model.settle();
+}
+
 #[test]
 fn the_common_chat_stands_first_and_is_fetched_and_read_as_it_is_shown() {
     let mut model = model();
@@ -53,7 +60,8 @@ fn the_common_chat_stands_first_and_is_fetched_and_read_as_it_is_shown() {
     assert_eq!(order, ["common", "@bob", "room:7"]);
     let load = Effect::Load("common".to_owned(), None);
     assert_eq!(effects(&mut model), [load]);
-    model.page("common", None, page(1..=10, true));
+    model.page("common", None, page(1..=10, false));
+    look(&mut model, 20);
     // The three last ones are new, and they are read now.
     assert_eq!(model.chat().fresh, Some(8));
     assert_eq!(model.chat().unread, 0);
@@ -67,6 +75,7 @@ fn the_common_chat_stands_first_and_is_fetched_and_read_as_it_is_shown() {
 fn what_is_said_elsewhere_counts_and_what_is_said_here_is_read() {
     let mut model = model();
     model.page("common", None, page(1..=10, true));
+    look(&mut model, 20);
     effects(&mut model);
     say(&mut model, 11, "carl", "common", "hello");
     assert_eq!(
@@ -95,6 +104,7 @@ fn what_is_said_elsewhere_counts_and_what_is_said_here_is_read() {
         None,
         Ok(serde_json::from_value(json!({"messages": [], "more": false})).unwrap()),
     );
+    look(&mut model, 20);
     assert_eq!(model.chat().unread, 0);
     assert_eq!(model.chat().fresh, Some(12));
 }
@@ -138,6 +148,7 @@ fn older_pages_are_asked_for_once_and_until_the_beginning() {
 fn what_is_said_below_what_is_in_sight_is_read_when_the_reader_comes_back() {
     let mut model = model();
     model.page("common", None, page(1..=10, true));
+    look(&mut model, 20);
     effects(&mut model);
     model.chat_mut().bottom = Some(((5, 0), 0));
     say(&mut model, 11, "carl", "common", "hello");
@@ -257,21 +268,77 @@ fn after_a_gap_all_is_fetched_anew_and_the_reader_stays_where_they_were() {
 }
 
 #[test]
-fn a_post_waits_for_its_time_and_no_more_than_some_do() {
+fn a_long_unread_chat_is_shown_from_where_the_unread_begins_and_read_as_it_is_scrolled() {
     let mut model = model();
-    let now = Instant::now();
-    let post = |body: Value| Post {
-        kind: "message",
-        path: "/send".to_owned(),
-        body,
+    model.chat_mut().unread = 30;
+    model.page("common", None, page(1..=50, false));
+    effects(&mut model);
+    look(&mut model, 10);
+    assert_eq!(model.chat().fresh, Some(21));
+    // The day and "new" stand in two rows above it, or one.
+    let Some(((bottom, _), _)) = model.chat().bottom else {
+        unreachable!("the end is not in sight")
     };
-    for number in 0..MAX_WAITING as u64 {
-        assert!(model.later(post(json!(number)), now + Duration::from_secs(number)));
+    assert!((28..=30).contains(&bottom), "{bottom}");
+    let looked = Effect::Looked("common".to_owned(), bottom);
+    assert_eq!(effects(&mut model), [looked]);
+    assert_eq!(model.chat().unread, 50 - bottom);
+    say(&mut model, 51, "carl", "common", "hello");
+    assert_eq!(model.chat().unread, 51 - bottom);
+    model.chat_mut().bottom = None;
+    model.settle();
+    let looked = Effect::Looked("common".to_owned(), 51);
+    assert_eq!(effects(&mut model), [looked]);
+    assert_eq!((model.chat().unread, model.chat().fresh), (0, Some(21)));
+}
+
+#[test]
+fn where_the_unread_begins_is_looked_for_in_older_pages() {
+    let mut model = model();
+    model.chat_mut().unread = 60;
+    model.page("common", None, page(51..=100, true));
+    let load = Effect::Load("common".to_owned(), Some(51));
+    assert_eq!(effects(&mut model).pop(), Some(load));
+    model.settle();
+    assert_eq!(
+        model.chat().unread,
+        60,
+        "nothing is read before it is found"
+    );
+    model.page("common", Some(51), page(1..=50, false));
+    look(&mut model, 10);
+    assert_eq!(model.chat().fresh, Some(41));
+}
+
+#[test]
+fn whoever_goes_to_the_end_is_not_brought_back_to_the_unread() {
+    let mut model = model();
+    model.chat_mut().unread = 0;
+    model.page("common", None, page(1..=10, false));
+    look(&mut model, 4);
+    assert_eq!(model.chat().fresh, None);
+    model.chat_mut().bottom = Some(((5, 0), 0));
+    for id in 11..40 {
+        say(&mut model, id, "carl", "common", "x");
     }
-    assert!(!model.later(post(json!("one more")), now));
-    let due = model.due(now + Duration::from_secs(1));
-    assert_eq!(due, [post(json!(0)), post(json!(1))]);
-    assert_eq!(model.waiting.len(), MAX_WAITING - 2);
+    model.chat_mut().bottom = None;
+    look(&mut model, 4);
+    look(&mut model, 4);
+    assert_eq!((model.chat().bottom, model.chat().unread), (None, 0));
+    assert_eq!(model.chat().fresh, Some(11));
+}
+
+#[test]
+fn what_is_told_of_a_room_stands_there_and_else_where_one_is() {
+    let mut model = model();
+    model.note_in("room:7", "made".to_owned());
+    model.note_in("room:9", "gone".to_owned());
+    let note = |chat: &Chat| match chat.lines.last_key_value() {
+        Some((_, Entry::Note { text, .. })) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(note(&model.chats[2]), "made");
+    assert_eq!(note(model.chat()), "gone");
 }
 
 #[test]

@@ -51,8 +51,8 @@ impl Model {
         });
         self.tell(vec![by], Told::Links(chat, by));
         let expires = expires.map(time);
-        let body =
-            json!({"link": {"?any": true}, "url": format!("/join/{code}"), "expires": expires});
+        let url = format!("/join/{code}");
+        let body = json!({"link": {"?any": true}, "url": url, "at": time(now), "expires": expires});
         Ok(Answer {
             made: Some(Made::Link(chat, code)),
             ..Answer::new(201, body)

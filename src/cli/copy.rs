@@ -1,0 +1,233 @@
+//! One consistent moment of the data of a folder, in use or not, on its way to a file.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
+
+use crate::log::{LogError, sqlite};
+
+/// How long a server that writes is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the files that are not finished yet end with, behind a UUID.
+const COPY: &str = ".tmp";
+const PART: &str = ".part";
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    /// There is nothing to copy.
+    #[error("there is no data in {0}")]
+    NoData(String),
+    /// The database can't be copied.
+    #[error("the database can't be copied")]
+    Database(#[from] rusqlite::Error),
+    /// What was copied can't be read.
+    #[error("the database can't be read")]
+    Log(#[from] LogError),
+    /// Some of it is not as it was written.
+    #[error("the data is damaged: {0}; `veche verify` lists all that is")]
+    Damaged(String),
+    /// A file can't be written or read.
+    #[error("{what} can't be written")]
+    File {
+        /// Which one.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes what `put` makes of a folder's data to `file`, or to the standard output for `-`: whole or
+/// not at all. What an earlier one that was killed left beside it is taken away.
+pub(super) fn write(
+    data: &Path,
+    file: &Path,
+    put: impl FnOnce(&Moment<'_>, &mut dyn Write) -> Result<(), CopyError>,
+) -> Result<(), CopyError> {
+    let database = sqlite::file(data);
+    if !database.is_file() {
+        return Err(CopyError::NoData(data.display().to_string()));
+    }
+    let failed = |what: &Path| {
+        let what = what.display().to_string();
+        move |source| CopyError::File { what, source }
+    };
+    // Beside the file: what a killed one leaves must not lie in the data folder, where texts that
+    // are erased later would survive in it.
+    let is_piped = file == Path::new("-");
+    let place = match is_piped {
+        true => env::temp_dir().join("veche"),
+        false => file.to_owned(),
+    };
+    sweep(&place);
+    let copy = Unfinished::new(&place, COPY).map_err(failed(&place))?;
+    let moment = Moment {
+        data,
+        database: &database,
+        copy: &copy.path,
+        file,
+    };
+    if is_piped {
+        return put(&moment, &mut io::stdout().lock());
+    }
+    let part = Unfinished::new(&place, PART).map_err(failed(file))?;
+    put(&moment, &mut &part.file)?;
+    part.file.sync_all().map_err(failed(file))?;
+    fs::rename(&part.path, file).map_err(failed(file))
+}
+
+/// A file under another name than its last, for its owner alone: private messages will lie in it.
+/// It is locked for as long as somebody works on it, and goes with this.
+struct Unfinished {
+    path: PathBuf,
+    file: File,
+}
+
+impl Unfinished {
+    fn new(place: &Path, ending: &str) -> io::Result<Self> {
+        loop {
+            let path = place.with_added_extension(format!("{}{ending}", Uuid::new_v4()));
+            let mut options = OpenOptions::new();
+            let options = options.write(true).mode(0o600).create_new(true);
+            let file = options.open(&path)?;
+            file.lock()?;
+            let unfinished = Self { path, file };
+            // Somebody who sweeps may have found it before it was locked.
+            let there = fs::metadata(&unfinished.path).map(|there| there.ino());
+            if there.ok() == Some(unfinished.file.metadata()?.ino()) {
+                return Ok(unfinished);
+            }
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // One that has its last name by now is not there any more.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Takes away what was not finished beside `place`, and nobody works on; what can't be is left.
+fn sweep(place: &Path) {
+    let folder = place.parent().filter(|folder| *folder != Path::new(""));
+    let Some(name) = place.file_name().and_then(OsStr::to_str) else {
+        return;
+    };
+    let entries = fs::read_dir(folder.unwrap_or(Path::new(".")));
+    for entry in entries.into_iter().flatten().flatten() {
+        let is_unfinished = entry.file_name().to_str().is_some_and(|found| {
+            let rest = found
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('.'));
+            let id = rest.and_then(|rest| rest.strip_suffix(COPY).or(rest.strip_suffix(PART)));
+            id.is_some_and(|id| id.parse::<Uuid>().is_ok())
+        });
+        // Another's, which can't be opened, is not ours to take away.
+        if is_unfinished
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            // Another may have been faster. SQLite's own may lie beside it.
+            let _ = fs::remove_file(entry.path());
+            let mut journal = entry.path().into_os_string();
+            journal.push("-journal");
+            let _ = fs::remove_file(journal);
+        }
+    }
+}
+
+/// The data of a folder, of one moment.
+pub(super) struct Moment<'a> {
+    /// The folder.
+    pub(super) data: &'a Path,
+    database: &'a Path,
+    /// Where the database's copy lies, once the objects are through.
+    pub(super) copy: &'a Path,
+    file: &'a Path,
+}
+
+impl Moment<'_> {
+    /// Gives each object, its place and its name, and then copies the database that names them. An
+    /// object that is deleted meanwhile is named by no later copy, so that one is made until all
+    /// that it names was given.
+    pub(super) fn objects(
+        &self,
+        mut put: impl FnMut(&str, &str, File) -> Result<(), CopyError>,
+    ) -> Result<(), CopyError> {
+        let (mut given, mut lost) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            File::create(self.copy).map_err(|source| self.failed(source))?;
+            copy_database(self.database, self.copy)?;
+            let mut missing = BTreeSet::new();
+            for object in objects(self.copy)? {
+                if given.contains(&object) {
+                    continue;
+                }
+                let (place, name) = &object;
+                match File::open(self.data.join(place).join(name)) {
+                    Ok(found) => {
+                        put(place, name, found)?;
+                        given.insert(object);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        missing.insert(object);
+                    }
+                    Err(error) => return Err(self.failed(error)),
+                }
+            }
+            // What a second copy names, too, was not deleted by the server.
+            if missing.is_subset(&lost) {
+                return Ok(());
+            }
+            lost = missing;
+        }
+    }
+
+    /// A file that can't be written or read.
+    pub(super) fn failed(&self, source: io::Error) -> CopyError {
+        let what = self.file.display().to_string();
+        CopyError::File { what, source }
+    }
+}
+
+/// Copies a database. What is made of the copy is a history of its own, since the server goes on
+/// from here without it.
+fn copy_database(from: &Path, to: &Path) -> Result<(), CopyError> {
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    source.busy_timeout(PATIENCE)?;
+    source.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Where a place lies in what is written: where it lies in the data folder, or else under its last
+/// name.
+pub(super) fn inside(place: &str) -> PathBuf {
+    let place = Path::new(place);
+    let is_plain = place
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if is_plain {
+        return place.to_owned();
+    }
+    place.file_name().unwrap_or(OsStr::new("objects")).into()
+}
+
+/// The objects that rows name: the place and the name of each.
+fn objects(database: &Path) -> Result<Vec<(String, String)>, CopyError> {
+    let copy = Connection::open(database)?;
+    let mut statement = copy.prepare(
+        "SELECT place, object FROM rows JOIN stores USING (owner) WHERE object IS NOT NULL",
+    )?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,147 @@
+//! What events and answers change of what is shown.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::super::render::{Comment, Event, Message};
+use super::super::text::mentions;
+use super::chat::{Chat, Entry, Loaded};
+use super::model::{Effect, Model};
+
+impl Model {
+    /// Takes in an event; `text` is what it says to its reader, `label` what chats are called.
+    pub fn event(&mut self, event: &Event, text: Option<String>, label: impl Fn(&str) -> String) {
+        let data = &event.data;
+        match event.kind.as_str() {
+            "message" => self.message(data, label, true),
+            "comment" => self.comment(data),
+            "removed" => self.removed(data),
+            "read" => self.read(data),
+            "user" => self.presence(data),
+            kind => {
+                let mine = data["user"].is_null() || data["user"] == self.me.as_str();
+                let room = data["room"].as_str();
+                if let (Some(room), "room" | "joined", true) = (room, kind, mine) {
+                    self.place(room, &label(room));
+                }
+                if let (Some(room), "left", true) = (room, kind, mine) {
+                    self.forget(room);
+                }
+                if matches!(kind, "joined" | "left") {
+                    self.doubt_people();
+                }
+                if let Some(text) = text {
+                    let at = room.and_then(|room| self.find(room)).unwrap_or(self.at);
+                    let bad = text.starts_with("! ");
+                    let text = text.trim_start_matches("! ").trim_start_matches("· ");
+                    self.chats[at].note(text.to_owned(), bad);
+                }
+            }
+        }
+    }
+
+    /// The chat that a message is in: a private one is called by the other's name.
+    fn chat_of(&self, message: &Message) -> String {
+        match message.to.strip_prefix('@') {
+            Some(to) if to == self.me => format!("@{}", message.from),
+            _ => message.to.clone(),
+        }
+    }
+
+    /// Takes in a message; `counts` where it is news.
+    pub fn message(&mut self, data: &Value, label: impl Fn(&str) -> String, counts: bool) {
+        let Ok(message) = Message::deserialize(data) else {
+            return;
+        };
+        let address = self.chat_of(&message);
+        let at = self.place(&address, &label(&address));
+        let is_here = at == self.at;
+        let is_mine = message.from == self.me;
+        let id = message.id;
+        let calls = !is_mine && (address.starts_with('@') || mentions(&message.text, &self.me));
+        let chat = &mut self.chats[at];
+        let newest = chat.newest_message();
+        let known = chat
+            .lines
+            .insert((id, 0), Entry::Message(Box::new(message)));
+        if is_mine {
+            // Whoever answers has seen what is above.
+            chat.fresh = chat.fresh.filter(|_| !counts);
+        }
+        if known.is_some() || is_mine || !counts || id < newest {
+            return;
+        }
+        let is_seen = is_here && chat.bottom.is_none() && chat.unread == 0;
+        if is_seen && chat.loaded == Loaded::Yes {
+            let looked = Effect::Looked(address, id);
+            self.effects.push_back(looked);
+        } else {
+            chat.unread += 1;
+            chat.called |= calls;
+        }
+        self.chats[at].trim();
+        if calls && self.bell {
+            self.effects.push_back(Effect::Ring);
+        }
+    }
+
+    fn comment(&mut self, data: &Value) {
+        let Ok(comment) = Comment::deserialize(data) else {
+            return;
+        };
+        let message = (comment.message, 0);
+        let holds = |chat: &Chat| chat.lines.contains_key(&message);
+        let at = self.chats.iter().position(holds).unwrap_or(self.at);
+        let chat = &mut self.chats[at];
+        let known = chat.lines.insert((comment.id, 0), Entry::Comment(comment));
+        if let (None, Some(Entry::Message(message))) = (known, chat.lines.get_mut(&message)) {
+            message.comments += 1;
+        }
+    }
+
+    fn removed(&mut self, data: &Value) {
+        let ids = data["ids"].as_array().into_iter().flatten();
+        let ids: Vec<u64> = ids.filter_map(Value::as_u64).collect();
+        let me = self.me.clone();
+        for chat in &mut self.chats {
+            let first = chat.fresh.unwrap_or(0);
+            let was: Vec<u64> = chat.after(first.saturating_sub(1), &me).collect();
+            let gone = was.iter().filter(|id| ids.contains(id)).count() as u64;
+            chat.unread = chat.unread.saturating_sub(gone);
+            chat.lines.retain(|(id, _), entry| match entry {
+                Entry::Comment(comment) => !ids.contains(&comment.message),
+                Entry::Message(_) => !ids.contains(id),
+                Entry::Note { .. } => true,
+            });
+        }
+        self.selected = self.selected.filter(|id| !ids.contains(id));
+    }
+
+    /// Another client of the user's has read a chat.
+    fn read(&mut self, data: &Value) {
+        let (Some(at), Some(upto)) = (
+            data["chat"].as_str().and_then(|chat| self.find(chat)),
+            data["upto"].as_u64(),
+        ) else {
+            return;
+        };
+        let me = self.me.clone();
+        let chat = &mut self.chats[at];
+        let left = chat.after(upto, &me).count() as u64;
+        if left < chat.unread {
+            chat.unread = left;
+        }
+        chat.called &= chat.unread > 0;
+    }
+
+    /// Takes in what the user has just posted.
+    pub fn sent(&mut self, posted: &Value, label: impl Fn(&str) -> String) {
+        match posted["message"].is_u64() {
+            true => self.comment(posted),
+            false => self.message(posted, label, true),
+        }
+        if self.chat().bottom.is_some() && self.chat().newest() == posted["id"] {
+            self.chat_mut().bottom = None;
+        }
+    }
+}

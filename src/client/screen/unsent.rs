@@ -1,0 +1,91 @@
+//! What becomes of the lines that are not sent yet.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::super::post::Post;
+use super::super::reason;
+use super::super::worker::Job;
+use super::Screen;
+use super::drafts::Unsent;
+use super::outgoing::{Kept, Stage};
+
+/// Why what was on its way when its user left is not there, as far as one knows.
+const LEFT: &str = "you left before it was there";
+
+impl Screen {
+    /// Takes in how far a post is.
+    pub fn stage(&mut self, post: &Post, stage: Stage) {
+        self.unsaved = true;
+        if let Some(to) = post.to() {
+            // It is seen where it was to go, were that a chat that is gone.
+            self.model.place(to, &self.session.label(to));
+        }
+        if !self.model.stage(post, stage) {
+            self.take_back(&post.line());
+            let why = "too much is on its way already";
+            self.model.note(why.to_owned(), true);
+        }
+    }
+
+    /// Posts a text, or what has failed before.
+    pub fn send(&mut self, post: &Post) {
+        self.stage(post, Stage::Sending);
+        if self.jobs.try_send(Job::Post(post.clone())).is_err() {
+            let why = "too much is on its way already".to_owned();
+            self.stage(post, Stage::Failed(why));
+        }
+    }
+
+    /// Puts a text that is not sent back into the line, before what is there.
+    pub fn take_back(&mut self, text: &str) {
+        self.unsaved = true;
+        let text = match (text, self.input.text().as_str()) {
+            ("", begun) => begun.to_owned(),
+            (text, "") => text.to_owned(),
+            (text, begun) => format!("{text}\n{begun}"),
+        };
+        self.input.set(&text);
+    }
+
+    /// Brings back what was not sent the last time.
+    pub fn restore(&mut self) {
+        let Unsent { begun, outgoing } = self.drafts.all().clone();
+        for (chat, text) in begun {
+            if chat == self.model.chat().address {
+                self.input.set(&text);
+            } else {
+                let at = self.model.place(&chat, &self.session.label(&chat));
+                self.model.chats[at].draft = text;
+            }
+        }
+        for Kept { post, .. } in outgoing {
+            self.stage(&post, Stage::Failed(LEFT.to_owned()));
+        }
+    }
+
+    /// Keeps what is not sent.
+    pub fn save(&mut self) {
+        (self.unsaved, self.saved) = (false, Instant::now());
+        let mut begun: BTreeMap<String, String> = BTreeMap::new();
+        for (at, chat) in self.model.chats.iter().enumerate() {
+            let text = match at == self.model.at {
+                true => self.input.text(),
+                false => chat.draft.clone(),
+            };
+            if !text.trim().is_empty() {
+                begun.insert(chat.address.clone(), text);
+            }
+        }
+        let outgoing = self.model.outgoing.iter().map(|out| Kept {
+            post: out.post.clone(),
+            here: out.here.clone(),
+        });
+        let outgoing = outgoing.collect();
+        if let Err(error) = self.drafts.keep(Unsent { begun, outgoing }) {
+            let why = reason::plain(&error.to_string());
+            self.model
+                .note(format!("what is typed cannot be kept: {why}"), true);
+        }
+    }
+}

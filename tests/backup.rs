@@ -1,0 +1,87 @@
+//! What a backup or an export leaves behind, when it is killed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use veche::testing::{Folder, Server, binary, run, wait_until};
+
+/// A backup to a pipe that nobody reads yet, with its temporary files in `temporary`.
+#[expect(clippy::expect_used, reason = "a step of a test")]
+fn begun(server: &Server, temporary: &Folder) -> Child {
+    Command::new(binary())
+        .args(["backup", "-"])
+        .current_dir(server.folder().path())
+        .env("TMPDIR", temporary.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts")
+}
+
+/// The copies in a folder that are not finished, without the database's own files beside them.
+fn copies(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".tmp")).collect()
+}
+
+#[test]
+fn what_a_killed_one_leaves_goes_with_the_next_and_what_another_works_on_stays() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    // More than a pipe holds, so that it waits for its reader.
+    for number in 0..40 {
+        ann.say(&format!("{number} {}", "word ".repeat(700)));
+    }
+    let temporary = Folder::new();
+    let there = |count: usize| {
+        wait_until("the copies to be there", || {
+            let copies = copies(temporary.path());
+            (copies.len() == count).then_some(copies)
+        })
+    };
+    let mut killed = begun(&server, &temporary);
+    let left = there(1);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    assert_eq!(copies(temporary.path()), left, "what a kill leaves");
+    let mut working = begun(&server, &temporary);
+    let its = wait_until("the killed one's copy to go", || {
+        let copies = copies(temporary.path());
+        (copies.len() == 1 && copies != left).then_some(copies)
+    });
+    let mut other = begun(&server, &temporary);
+    assert!(there(2).is_superset(&its), "another's is swept away");
+    for child in [&mut other, &mut working] {
+        let mut tar = Vec::new();
+        let mut pipe = child.stdout.take().expect("piped");
+        pipe.read_to_end(&mut tar).expect("it writes on");
+        assert!(child.wait().expect("it ends").success());
+        assert!(tar.len() > 100_000, "{} bytes", tar.len());
+    }
+    let left = fs::read_dir(temporary.path()).expect("a folder").count();
+    assert_eq!(left, 0, "nothing is left of those that ended");
+}
+
+#[test]
+fn what_lies_beside_a_file_goes_before_it_is_written_anew_and_nothing_else_does() {
+    let server = Server::core();
+    server.connect("ann");
+    let folder = server.folder();
+    let id = "00000000-0000-4000-8000-000000000000";
+    let stale = ["tmp", "part"].map(|end| folder.write(format!("copy.tar.{id}.{end}"), "stale"));
+    let kept = ["copy.tar.old.tmp", "other.tar.tmp", "copy.tar"];
+    for name in kept {
+        folder.write(name, "kept");
+    }
+    for call in ["backup", "export"] {
+        let output = run(folder.path(), [call, "copy.tar"]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(stale.iter().all(|file| !file.exists()), "{call}");
+        assert!(kept.iter().all(|name| folder.join(name).exists()), "{call}");
+    }
+}

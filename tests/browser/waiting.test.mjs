@@ -1,0 +1,156 @@
+/** What the server refuses for now is waited for, what it refuses for good is said in plain words. */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { Server, checkAccess, connect, message, say, stage, testOf, tokenOf, until, visit } from "./stage.mjs";
+
+const it = stage();
+
+const waiting = (page, text) => page.locator("#pending .message").filter({ hasText: text });
+
+testOf(["rate_limit"], "over the limit a post waits with its time in sight, and is sent by itself", async () => {
+  const strict = await Server.start('[features.rate_limit]\nmessages = 2\nper = "12s"\n');
+  const ann = await visit(it.browser, strict.url);
+  await connect(ann, "ann");
+  for (const number of [1, 2, 3, 4, 5]) await say(ann, `number ${number}`);
+  await waiting(ann, "number 3").getByText(/posted as much to everyone.*sent by itself in \d+ s/).waitFor();
+  const left = waiting(ann, "number 3").getByRole("timer");
+  const first = await left.textContent();
+  await until("the time goes on", async () => (await left.textContent()) !== first);
+  // What waits is not lost over a reload, and others are written to meanwhile.
+  await ann.reload();
+  await waiting(ann, "number 3").getByRole("timer").waitFor();
+  await ann.goto(`${strict.url}/#%40ann`);
+  await say(ann, "to myself");
+  await message(ann, "to myself").waitFor();
+  await ann.goto(`${strict.url}/#common`);
+  await waiting(ann, "number 4").getByRole("button", { name: "Cancel" }).click();
+  await waiting(ann, "number 4").waitFor({ state: "detached" });
+  await waiting(ann, "number 5").getByRole("button", { name: "Edit" }).click();
+  await until("its text is back", async () => (await ann.locator("#text").inputValue()) === "number 5");
+  await message(ann, "number 3").waitFor();
+  await waiting(ann, "number 3").waitFor({ state: "detached" });
+  assert.deepEqual(await ann.locator("#messages .text").allTextContents(), ["number 1", "number 2", "number 3"]);
+  await ann.context().close();
+  await strict.end();
+});
+
+testOf(["complaints"], "a ban shows when it ends, and what was written goes out then", async () => {
+  const strict = await Server.start('[features.complaints]\nwarnings = 1\nban = "6s"\n');
+  const bob = await visit(it.browser, strict.url);
+  await connect(bob, "bob");
+  const ann = await strict.person("ann");
+  await ann.post("/complaints", { user: "bob" });
+  await bob.locator("#told").filter({ hasText: /You may not post until .*, for \d s/ }).waitFor();
+  await say(bob, "I am sorry");
+  await waiting(bob, "I am sorry").getByText(/You may not post until .*sent by itself in \d s/).waitFor();
+  await message(bob, "I am sorry").waitFor();
+  assert.equal(await bob.locator("#told").textContent(), "");
+  await bob.context().close();
+  await strict.end();
+});
+
+test("a refusal is said in plain words", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await it.server.person("ora");
+  await it.server.person("kept", "secret");
+  const error = page.locator("#connect .error");
+  const refused = async (name, password, words) => {
+    await page.getByLabel("Your name").fill(name);
+    await page.getByLabel(/^Password/).fill(password);
+    await page.getByRole("button", { name: "Connect" }).click();
+    await error.filter({ hasText: words }).waitFor();
+    assert.doesNotMatch(await error.textContent(), /`|token|client/);
+    assert.equal(await page.getByLabel("Your name").inputValue(), name);
+  };
+  await refused("ora", "", /taken and has no password/);
+  await refused("kept", "", /Type its password/);
+  await refused("a b", "", /A name has 1 to 32/);
+  await connect(page, "pam");
+  await page.goto(`${it.server.url}/#%40nobody-of-that-name`);
+  await page.locator("#toast").getByText("There is nobody of that name").waitFor();
+  await checkAccess(page, "a toast");
+  await page.goto(`${it.server.url}/#%`);
+  await page.locator("#title").filter({ hasText: "Everyone" }).waitFor();
+  await page.context().close();
+});
+
+testOf(["rooms"], "a dead link says so, and what is said while the sheet is open can be read there", async () => {
+  const page = await visit(it.browser, `${it.server.url}/join/nothing`);
+  await connect(page, "pat");
+  await page.getByRole("button", { name: "Ask to come in" }).click();
+  await page.locator("#sheet .error").filter({ hasText: /This link does not work/ }).waitFor();
+  await page.keyboard.press("Escape");
+  const { room } = await it.server.call(await tokenOf(page), "POST", "/rooms", { title: "Shed" });
+  await page.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
+  await page.locator("#title").filter({ hasText: "Shed" }).waitFor();
+  await page.locator("#details").click();
+  await page.getByRole("button", { name: "Make a link" }).click();
+  await page.locator("#sheet #toast").getByText("The link is there to be copied.").waitFor();
+  await checkAccess(page, "a toast in the sheet");
+  await page.context().close();
+});
+
+testOf(["schedule"], "a time is chosen in the time zone of the browser", async () => {
+  const page = await visit(it.browser, it.server.url, { timezoneId: "Asia/Tokyo" });
+  await connect(page, "aki");
+  await page.locator("#text").fill("good morning");
+  await page.locator("#when").click();
+  await page.getByText("Times are those of Asia/Tokyo.").waitFor();
+  const day = new Date(Date.now() + 48 * 3600_000).toISOString().slice(0, 10);
+  await page.getByLabel("At", { exact: true }).fill(`${day}T09:00`);
+  await page.getByRole("button", { name: "Schedule", exact: true }).click();
+  await page.locator("#sheet").waitFor({ state: "hidden" });
+  const { scheduled } = await it.server.call(await tokenOf(page), "GET", "/scheduled");
+  assert.equal(scheduled[0].at, `${day}T00:00:00.000Z`);
+  await page.locator("#later").click();
+  await page.locator(".later").getByText(/09:00/).waitFor();
+  await page.context().close();
+});
+
+test("a client that is signed out from elsewhere says so", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "sid", "s");
+  const other = await visit(it.browser, it.server.url);
+  await connect(other, "sid", "s");
+  await page.locator("#me").click();
+  await page.getByRole("button", { name: /^Sign out Chrome/ }).click();
+  await other.getByText("You were signed out.").waitFor();
+  await until("one is left", async () => (await page.locator("#sheet .people li").count()) === 1);
+  await connect(other, "sid", "s");
+  await until("both are listed", async () => (await page.locator("#sheet .people li").count()) === 2);
+  await page.getByRole("button", { name: "Sign out everywhere" }).click();
+  await page.getByText("You are signed out.").waitFor();
+  await other.getByText("You were signed out.").waitFor();
+  await page.context().close();
+  await other.context().close();
+});
+
+test("Enter sends where there are keys, and begins a line where the screen is touched; with Ctrl it sends everywhere", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "kit");
+  const text = page.locator("#text");
+  await text.fill("with keys");
+  await text.press("Shift+Enter");
+  await text.press("Control+Enter");
+  await message(page, "with keys").waitFor();
+  await page.context().close();
+  const phone = await visit(it.browser, it.server.url, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true });
+  await connect(phone, "kat");
+  await phone.locator("#chats a").first().tap();
+  await phone.locator("#text").fill("one");
+  await phone.locator("#text").press("Enter");
+  assert.equal(await phone.locator("#text").inputValue(), "one\n");
+  await phone.locator("#text").press("Control+Enter");
+  await message(phone, "one").waitFor();
+  await phone.context().close();
+});
+
+test("where motion is not wanted nothing moves", async () => {
+  for (const [reducedMotion, moves] of [["reduce", "none"], ["no-preference", "in"]]) {
+    const page = await visit(it.browser, it.server.url, { reducedMotion });
+    await connect(page, `mo-${moves}`);
+    await page.locator("#me").click();
+    assert.equal(await page.locator("#sheet").evaluate((node) => getComputedStyle(node).animationName), moves);
+    await page.context().close();
+  }
+});
