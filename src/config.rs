@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::settings::{Field, Problem, Table};
 
 pub use error::{ConfigError, Fault};
-pub use tables::{Chat, Format, LogOutput, Server, Storage, Tls};
+pub use tables::{Chat, Cluster, Format, LogOutput, Server, Storage, Tls};
 
 /// The file that is read where none is named.
 const FILE: &str = "config.toml";
@@ -38,6 +38,8 @@ pub struct Config {
     pub log: LogOutput,
     /// `[storage]`
     pub storage: Storage,
+    /// `[cluster]`
+    pub cluster: Cluster,
     features: BTreeMap<&'static str, FeatureSettings>,
 }
 
@@ -102,7 +104,7 @@ fn filled<S: Table>(table: toml::Table) -> Result<toml::Table, Vec<Problem>> {
         .map_err(|wrong| unplaced(format!("cannot be written as TOML: {wrong}")))
 }
 
-const CORE: [FeatureTable; 5] = [
+const CORE: [FeatureTable; 6] = [
     FeatureTable::of::<Server>("server", Server::ABOUT),
     FeatureTable {
         read: tables::read_tls,
@@ -111,6 +113,7 @@ const CORE: [FeatureTable; 5] = [
     FeatureTable::of::<Chat>("chat", Chat::ABOUT),
     FeatureTable::of::<LogOutput>("log", LogOutput::ABOUT),
     FeatureTable::of::<Storage>("storage", Storage::ABOUT),
+    FeatureTable::of::<Cluster>("cluster", Cluster::ABOUT),
 ];
 
 impl Config {
@@ -170,6 +173,7 @@ impl Config {
             chat: typed("chat", tables.core.remove("chat"))?,
             log: typed("log", tables.core.remove("log"))?,
             storage: typed("storage", tables.core.remove("storage"))?,
+            cluster: typed("cluster", tables.core.remove("cluster"))?,
             features: features
                 .iter()
                 .filter_map(|info| {
@@ -223,6 +227,7 @@ impl Config {
         print_table(&mut out, "chat", &self.chat);
         print_table(&mut out, "log", &self.log);
         print_table(&mut out, "storage", &self.storage);
+        print_table(&mut out, "cluster", &self.cluster);
         for (name, settings) in &self.features {
             text::table(
                 &mut out,

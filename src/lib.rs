@@ -11,6 +11,7 @@
 //! | [`mod@feature`] | the trait that features implement; `features/` holds one file each |
 //! | [`bus`] | the writer decides, applies and answers; the hub fans out to streams |
 //! | [`log`] | the one durable order of facts, and the rows beside it |
+//! | `cluster` | the same order for many nodes, on NATS JetStream |
 //! | [`config`], [`mod@settings`] | config.toml, with the tables of core and features |
 //! | [`counts`] | what the server counts of itself |
 //! | [`secret`] | codes that are handed out once and kept as their digest |
@@ -32,6 +33,7 @@ pub mod bus;
 pub mod chat;
 mod cli;
 mod client;
+mod cluster;
 pub mod config;
 pub mod counts;
 pub mod feature;

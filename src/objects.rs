@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
@@ -75,6 +76,18 @@ pub(crate) enum StoreError {
     Append(#[from] AppendError),
 }
 
+/// Whose the stores are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// This server's alone.
+    Alone,
+    /// Those of all nodes of a cluster, which have the same history.
+    Nodes,
+}
+
+/// How old an object must be to be taken away unnamed, where another node may be about to name it.
+const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Every feature's store.
 #[derive(Default)]
 pub(crate) struct Stores(BTreeMap<String, Store>);
@@ -87,6 +100,7 @@ impl Stores {
         places: &[(&'static str, String)],
         known: Vec<(String, String)>,
         log: &mut dyn Log,
+        sharing: Sharing,
     ) -> Result<Self, StoreError> {
         let mut all: BTreeMap<String, String> = known.into_iter().collect();
         for (owner, place) in places {
@@ -97,8 +111,8 @@ impl Stores {
         }
         let mut stores = BTreeMap::new();
         for (owner, place) in all {
-            let store = Store::open(&data.join(place), log.epoch())?;
-            store.sweep(log)?;
+            let store = Store::open(&data.join(place), log.epoch(), sharing)?;
+            store.sweep(log, sharing)?;
             stores.insert(owner, store);
         }
         Ok(Self(stores))
@@ -149,7 +163,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    fn open(folder: &Path, epoch: &str) -> Result<Self, StoreError> {
+    fn open(folder: &Path, epoch: &str, sharing: Sharing) -> Result<Self, StoreError> {
         let name = || folder.display().to_string();
         // What was sent in private lies in it: it is its owner's alone.
         DirBuilder::new()
@@ -174,13 +188,13 @@ impl Store {
             objects: Arc::new(objects),
             folder: folder.to_owned(),
             turns: Arc::new(Semaphore::new(TURNS)),
-            _lock: Arc::new(lock(folder, epoch)?),
+            _lock: Arc::new(lock(folder, epoch, sharing)?),
         })
     }
 
     /// Deletes uploads that a crash broke off, and objects that no row names: their rows were
     /// never recorded. Files of other names are not ours.
-    fn sweep(&self, log: &dyn Log) -> Result<(), StoreError> {
+    fn sweep(&self, log: &dyn Log, sharing: Sharing) -> Result<(), StoreError> {
         let failed = |source| StoreError::Folder {
             folder: self.folder.display().to_string(),
             source,
@@ -197,6 +211,14 @@ impl Store {
             let Ok(object) = object.parse::<Uuid>() else {
                 continue;
             };
+            if sharing == Sharing::Nodes {
+                let metadata = entry.metadata().map_err(failed)?;
+                let modified = metadata.modified().map_err(failed)?;
+                // One that lies in the future is young.
+                if modified.elapsed().unwrap_or_default() < SETTLED {
+                    continue;
+                }
+            }
             if is_part || log.row_of(object)?.is_none() {
                 tracing::info!(%object, "taking away what no message holds");
                 fs::remove_file(entry.path()).map_err(failed)?;
@@ -292,7 +314,7 @@ impl Stored {
 
 /// Locks a folder, for what no row names is deleted there: so no two servers, and no two histories,
 /// may share one.
-fn lock(folder: &Path, epoch: &str) -> Result<File, StoreError> {
+fn lock(folder: &Path, epoch: &str, sharing: Sharing) -> Result<File, StoreError> {
     let name = || folder.display().to_string();
     let failed = |source| StoreError::Folder {
         folder: name(),
@@ -305,7 +327,11 @@ fn lock(folder: &Path, epoch: &str) -> Result<File, StoreError> {
         .write(true)
         .open(folder.join("lock"))
         .map_err(failed)?;
-    file.try_lock().map_err(|error| match error {
+    let locked = match sharing {
+        Sharing::Alone => file.try_lock(),
+        Sharing::Nodes => file.try_lock_shared(),
+    };
+    locked.map_err(|error| match error {
         TryLockError::WouldBlock => StoreError::Locked(name()),
         TryLockError::Error(source) => failed(source),
     })?;

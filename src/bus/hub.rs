@@ -4,6 +4,7 @@
 //! thread writes to its socket. All others, be it that they read the log, that they are polls, or
 //! that their sockets are not plain ones, follow the hub by a mailbox.
 
+mod elsewhere;
 mod fan_out;
 mod inbox;
 mod seats;
@@ -15,7 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
+use self::elsewhere::Elsewhere;
 use self::inbox::Inbox;
 use super::{Event, Frame, Frames, Mailbox, World};
 use crate::chat::Fact;
@@ -130,6 +134,8 @@ pub(crate) struct Hub {
     frames: Frames,
     world: Arc<RwLock<World>>,
     clock: Clock,
+    /// Somebody came to this node, or left it.
+    came_or_left: Notify,
     /// The last position of what was not handed over, until streams are put back for it; else 0.
     missed: AtomicU64,
     /// The most streams at once.
@@ -148,6 +154,8 @@ struct Streams {
     open: HashMap<UserId, usize>,
     count: usize,
     lingering: HashMap<UserId, Instant>,
+    /// Who is online at the other nodes of a cluster.
+    elsewhere: HashMap<Uuid, Elsewhere>,
     stopped: bool,
 }
 
@@ -183,6 +191,7 @@ impl Hub {
             frames,
             world,
             clock,
+            came_or_left: Notify::new(),
             missed: AtomicU64::new(0),
             limit,
             queue,
@@ -218,6 +227,7 @@ impl Hub {
         if streams.count >= self.limit || streams.stopped {
             return None;
         }
+        self.came_or_left.notify_one();
         let was_online = streams.is_online(user);
         if !was_online {
             self.tell_presence(&streams, user, true);
@@ -261,6 +271,7 @@ impl Hub {
             .keys()
             .chain(streams.lingering.keys())
             .copied()
+            .chain(streams.all_elsewhere())
             .collect()
     }
 
@@ -350,11 +361,12 @@ impl Drop for Registered {
             }
         }
         streams.open.remove(&user);
+        self.hub.came_or_left.notify_one();
         if self.lingers && !streams.stopped {
             let until = Instant::now() + LINGER;
             streams.lingering.insert(user, until);
             self.hub.inbox.wake();
-        } else if !streams.lingering.contains_key(&user) {
+        } else if !streams.is_online(user) {
             self.hub.tell_presence(&streams, user, false);
         }
     }
@@ -393,6 +405,8 @@ impl Streams {
     }
 
     fn is_online(&self, user: UserId) -> bool {
-        self.open.contains_key(&user) || self.lingering.contains_key(&user)
+        self.open.contains_key(&user)
+            || self.lingering.contains_key(&user)
+            || self.is_elsewhere(user)
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use frame::{Frame, Frames};
 pub(crate) use hub::FanOut;
 pub(crate) use hub::{Hub, Live, Recipients, Registered, Seated, Sent, about};
 pub(crate) use mailbox::{Mailbox, Taken};
-pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Shared};
+pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Others, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::{Snapshotter, fold};
 pub(crate) use tx::Outcome;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use http::StatusCode;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use uuid::Uuid;
 
 use super::{Answer, Tx, View, World};
 use crate::http::{Problem, RequestId};
@@ -25,6 +26,8 @@ pub(crate) struct Command {
     /// The request that asks, for the log.
     pub(crate) request: Option<RequestId>,
     pub(crate) reply: oneshot::Sender<Result<Answer, Problem>>,
+    /// Names it, where another node of the cluster may have done it already.
+    pub(crate) once: Option<Uuid>,
 }
 
 /// An idempotency key with a digest of its request.
@@ -64,6 +67,8 @@ pub(crate) enum Health {
     Busy = 2,
     /// The storage failed; not before a restart.
     Failed = 3,
+    /// The cluster's log does not answer; they will be when it does.
+    NoLog = 4,
 }
 
 impl Health {
@@ -84,6 +89,11 @@ impl Health {
                 "another program holds the server's storage; nothing was kept",
             )
             .map(|problem| problem.retry_after(1)),
+            Self::NoLog => refuse(
+                "no_log",
+                "the cluster's log does not answer; nothing was kept",
+            )
+            .map(|problem| problem.retry_after(1)),
             Self::Failed => refuse(
                 "storage_failed",
                 "the server's storage failed; it takes no writes until it is restarted",
@@ -100,6 +110,29 @@ pub(crate) struct Notices {
     pub(crate) changed: Notify,
     /// Rows have gone, and perhaps objects with them.
     pub(crate) removed: Notify,
+}
+
+/// What the writer knows of the other nodes of a cluster.
+pub(crate) trait Others: Send {
+    /// Whether one of them decides: then it does what is due, too.
+    fn decide(&self) -> bool;
+
+    /// Has that one record what was noted in passing here; gives it back where it can't.
+    fn note(&self, shared: &Arc<Shared>, delivered: BTreeSet<Id>, seen: BTreeMap<ClientId, Time>);
+}
+
+impl Notices {
+    /// Notes again what could not be recorded.
+    pub(crate) fn give_back(&self, delivered: BTreeSet<Id>, seen: BTreeMap<ClientId, Time>) {
+        self.delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(delivered);
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (client, at) in seen {
+            known.entry(client).or_insert(at);
+        }
+    }
 }
 
 /// The state shared by the writer and those who read.
@@ -132,6 +165,7 @@ impl Shared {
             0 => Health::Ok,
             1 => Health::Full,
             2 => Health::Busy,
+            4 => Health::NoLog,
             _ => Health::Failed,
         }
     }
@@ -166,6 +200,18 @@ impl Bus {
         key: Option<KeySpec>,
         decide: Decide,
     ) -> Result<Answer, Problem> {
+        self.submit_once(by, key, decide, None).await
+    }
+
+    /// The same for a command that another node of the cluster may have done: then it is not done
+    /// again.
+    pub(crate) async fn submit_once(
+        &self,
+        by: Option<(UserId, ClientId)>,
+        key: Option<KeySpec>,
+        decide: Decide,
+        once: Option<Uuid>,
+    ) -> Result<Answer, Problem> {
         let (reply, answer) = oneshot::channel();
         let task = Task::Decide(Command {
             by,
@@ -173,6 +219,7 @@ impl Bus {
             decide,
             request: RequestId::current(),
             reply,
+            once,
         });
         self.tasks.try_send(task).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Problem::new(
@@ -252,6 +299,17 @@ impl Bus {
         self.durable.borrow().pos
     }
 
+    /// Ends when the log is durable up to a position.
+    pub(crate) async fn reached(&self, pos: Pos) {
+        // It ends as well when the writer does.
+        let _ = self.durable.clone().wait_for(|now| now.pos >= pos).await;
+    }
+
+    /// Has the writer look whether there is something to do.
+    pub(crate) fn wake(&self) {
+        self.shared.notices.changed.notify_one();
+    }
+
     /// Ends when rows have gone, since it was last asked.
     pub(crate) async fn removed(&self) {
         self.shared.notices.removed.notified().await;
@@ -280,6 +338,17 @@ impl Bus {
         if first {
             notices.changed.notify_one();
         }
+    }
+
+    /// Notes when clients were there, elsewhere.
+    pub(crate) fn seen_at(&self, seen: Vec<(ClientId, Time)>) {
+        let notices = &self.shared.notices;
+        let mut known = notices.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (client, at) in seen {
+            let latest = known.entry(client).or_insert(at);
+            *latest = at.max(*latest);
+        }
+        notices.changed.notify_one();
     }
 
     /// When clients were there that the log does not say yet.

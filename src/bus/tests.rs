@@ -201,6 +201,7 @@ impl Bench {
             tasks: queue,
             durable,
             text_limit: 4000,
+            others: None,
         });
         let runtime = tokio::runtime::Handle::current();
         let writer = std::thread::spawn(move || writer.run(&runtime));

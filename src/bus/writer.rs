@@ -13,15 +13,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::shared::{Durable, Shared, Task, Upkeep};
+use super::shared::{Durable, Others, Shared, Task, Upkeep};
 use super::{Command, Health, Hub, Live, Sent, Tx, World, WorldError, causes, fault, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
-use crate::log::{AppendError, ClientId, Id, Log, UserId};
+use crate::log::{AppendError, ClientId, Id, Log, LogError, UserId};
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -52,6 +53,8 @@ pub(crate) struct WriterOptions {
     pub(crate) tasks: mpsc::Receiver<Task>,
     pub(crate) durable: watch::Sender<Durable>,
     pub(crate) text_limit: usize,
+    /// The other nodes, in a cluster.
+    pub(crate) others: Option<Box<dyn Others>>,
 }
 
 /// The writer.
@@ -69,6 +72,8 @@ pub(crate) struct Writer {
     removed: bool,
     probe_at: Time,
     up_since: Time,
+    /// Whether what others appended can't be followed: this node would show what is past.
+    astray: bool,
 }
 
 /// What others noted in passing since the last batch.
@@ -109,11 +114,16 @@ impl Writer {
             scrub_at: Some(Time(0)),
             removed: false,
             probe_at: Time(0),
+            astray: false,
         }
     }
 
     /// Does what fell due while the server was down, before anybody is served.
     pub(crate) fn catch_up(&mut self) {
+        if self.fold().is_err() {
+            // The one who asked is the start, which goes on: reads are answered.
+            return;
+        }
         while self.o.shared.health() == Health::Ok
             && self.next_due().is_some_and(|due| due <= self.now())
         {
@@ -121,7 +131,8 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to stop; then everything that waited is answered and durable.
+    /// Works until it is told to stop; then everything that waited is answered and durable. It ends
+    /// before that where it can't follow the other nodes.
     pub(crate) fn run(mut self, runtime: &Handle) {
         loop {
             let (commands, upkeep, stop) = runtime.block_on(self.wait());
@@ -133,6 +144,9 @@ impl Writer {
             }
             if stop {
                 self.finish();
+                return;
+            }
+            if self.astray {
                 return;
             }
         }
@@ -195,13 +209,16 @@ impl Writer {
                 .into_iter()
                 .flatten()
                 .min(),
-            Health::Full | Health::Busy => Some(self.probe_at),
+            Health::Full | Health::Busy | Health::NoLog => Some(self.probe_at),
             Health::Failed => None,
         };
         next.map_or(NAP, |next| next.since(now).to_std().min(NAP))
     }
 
     fn next_due(&self) -> Option<Time> {
+        if self.is_led() {
+            return None;
+        }
         let world = self.o.shared.world();
         let tx = self.tx(&world, self.now(), None);
         self.o
@@ -213,8 +230,16 @@ impl Writer {
 
     /// At once, while a chat that ended has messages.
     fn clear_at(&self) -> Option<Time> {
+        if self.is_led() {
+            return None;
+        }
         let ended = self.o.shared.world().chat.ended();
         ended.map(|_| self.now())
+    }
+
+    /// Whether another node decides, and does what is due.
+    fn is_led(&self) -> bool {
+        self.o.others.as_ref().is_some_and(|others| others.decide())
     }
 
     fn due_of(&self, feature: &dyn Erased, tx: &Tx<'_>) -> Option<Time> {
@@ -227,26 +252,37 @@ impl Writer {
     }
 
     /// One batch: what is due, what was noted in passing, and these commands.
-    fn turn(&mut self, commands: Vec<Command>) {
+    fn turn(&mut self, mut commands: Vec<Command>) {
+        if let Err(problem) = self.fold() {
+            return refuse(commands, &problem);
+        }
         if !self.is_healthy()
             && let Some(problem) = self.o.shared.health().problem()
         {
             return refuse(commands, &problem);
         }
         self.scrub();
-        let noted = self.take_noted();
-        for _ in 0..RACES {
+        let mut noted = self.take_noted();
+        let mut races = 0;
+        while races < RACES {
             let problem = match self.attempt(&commands, &noted) {
                 Ok(answers) => {
+                    let rest = commands.split_off(answers.len());
                     for (command, answer) in commands.into_iter().zip(answers) {
                         // The one who asked may have hung up.
                         let _ = command.reply.send(answer);
                     }
-                    return;
+                    if rest.is_empty() {
+                        return;
+                    }
+                    // The batch was full before them.
+                    (commands, noted, races) = (rest, Noted::default(), 0);
+                    continue;
                 }
                 Err(Broken::Append(AppendError::Lost)) => {
-                    tracing::warn!("another writer was first: deciding again");
-                    match self.rebuild() {
+                    tracing::info!("another writer was first: deciding again");
+                    races += 1;
+                    match self.rebuild().and_then(|()| self.fold()) {
                         Ok(()) => continue,
                         Err(problem) => problem,
                     }
@@ -265,6 +301,33 @@ impl Writer {
             commands,
             &fault("deciding", "every append was another writer's"),
         );
+    }
+
+    /// Folds what others appended.
+    fn fold(&mut self) -> Result<(), Problem> {
+        if !matches!(self.o.shared.health(), Health::Ok | Health::NoLog) {
+            return Ok(());
+        }
+        loop {
+            let followed = match self.o.log.follow() {
+                Ok(None) => return Ok(()),
+                Ok(Some(followed)) => followed,
+                // That is known already.
+                Err(AppendError::Away) if self.o.shared.health() == Health::NoLog => {
+                    return Err(Health::NoLog.problem().unwrap_or_else(unknown_outcome));
+                }
+                Err(error) => return Err(self.break_off(&error)),
+            };
+            match self.take_over(followed) {
+                Ok(()) => {}
+                Err(Broken::Append(error)) => return Err(self.break_off(&error)),
+                Err(Broken::World(error)) => {
+                    // Whatever it is, this node can't go beyond it.
+                    let error = AppendError::Failed(LogError::Stream(causes(&error)));
+                    return Err(self.break_off(&error));
+                }
+            }
+        }
     }
 
     /// Drops what was applied and not appended: the world as the log has it.
@@ -293,17 +356,21 @@ impl Writer {
     }
 
     fn break_off(&mut self, error: &AppendError) -> Problem {
+        self.astray |= matches!(error, AppendError::Failed(LogError::Stream(_)));
         tracing::error!(error = causes(error), "appending a batch");
         let health = match error {
             AppendError::Full(_) => Health::Full,
             AppendError::Busy(_) => Health::Busy,
+            AppendError::Away | AppendError::Unknown => Health::NoLog,
             AppendError::Failed(_) | AppendError::Lost => Health::Failed,
         };
         self.o.shared.health.store(health as u8, Ordering::Release);
         self.probe_at = self.now().plus(RETRY);
         let rebuilt = self.rebuild();
+        let unknown = matches!(error, AppendError::Unknown).then(unknown_outcome);
         rebuilt
             .err()
+            .or(unknown)
             .or(health.problem())
             .unwrap_or_else(|| internal("appending", error))
     }
@@ -313,8 +380,8 @@ impl Writer {
         match self.o.shared.health() {
             Health::Ok => true,
             Health::Failed => false,
-            Health::Full | Health::Busy if self.now() < self.probe_at => false,
-            Health::Full | Health::Busy => match self.o.log.probe() {
+            Health::Full | Health::Busy | Health::NoLog if self.now() < self.probe_at => false,
+            Health::Full | Health::Busy | Health::NoLog => match self.o.log.probe() {
                 Ok(()) => {
                     tracing::info!("the storage takes writes again");
                     self.o
@@ -381,20 +448,22 @@ impl Writer {
         } else {
             BTreeMap::new()
         };
+        let is_nothing = delivered.is_empty() && seen.is_empty();
+        if let Some(others) = self.o.others.as_ref().filter(|others| others.decide()) {
+            if !is_nothing {
+                others.note(&self.o.shared, delivered, seen);
+            }
+            if due {
+                self.seen_since = None;
+            }
+            return Noted::default();
+        }
         Noted { delivered, seen }
     }
 
     fn give_back(&self, noted: Noted) {
-        let notices = &self.o.shared.notices;
-        notices
-            .delivered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(noted.delivered);
-        let mut seen = notices.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for (client, at) in noted.seen {
-            seen.entry(client).or_insert(at);
-        }
+        let Noted { delivered, seen } = noted;
+        self.o.shared.notices.give_back(delivered, seen);
     }
 
     fn tx<'a>(&'a self, world: &'a World, now: Time, by: Option<UserId>) -> Tx<'a> {
@@ -412,6 +481,17 @@ impl Writer {
     fn now(&self) -> Time {
         self.o.shared.clock.now()
     }
+}
+
+/// The answer to what may have been kept, and may not.
+fn unknown_outcome() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unknown_outcome",
+        "the cluster's log was lost from sight: whether this was kept is not known, and a repeat \
+         with the same Idempotency-Key tells",
+    )
+    .retry_after(1)
 }
 
 fn refuse(commands: Vec<Command>, problem: &Problem) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -46,7 +46,8 @@ pub(super) struct Disconnect {
 }
 
 /// Who may have the name.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Claim {
     /// Nobody has it: the new user's password hash, if any.
     New(Option<String>),
@@ -88,37 +89,14 @@ async fn connect_as(
         let token = new_token()?;
         let is_new = matches!(claim, Claim::New(_));
         let sets_password = matches!(claim, Claim::New(Some(_)));
-        let (named, agent, token_hash) = (name.clone(), agent.clone(), Digest::of(&token));
-        let decide = move |tx: &mut Tx<'_>| {
-            let user = match &claim {
-                // The client whose token showed it may have ended meanwhile.
-                Claim::Known(_, Some(token))
-                    if tx.world().chat.client_by_token(*token).is_none() =>
-                {
-                    return Err(race());
-                }
-                Claim::Known(user, _) => *user,
-                Claim::New(_) if tx.find_user(named.as_str()).is_some() => return Err(race()),
-                Claim::New(password) => {
-                    let name = named.as_str().to_owned();
-                    let fact = Fact::Joined {
-                        name,
-                        password: password.clone(),
-                    };
-                    UserId(tx.core(&fact, Audience::Nobody)?)
-                }
-            };
-            let (token, agent) = (token_hash, agent.clone());
-            let fact = Fact::Connected {
-                user,
-                client,
-                token,
-                agent,
-            };
-            tx.core(&fact, Audience::Users(vec![user]))?;
-            Ok(Answer::ok(user.0))
+        let joining = Joining {
+            claim,
+            name: name.as_str().to_owned(),
+            client,
+            token: Digest::of(&token),
+            agent: agent.clone(),
         };
-        match core.bus.submit(None, None, Box::new(decide)).await {
+        match core.join(joining).await {
             Err(problem) if problem.code == RACE => {}
             Err(problem) => return Err(problem),
             Ok(answer) => {
@@ -149,6 +127,46 @@ async fn connect_as(
         }
     }
     Err(taken())
+}
+
+/// What there is to decide once it is known who may have a name. It travels to the node of a cluster
+/// that decides.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Joining {
+    claim: Claim,
+    name: String,
+    client: Uuid,
+    token: Digest,
+    agent: String,
+}
+
+impl Joining {
+    /// Lets a client in; the answer is its user's number.
+    pub(crate) fn decide(&self, tx: &mut Tx<'_>) -> Result<Answer, Problem> {
+        let user = match &self.claim {
+            // The client whose token showed it may have ended meanwhile.
+            Claim::Known(_, Some(token)) if tx.world().chat.client_by_token(*token).is_none() => {
+                return Err(race());
+            }
+            Claim::Known(user, _) => *user,
+            Claim::New(_) if tx.find_user(&self.name).is_some() => return Err(race()),
+            Claim::New(password) => {
+                let fact = Fact::Joined {
+                    name: self.name.clone(),
+                    password: password.clone(),
+                };
+                UserId(tx.core(&fact, Audience::Nobody)?)
+            }
+        };
+        let fact = Fact::Connected {
+            user,
+            client: self.client,
+            token: self.token,
+            agent: self.agent.clone(),
+        };
+        tx.core(&fact, Audience::Users(vec![user]))?;
+        Ok(Answer::ok(user.0))
+    }
 }
 
 /// What somebody shows to have a name.

@@ -124,6 +124,40 @@ crate::settings! {
     }
 }
 
+crate::settings! {
+    /// Many servers as one: with NATS servers named, each of its nodes has the same chat. Their log is
+    /// a stream of NATS JetStream; docs/cluster.md says how to run it.
+    pub struct Cluster {
+        /// The addresses of the NATS servers, separated by commas, such as
+        /// "nats://a:4222,nats://b:4222"; tls:// instead of nats:// asks for TLS. Empty: this server
+        /// is the only one.
+        pub nats: String = String::new(),
+        /// A file with what NATS lets this server in by: "USER:PASSWORD", or a token. Empty: nothing.
+        pub credentials: PathBuf = PathBuf::new(),
+        /// A file of the authorities that vouch for the NATS servers, in PEM. Empty: the system's.
+        pub ca: PathBuf = PathBuf::new(),
+        /// The file of this server's own certificate for NATS, in PEM. Empty: none.
+        pub cert: PathBuf = PathBuf::new(),
+        /// The file of that certificate's private key, in PEM.
+        pub key: PathBuf = PathBuf::new(),
+        /// What the stream is called, 1 to 32 letters, digits, - and _. Another one is another chat.
+        pub stream: String = "veche".to_owned() => stream,
+        /// On how many NATS servers the stream lies, 1 to 5. It counts when the stream is made: three
+        /// survive the loss of one.
+        pub replicas: u8 = 3 => 1..=5,
+        /// How long a write waits for NATS, 1s to 60s. Then it is answered 503.
+        pub timeout: Period = Period::secs(5) => Period::secs(1)..=Period::secs(60),
+    }
+}
+
+impl Cluster {
+    /// Whether there are other nodes.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.nats.trim().is_empty()
+    }
+}
+
 /// Reads `[server.tls]`, in which one setting asks for another.
 pub(super) fn read_tls(table: toml::Table) -> Result<toml::Table, Vec<Problem>> {
     let table = super::filled::<Tls>(table)?;
@@ -240,6 +274,21 @@ fn name(name: &String) -> Result<(), String> {
     ))
 }
 
+#[expect(
+    clippy::ptr_arg,
+    reason = "a rule is called with the setting's own type"
+)]
+fn stream(name: &String) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if (1..=32).contains(&name.len()) && name.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "must have from 1 to 32 letters, digits, - and _, not {}",
+        quoted(name)
+    ))
+}
+
 fn data(folder: &PathBuf) -> Result<(), String> {
     if folder == Path::new("") || folder.as_os_str().as_encoded_bytes().contains(&0) {
         return Err("must name a folder, such as \"data\" or \"/var/lib/veche\"".to_owned());
@@ -346,6 +395,7 @@ mod tests {
         assert_eq!(Chat::default().problems(), []);
         assert_eq!(LogOutput::default().problems(), []);
         assert_eq!(Storage::default().problems(), []);
+        assert_eq!(Cluster::default().problems(), []);
     }
 
     #[test]
@@ -433,6 +483,16 @@ mod tests {
         ] {
             let error = origins(&list(&[origin])).expect_err(origin);
             assert!(error.contains("\"https://example.org\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn streams_are_called_what_nats_takes() {
+        for name in ["veche", "a-b_C3"] {
+            assert_eq!(stream(&name.to_owned()), Ok(()), "{name}");
+        }
+        for name in ["", "a.b", "a b", "*", "ü", &"x".repeat(33)] {
+            assert!(stream(&name.to_owned()).is_err(), "{name}");
         }
     }
 

@@ -204,9 +204,11 @@ impl<F: Feature> Ask<F> {
 }
 
 /// Deletes an object that no row came to name. Whether one did is not known while the server
-/// stops: then the next start finds out.
+/// stops, or where the cluster's log was lost from sight: then a later start finds out.
 async fn settle(core: &Core, store: &Store, object: Uuid, answer: &Result<Answer, Problem>) {
-    if matches!(answer, Err(problem) if problem.code == "stopping") {
+    let is_unsettled =
+        |problem: &Problem| ["stopping", "unknown_outcome"].contains(&&*problem.code);
+    if answer.as_ref().is_err_and(is_unsettled) {
         return;
     }
     match core.reader.read(move |r| r.row_of(object)).await {

@@ -89,7 +89,7 @@ impl RequestId {
     }
 
     /// Runs a future in this request's name.
-    pub(super) fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+    pub(crate) fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, work)
     }
 

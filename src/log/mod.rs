@@ -221,7 +221,7 @@ pub struct Snapshot {
     pub body: Vec<u8>,
 }
 
-/// Why a batch was not appended. In each case nothing of it is in the log.
+/// Why a batch was not appended. Unless it says otherwise, nothing of it is in the log.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// Another writer appended first: fold what it wrote and decide again.
@@ -233,6 +233,12 @@ pub enum AppendError {
     /// Another program holds the storage: writing works again when it lets go.
     #[error("the storage is locked by another program")]
     Busy(#[source] LogError),
+    /// The cluster's log does not answer: writing works again when it does.
+    #[error("the cluster's log does not answer")]
+    Away,
+    /// The cluster's log was lost from sight while the batch was on its way: it is there, or not.
+    #[error("whether the cluster's log has it is not known")]
+    Unknown,
     /// What was written may or may not be durable: no more writes until a restart.
     #[error("the storage failed")]
     Failed(#[source] LogError),
@@ -279,6 +285,9 @@ pub enum LogError {
         /// Why.
         source: std::io::Error,
     },
+    /// The cluster's stream and this log don't go together.
+    #[error("the cluster's stream can't be followed: {0}")]
+    Stream(String),
     /// The system gives no thread.
     #[error("starting a thread of the store")]
     Thread(#[source] std::io::Error),
@@ -291,6 +300,9 @@ pub enum LogError {
         known: i64,
     },
 }
+
+/// A record that another program appended, with its text unless that is erased.
+pub type Followed = (Record, Option<String>);
 
 /// One durable order of facts, with the writer's own look-ups. There is one per process, owned by
 /// the writer's thread; its calls block.
@@ -319,6 +331,25 @@ pub trait Log: Send {
 
     /// Drops the open batch.
     fn rollback(&mut self);
+
+    /// Whether a command that nodes hand to each other was done: it is in a batch.
+    fn is_done(&self, _command: Uuid) -> bool {
+        false
+    }
+
+    /// Notes in the open batch that it does such a command.
+    fn stage_command(&mut self, _command: Uuid) {}
+
+    /// Whether the open batch should end here: a message of the cluster's is only so long.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    /// Opens the next batch that others appended, if there is one: its records are to be staged,
+    /// all of them, and committed as one's own. Between two batches alone.
+    fn follow(&mut self) -> Result<Option<Vec<Followed>>, AppendError> {
+        Ok(None)
+    }
 
     /// Writes a little, durably, to find out whether there is room again.
     fn probe(&mut self) -> Result<(), AppendError>;
@@ -358,6 +389,11 @@ pub trait Log: Send {
 
     /// Forgets objects that were deleted after their rows.
     fn forget(&mut self, objects: &[Uuid]) -> Result<(), AppendError>;
+
+    /// Forgets texts that are erased in the cluster's stream, by their sequences.
+    fn forget_texts(&mut self, _seqs: &[u64]) -> Result<(), AppendError> {
+        Ok(())
+    }
 
     /// What was kept since `since` under a user's idempotency key.
     fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError>;

@@ -14,6 +14,7 @@ use super::readers::Readers;
 use super::sqlite;
 use super::sums::{LEFT, MESSAGE, ROW, STAY, STORE, TRASH};
 use super::{Audience, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
+use crate::time::Time;
 
 /// A pool of reading connections.
 #[derive(Clone)]
@@ -209,6 +210,18 @@ impl Reading {
         Ok(found
             .filter_map(|(object, owner)| Some((object?, owner)))
             .collect())
+    }
+
+    /// Up to `limit` texts in the cluster's stream that are to be erased there, by their sequences.
+    pub(crate) fn stream_trash(&self, now: Time, limit: usize) -> Result<Vec<u64>, LogError> {
+        let sql = "SELECT seq FROM stream_trash
+             UNION SELECT seq FROM stream_texts WHERE until <= ?1 LIMIT ?2";
+        many(
+            &self.connection,
+            sql,
+            params![now.0, rows_limit(limit)],
+            |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()),
+        )
     }
 
     /// Where each feature keeps its objects.

@@ -6,6 +6,8 @@
 
 mod change;
 mod checkpoint;
+mod copy;
+mod stream;
 mod wal;
 
 use std::cell::Cell;
@@ -24,6 +26,9 @@ use super::{
 };
 use crate::settings::Period;
 use crate::time::Time;
+
+pub(crate) use copy::{Copy, Put, copy};
+pub(crate) use stream::Placed;
 
 /// The number of this layout; a file with a higher one is refused.
 pub(crate) const FORMAT: i64 = 3;
@@ -92,7 +97,7 @@ impl SqliteLog {
     }
 
     /// Opens a batch, if none is open. SQLite itself says so: some errors end a transaction.
-    fn begin(&mut self) -> Result<(), AppendError> {
+    pub(crate) fn begin(&mut self) -> Result<(), AppendError> {
         if self.connection.is_autocommit() {
             self.connection
                 .execute_batch("BEGIN IMMEDIATE")

@@ -23,6 +23,7 @@ use crate::bus::{Bus, KeySpec};
 use crate::chat::Digest;
 use crate::chat::connect::bearer;
 use crate::chat::invalid;
+use crate::cluster::Asked;
 use crate::counts::COUNTS;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
@@ -167,7 +168,12 @@ impl Gate {
         });
         let by = Some((call.user, call.client));
         let decide = prepare(call, &bytes)?;
-        self.0.bus.submit(by, key, decide).await.map(respond)
+        let Some(cluster) = &self.0.cluster else {
+            return self.0.bus.submit(by, key, decide).await.map(respond);
+        };
+        let asked = Asked::new(by, request.method(), request.uri().path(), key.as_ref());
+        let decided = cluster.decide(&self.0.bus, asked, &bytes, key, decide);
+        decided.await.map(respond)
     }
 
     /// Whose token it is. One that is not found is looked for again once all is durable, since it
@@ -180,6 +186,14 @@ impl Gate {
         let found = match self.0.bus.peek(find) {
             Some(found) => Some(found),
             None => self.0.bus.read(find).await?,
+        };
+        let found = match (found, &self.0.cluster) {
+            // Another node may have given it a moment ago.
+            (None, Some(cluster)) => {
+                cluster.catch_up().await;
+                self.0.bus.read(find).await?
+            }
+            (found, _) => found,
         };
         let Some((client, user)) = found else {
             return Err(self.0.guesses.token(peer(request), unauthorized()).await);

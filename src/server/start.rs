@@ -18,6 +18,7 @@ use crate::bus::{
     Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
+use crate::cluster::{Cluster, ClusterError};
 use crate::config::Config;
 use crate::counts::RouteCounts;
 use crate::feature::{Features, Field, Route, conflict, registry};
@@ -26,7 +27,7 @@ use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, LogError};
 use crate::memory;
-use crate::objects::{Janitor, StoreError, Stores, sync_parent};
+use crate::objects::{Janitor, Sharing, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
 
@@ -62,6 +63,9 @@ pub(crate) enum ServeError {
     /// The log can't be folded.
     #[error("veche.db can't be read")]
     World(#[from] WorldError),
+    /// This node can't be part of the cluster.
+    #[error("[cluster]: this node can't take part")]
+    Cluster(#[from] ClusterError),
     /// The address can't be listened on.
     #[error("{address} can't be listened on")]
     Listen {
@@ -87,8 +91,9 @@ pub(crate) enum ServeError {
     /// Two paths are one.
     #[error("two routes collide")]
     Route(#[from] RouteError),
-    /// The writer or the hub broke, which is a fault of this program or of a feature.
-    #[error("a part of the server ended in a panic; its message stands above")]
+    /// The writer or the hub ended: by a fault of this program or of a feature, or because the
+    /// cluster can't be followed.
+    #[error("a part of the server ended; why stands above")]
     Broken,
     /// The system refused a thread or a signal handler.
     #[error("the system refused")]
@@ -137,11 +142,12 @@ pub(crate) async fn serve(
     let tls = tls.map(Arc::new);
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
     let _lock = lock(&config.server.data)?;
-    let mut log = SqliteLog::open(&config.server.data)?;
+    let log = SqliteLog::open(&config.server.data)?;
+    let (mut log, cluster) = join(&config, log).await?;
     let reader = Reader::new(&config.server.data);
-    let stores = Arc::new(open_stores(&config, &features, &reader, &mut log)?);
+    let stores = Arc::new(open_stores(&config, &features, &reader, log.as_mut())?);
     let clock = Clock::system();
-    let mut world = World::load(&log)?;
+    let mut world = World::load(log.as_ref())?;
     world.chat.switch_on(features.names());
     let pos = world.pos;
     let shared = Arc::new(Shared::new(world, clock.clone()));
@@ -158,16 +164,28 @@ pub(crate) async fn serve(
         config.server.stream_queue,
     )?;
     let mut writer = Writer::new(WriterOptions {
-        log: Box::new(log),
+        log,
         shared: Arc::clone(&shared),
         features: Arc::clone(&features),
         hub: Arc::clone(&hub),
         tasks: task_queue,
         durable,
         text_limit: config.chat.text,
+        others: cluster.as_ref().map(|cluster| cluster.others()),
+    });
+    let following = cluster.as_ref().map(|cluster| {
+        let shared = Arc::clone(&shared);
+        cluster.follow(Arc::new(move || shared.notices.changed.notify_one()))
     });
     writer.catch_up();
     let bus = Bus::new(shared, tasks, durable_seen);
+    let erasing = cluster
+        .as_ref()
+        .map(|cluster| cluster.erase(bus.clone(), reader.clone()));
+    let keeping = cluster.as_ref().map(|cluster| {
+        let (data, every) = (&config.server.data, config.storage.snapshot_every);
+        cluster.keep(bus.clone(), data, every)
+    });
     let runtime = tokio::runtime::Handle::current();
     let (alive, mut gone) = oneshot::channel::<()>();
     let writer = std::thread::Builder::new()
@@ -211,7 +229,14 @@ pub(crate) async fn serve(
         Arc::clone(&hub),
         features,
         Arc::clone(&stores),
+        cluster.clone(),
     )?);
+    let telling = cluster
+        .as_ref()
+        .map(|cluster| cluster.tell_presence(Arc::clone(&hub)));
+    let leading = cluster
+        .clone()
+        .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));
     let desk = Arc::new(Desk::new(Arc::clone(&core), commands)?);
     let works = run_features(&core);
     let janitor = Janitor {
@@ -233,10 +258,14 @@ pub(crate) async fn serve(
     let watching = tokio::spawn(systemd::watch(bus.clone()));
     systemd::ready();
     memory::give_back_freed();
+    let mut broken = false;
     tokio::select! {
         _ = stop.recv() => tracing::info!("stopping"),
         // Without the writer nothing can be kept: better to end, and be started again.
-        _ = &mut gone => tracing::error!("the writer is gone: stopping"),
+        _ = &mut gone => {
+            tracing::error!("the writer is gone: stopping");
+            broken = true;
+        }
         _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
         never = memory::give_back_at_rest(|| bus.durable_pos()) => match never {},
     }
@@ -251,33 +280,58 @@ pub(crate) async fn serve(
         tracing::error!(%error, "the administrators' socket ended early");
     }
     snapshots.abort();
+    telling.into_iter().for_each(|telling| telling.abort());
     cleaning.abort();
     watching.abort();
     works.into_iter().for_each(|work| work.abort());
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
+    if let Some(cluster) = &cluster {
+        cluster.leave().await;
+    }
+    [following, erasing, keeping, leading]
+        .into_iter()
+        .flatten()
+        .for_each(|work| work.abort());
     stores.delete_trash(&reader).await;
     hub.end();
     let fanned = tokio::task::spawn_blocking(move || fan_out.join()).await;
-    if !matches!((stopped, fanned), (Ok(Ok(())), Ok(Ok(Ok(()))))) {
+    if broken || !matches!((stopped, fanned), (Ok(Ok(())), Ok(Ok(Ok(()))))) {
         return Err(ServeError::Broken);
     }
     tracing::info!("stopped");
     Ok(())
 }
 
+/// The log that the writer gets: this machine's own, or the cluster's.
+async fn join(
+    config: &Config,
+    log: SqliteLog,
+) -> Result<(Box<dyn Log>, Option<Arc<Cluster>>), ServeError> {
+    if !config.cluster.is_on() {
+        return Ok((Box::new(log), None));
+    }
+    let (log, cluster) = Cluster::join(&config.cluster, &config.server.data, log).await?;
+    Ok((Box::new(log), Some(Arc::new(cluster))))
+}
+
 fn open_stores(
     config: &Config,
     features: &Features,
     reader: &Reader,
-    log: &mut SqliteLog,
+    log: &mut dyn Log,
 ) -> Result<Stores, StoreError> {
     let places: Vec<_> = features
         .iter()
         .filter_map(|feature| Some((feature.name(), feature.objects()?.to_owned())))
         .collect();
     let known = reader.read_here(Reading::stores)?;
-    Stores::open(&config.server.data, &places, known, log)
+    let sharing = if config.cluster.is_on() {
+        Sharing::Nodes
+    } else {
+        Sharing::Alone
+    };
+    Stores::open(&config.server.data, &places, known, log, sharing)
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), ServeError> {
@@ -389,6 +443,7 @@ fn core(
     hub: Arc<Hub>,
     features: Arc<Features>,
     stores: Arc<Stores>,
+    cluster: Option<Arc<Cluster>>,
 ) -> Result<Core, RouteError> {
     let Api { on, off, .. } = api(&features);
     let described = Arc::clone(&features);
@@ -422,6 +477,7 @@ fn core(
         tails: Tails::default(),
         glimpses: Glimpses::default(),
         stores,
+        cluster,
         started: Instant::now(),
         router,
         openapi,

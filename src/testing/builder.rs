@@ -62,13 +62,27 @@ impl Builder {
         self
     }
 
+    /// A node of a cluster of its own, on the NATS server that the environment names in
+    /// `VECHE_TESTING_NATS`: so every test of one server is also one of a cluster's node.
+    fn clustered(&self, text: &mut String) {
+        let Ok(nats) = std::env::var("VECHE_TESTING_NATS") else {
+            return;
+        };
+        if !text.contains("[cluster]") {
+            let stream = uuid::Uuid::new_v4().simple();
+            *text +=
+                &format!("\n[cluster]\nnats = \"{nats}\"\nreplicas = 1\nstream = \"{stream}\"\n");
+        }
+    }
+
     /// Starts it and waits until it accepts connections.
     ///
     /// # Panics
     /// Where it does not come up within [`PATIENCE`](super::PATIENCE).
     pub fn start(self) -> Server {
         let binary = self.binary.clone().unwrap_or_else(binary);
-        let config = self.text(&binary);
+        let mut config = self.text(&binary);
+        self.clustered(&mut config);
         Server::launched(binary, config, self.environment)
     }
 

@@ -278,6 +278,7 @@ impl FanOut {
             .collect();
         for user in over {
             streams.lingering.remove(&user);
+            self.hub.came_or_left.notify_one();
             if !streams.is_online(user) {
                 self.hub.tell_presence(&streams, user, false);
             }

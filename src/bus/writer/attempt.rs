@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer};
+use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer, unknown_outcome};
 use crate::bus::shared::Durable;
 use crate::bus::{Answer, Command, Outcome, Recipients, Sent, Tx, WorldError, decide};
 use crate::chat::{self, Fact, Handed};
 use crate::counts::COUNTS;
 use crate::http::Problem;
-use crate::log::{AppendError, Audience, Change, LogError, UserId};
+use crate::log::{AppendError, Audience, Change, Contents, Followed, LogError, Pos, UserId};
 use crate::time::Time;
 
 /// How often one feature does what is due within a batch: posts wait for so much at most.
@@ -37,10 +37,17 @@ impl Writer {
         let mut answers = Vec::with_capacity(commands.len());
         let shared = Arc::clone(&self.o.shared);
         let before = shared.world().pos;
-        self.wake(now)?;
-        self.clear(now)?;
+        if !self.is_led() {
+            self.wake(now)?;
+            self.clear(now)?;
+        }
         self.note(now, noted)?;
         for command in commands {
+            // One with a key gets its answer by that.
+            if command.key.is_none() && command.once.is_some_and(|once| self.o.log.is_done(once)) {
+                answers.push(Err(unknown_outcome()));
+                continue;
+            }
             let by = command.by.map(|(user, _)| user);
             let decided = self.look(now, by, |tx| {
                 let mut decide = || decide::guarded(|| decide::decide(tx, command));
@@ -52,17 +59,20 @@ impl Writer {
             match decided {
                 Err(problem) => answers.push(Err(problem)),
                 Ok((answer, outcome)) => {
+                    if let Some(once) = command.once.filter(|_| !outcome.records.is_empty()) {
+                        self.o.log.stage_command(once);
+                    }
                     self.apply(outcome)?;
                     answers.push(Ok(answer));
                 }
             }
+            if self.o.log.is_full() {
+                break;
+            }
         }
         let after = shared.world().pos;
         if after > before {
-            let begun = Instant::now();
-            self.o.log.commit(before)?;
-            COUNTS.commit.observe(begun.elapsed().as_secs_f64());
-            COUNTS.facts.inc_by(self.sent.len() as u64);
+            self.commit(before)?;
         }
         if !commands.is_empty() {
             COUNTS.batch.observe(commands.len() as f64);
@@ -70,16 +80,47 @@ impl Writer {
         if !noted.seen.is_empty() {
             self.seen_since = None;
         }
+        self.tell(after);
+        Ok(answers)
+    }
+
+    /// Takes over a batch that another node decided and appended.
+    pub(super) fn take_over(&mut self, followed: Vec<Followed>) -> Result<(), Broken> {
+        self.sent.clear();
+        let before = self.o.shared.world().pos;
+        for (record, text) in followed {
+            let held = record.holds.iter().map(|row| self.o.log.row(*row));
+            let held = held.collect::<Result<Vec<_>, _>>();
+            let held = held.map_err(AppendError::Failed)?;
+            let held = held.into_iter().flatten().collect();
+            self.apply(Outcome {
+                records: vec![(record, Contents { text, held })],
+                live: Vec::new(),
+            })?;
+        }
+        self.commit(before)?;
+        let after = self.o.shared.world().pos;
+        self.tell(after);
+        Ok(())
+    }
+
+    fn commit(&mut self, before: Pos) -> Result<(), AppendError> {
+        let begun = Instant::now();
+        self.o.log.commit(before)?;
+        COUNTS.commit.observe(begun.elapsed().as_secs_f64());
+        COUNTS.facts.inc_by(self.sent.len() as u64);
+        Ok(())
+    }
+
+    /// Tells everybody that the log is durable up to here.
+    fn tell(&mut self, pos: Pos) {
+        let shared = Arc::clone(&self.o.shared);
         let generation = shared.generation.load(Ordering::Acquire);
-        self.o.durable.send_replace(Durable {
-            generation,
-            pos: after,
-        });
+        self.o.durable.send_replace(Durable { generation, pos });
         if std::mem::take(&mut self.removed) {
             shared.notices.removed.notify_one();
         }
         self.publish();
-        Ok(answers)
     }
 
     /// Decides something, and gives what it recorded with it.
@@ -100,6 +141,9 @@ impl Writer {
         let features = Arc::clone(&self.o.features);
         for feature in features.iter() {
             for _ in 0..WAKES {
+                if self.o.log.is_full() {
+                    return Ok(());
+                }
                 let woken = self.look(now, None, |tx| {
                     let is_due = self.due_of(feature, tx).is_some_and(|due| due <= now);
                     if is_due {

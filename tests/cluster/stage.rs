@@ -1,0 +1,82 @@
+//! Nodes and the NATS servers that they share.
+
+use veche::testing::{Client, Server, wait_until};
+
+use crate::nats::Nats;
+
+/// A cluster: its nodes go before its NATS servers.
+pub struct Cluster {
+    pub nodes: Vec<Server>,
+    pub nats: Vec<Nats>,
+    settings: String,
+}
+
+impl Cluster {
+    /// So many NATS servers and nodes, with these settings beside `[cluster]`.
+    pub fn start(nats: usize, nodes: usize, settings: &str) -> Self {
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            nats: Nats::start(nats),
+            settings: settings.to_owned(),
+        };
+        for _ in 0..nodes {
+            let node = cluster.add();
+            cluster.nodes.push(node);
+        }
+        cluster
+    }
+
+    /// Another node, with an empty folder.
+    pub fn add(&self) -> Server {
+        self.add_with(&self.settings)
+    }
+
+    /// Another node, with settings of its own.
+    pub fn add_with(&self, settings: &str) -> Server {
+        let mut urls: Vec<String> = self.nats.iter().map(Nats::url).collect();
+        let number = self.nodes.len() % urls.len();
+        urls.rotate_left(number);
+        let replicas = self.nats.len();
+        let config = format!(
+            "[cluster]\nnats = \"{}\"\nreplicas = {replicas}\n{settings}\n",
+            urls.join(", ")
+        );
+        Server::builder().config(config).start()
+    }
+
+    /// Somebody new, who joined on the first node and is known on each: a client on every node.
+    pub fn join(&self, name: &str) -> Vec<Client> {
+        let client = self.nodes[0].connect(name);
+        self.everywhere(&client)
+    }
+
+    /// The same client on every node, once each knows of it.
+    pub fn everywhere(&self, client: &Client) -> Vec<Client> {
+        let on = |node: &Server| {
+            let mut same = Client::new(&node.url(), &client.token);
+            same.name.clone_from(&client.name);
+            same.id.clone_from(&client.id);
+            wait_until("a node to know of somebody who joined on another", || {
+                (same.get("/status").status == 200).then_some(())
+            });
+            same
+        };
+        self.nodes.iter().map(on).collect()
+    }
+}
+
+/// Every text of a chat, in order.
+pub fn texts(client: &Client, chat: &str) -> Vec<String> {
+    let all = client.history(chat);
+    let text = |message: &serde_json::Value| message["text"].as_str().map(str::to_owned);
+    all.iter().filter_map(text).collect()
+}
+
+/// Waits until every one of these has the same texts in a chat, and gives them.
+pub fn agreed(clients: &[Client], chat: &str, count: usize) -> Vec<String> {
+    wait_until("every node to have the same messages", || {
+        let all: Vec<Vec<String>> = clients.iter().map(|client| texts(client, chat)).collect();
+        let first = all.first()?;
+        (first.len() == count && all.iter().all(|texts| texts == first)).then(|| first.clone())
+    })
+}
