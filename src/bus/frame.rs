@@ -35,6 +35,17 @@ impl Frame {
         Self::build(0, "", event)
     }
 
+    /// One that another node made: the text of such an event.
+    pub(crate) fn relayed(text: &[u8]) -> Self {
+        Self {
+            pos: 0,
+            delivers: None,
+            kind: "live",
+            data: 0..0,
+            chunk: Chunk::framed(text),
+        }
+    }
+
     /// The comment that shows a stream to be alive.
     pub(crate) fn comment() -> Self {
         Self {
@@ -63,6 +74,11 @@ impl Frame {
     /// The bytes for a stream.
     pub(crate) fn chunk(&self) -> Chunk {
         self.chunk.clone()
+    }
+
+    /// The bytes themselves.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.chunk.data()
     }
 
     /// The bytes for a stream in the chunked coding.

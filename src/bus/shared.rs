@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::{Answer, Tx, View, World};
+use super::{Answer, Live, Tx, View, World};
 use crate::http::{Problem, RequestId};
 use crate::log::{AppendError, ClientId, Id, Log, Pos, UserId};
 use crate::time::{Clock, Time};
@@ -116,6 +116,9 @@ pub(crate) struct Notices {
 pub(crate) trait Others: Send {
     /// Whether one of them decides: then it does what is due, too.
     fn decide(&self) -> bool;
+
+    /// Tells those at other nodes what only those are told who are there.
+    fn tell(&self, live: &Live);
 
     /// Has that one record what was noted in passing here; gives it back where it can't.
     fn note(&self, shared: &Arc<Shared>, delivered: BTreeSet<Id>, seen: BTreeMap<ClientId, Time>);

@@ -16,8 +16,9 @@ use uuid::Uuid;
 use super::Cluster;
 use super::forward::{Asked, Question, Told, heard, pack, tell, unpack};
 use super::link::Link;
+use super::live;
 use super::role::Role;
-use crate::bus::{Answer, Bus, Decide, KeySpec, Others, Shared};
+use crate::bus::{Answer, Bus, Decide, KeySpec, Live, Others, Shared};
 use crate::http::{Problem, RequestId};
 use crate::log::{ClientId, Id};
 use crate::server::Core;
@@ -283,6 +284,13 @@ pub(super) struct Peers {
 impl Others for Peers {
     fn decide(&self) -> bool {
         self.role.leader().is_some()
+    }
+
+    fn tell(&self, told: &Live) {
+        let (link, node) = (self.link.clone(), self.role.node());
+        let (to, frame) = (told.to.clone(), Arc::clone(&told.frame));
+        self.runtime
+            .spawn(async move { live::tell(&link, node, to, frame).await });
     }
 
     fn note(&self, shared: &Arc<Shared>, delivered: BTreeSet<Id>, seen: BTreeMap<ClientId, Time>) {

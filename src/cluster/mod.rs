@@ -12,7 +12,8 @@
 //! - `follow.rs`: what the stream takes, in order and without a hole.
 //! - `role.rs`: who decides: whoever appended last.
 //! - `lead.rs`, `forward.rs`: the others hand commands on to it, and notice that it is gone.
-//! - `presence.rs`: who is online, by each node's word.
+//! - `online.rs`: who is online, by each node's word; `live.rs`: what else only those are told who
+//!   are there.
 //! - `snapshot.rs`: copies of the log for new nodes; the stream is trimmed behind them.
 //! - `erase.rs`: texts that are gone here are erased in the stream.
 
@@ -21,8 +22,9 @@ mod follow;
 mod forward;
 mod lead;
 mod link;
+mod live;
 mod log;
-mod presence;
+mod online;
 mod role;
 mod snapshot;
 mod wire;
@@ -169,14 +171,18 @@ impl Cluster {
         tokio::spawn(Follower::new(link, node, next, out, wake).run())
     }
 
-    /// Begins to tell and to hear who is online.
-    pub(crate) fn tell_presence(&self, hub: Arc<Hub>) -> JoinHandle<()> {
-        tokio::spawn(presence::run(self.link.clone(), self.role.node(), hub))
+    /// Begins to tell and to hear who is online, and to hear what only those are told who are there.
+    pub(crate) fn tell_online(&self, hub: Arc<Hub>) -> JoinHandle<()> {
+        let (link, node) = (self.link.clone(), self.role.node());
+        tokio::spawn(async move {
+            let live = live::run(link.clone(), node, Arc::clone(&hub));
+            tokio::join!(online::run(link, node, hub), live);
+        })
     }
 
     /// Tells the other nodes that this one stops.
     pub(crate) async fn leave(&self) {
-        presence::leave(&self.link, self.role.node()).await;
+        online::leave(&self.link, self.role.node()).await;
     }
 
     /// What the writer is to know of the other nodes.

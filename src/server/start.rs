@@ -233,7 +233,7 @@ pub(crate) async fn serve(
     )?);
     let telling = cluster
         .as_ref()
-        .map(|cluster| cluster.tell_presence(Arc::clone(&hub)));
+        .map(|cluster| cluster.tell_online(Arc::clone(&hub)));
     let leading = cluster
         .clone()
         .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));

@@ -110,6 +110,23 @@ fn who_is_online_at_one_node_is_online_at_all() {
     );
 }
 
+#[cfg(has_feature = "presence")]
+#[test]
+fn who_is_writing_at_one_node_is_shown_at_all() {
+    let cluster = Cluster::start(1, 3, "");
+    let (ann, bob) = (cluster.join("ann"), cluster.join("bob"));
+    let mut streams: Vec<_> = bob.iter().map(Client::events).collect();
+    for to in ["@bob", "common"] {
+        let told = json!({"from": "ann", "to": to});
+        for (from, ann) in ann.iter().enumerate() {
+            ann.post("/typing", &json!({ "to": to })).expect(204);
+            for stream in &mut streams {
+                assert_eq!(stream.next("typing").data, told, "from node {from}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_node_does_not_start_on_a_stream_of_a_newer_format() {
     let nats = Nats::start(1);

@@ -281,6 +281,11 @@ impl Writer {
         if !self.sent.is_empty() {
             self.o.hub.hand_over(std::mem::take(&mut self.sent));
         }
-        self.live.drain(..).for_each(|live| self.o.hub.tell(live));
+        for live in self.live.drain(..) {
+            if let Some(others) = &self.o.others {
+                others.tell(&live);
+            }
+            self.o.hub.tell(live);
+        }
     }
 }
