@@ -18,3 +18,7 @@ def build(quick=False):
         subprocess.run(["cargo", "build", "--locked", "--profile", profile, "-p", package],
                        check=True, cwd=ROOT, stdout=sys.stderr)
     return ROOT / "target" / profile
+
+
+if __name__ == "__main__":
+    build(quick="--quick" in sys.argv)

@@ -1,6 +1,6 @@
 /** A real server on a free port of this machine, and browsers to look at it with. */
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,7 +62,8 @@ export class Server {
 
   /** Keeps a copy of the data of a server that does not run. */
   keep() {
-    cpSync(join(this.#folder, "data"), join(this.#folder, "kept"), { recursive: true });
+    const filter = (from) => !lstatSync(from).isSocket();
+    cpSync(join(this.#folder, "data"), join(this.#folder, "kept"), { recursive: true, filter });
   }
 
   /** Puts that copy in place of the data. */
