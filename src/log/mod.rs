@@ -249,7 +249,10 @@ pub enum AppendError {
 pub enum LogError {
     /// SQLite's own error.
     #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
+    /// A table, an index or a column is not there as it was made.
+    #[error("the schema of veche.db is damaged; restore a backup")]
+    Schema(#[source] rusqlite::Error),
     /// A row that doesn't say what it should.
     #[error("{what} is not readable")]
     Unreadable {
@@ -303,6 +306,16 @@ pub enum LogError {
 
 /// A record that another program appended, with its text unless that is erased.
 pub type Followed = (Record, Option<String>);
+
+impl From<rusqlite::Error> for LogError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            // The statements are the program's own, so it is the schema that they do not fit.
+            rusqlite::Error::SqlInputError { .. } => Self::Schema(error),
+            error => Self::Sqlite(error),
+        }
+    }
+}
 
 /// One durable order of facts, with the writer's own look-ups. There is one per process, owned by
 /// the writer's thread; its calls block.

@@ -130,6 +130,23 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
     connection.remove_function("sum_of", -1)
 }
 
+/// Whether every table has the columns that it was made with: otherwise the schema is damaged, which
+/// would show with the first request that needs it.
+pub(super) fn inspect(connection: &Connection) -> rusqlite::Result<()> {
+    for part in PARTS {
+        let Part {
+            table,
+            columns,
+            sum,
+            ..
+        } = part;
+        connection.prepare(&format!("SELECT {columns}, {sum} FROM {table}"))?;
+    }
+    connection
+        .prepare("SELECT who, pos FROM audience")
+        .map(drop)
+}
+
 /// A checksum in the making. Most values are numbers: they are gathered, for each piece that is
 /// handed to the hasher by itself costs as much as the piece.
 struct Sum {

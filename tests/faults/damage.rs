@@ -225,6 +225,29 @@ fn a_bit_that_flipped_is_named_and_never_shown() {
 }
 
 #[test]
+fn a_damaged_schema_is_a_refusal_that_says_so() {
+    let mut server = Server::core();
+    server.connect("ann").say("hello");
+    server.stop();
+    let database = server.data().join("veche.db");
+    let bytes = fs::read(&database).expect("a file");
+    let find = |from: usize, text: &[u8]| {
+        let at = bytes[from..]
+            .windows(text.len())
+            .position(|part| part == text);
+        from + at.expect("it is there")
+    };
+    // Another name, which is as good as any.
+    let column = find(find(0, b"CREATE TABLE rows"), b"author");
+    flip(&database, column + 1, 0);
+    assert!(!starts(&mut server));
+    let said = server.log();
+    assert!(said.contains("the schema of veche.db is damaged"), "{said}");
+    let found = verify(&server.data());
+    assert!(!found.status.success(), "{found:?}");
+}
+
+#[test]
 fn a_damaged_message_is_an_error_that_names_it_and_the_others_are_there() {
     let mut server = Server::core();
     let (ann, bob) = (server.connect("ann"), server.connect("bob"));
