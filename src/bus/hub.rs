@@ -36,6 +36,10 @@ const LINGER: Duration = Duration::from_secs(10);
 /// it is worth little, and costs each of them a write.
 const CROWD: usize = 100;
 
+/// How much of that may wait for the hub's thread. More of it is dropped, which loses nothing that is
+/// kept.
+const LIVE_WAITING: usize = 1024;
+
 /// A durable record on its way to the streams.
 pub(crate) struct Sent {
     pub(crate) record: Record,
@@ -296,10 +300,11 @@ impl Hub {
         self.tell_those(streams, Live::new(Recipients::Everyone, &event));
     }
 
-    /// Tells something to those who are there, unless they are a crowd.
+    /// Tells something to those who are there, unless they are a crowd or too much waits.
     pub(crate) fn tell(&self, live: Live) {
         let streams = self.lock();
-        if live.to != Recipients::Everyone || streams.count <= CROWD {
+        let is_for_a_crowd = live.to == Recipients::Everyone && streams.count > CROWD;
+        if !is_for_a_crowd && self.inbox.live_waiting() < LIVE_WAITING {
             self.tell_those(&streams, live);
         }
     }

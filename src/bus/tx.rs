@@ -390,6 +390,7 @@ impl<'a> Tx<'a> {
     ) -> Result<Answer, Problem> {
         let answer = guarded(|| decide(self)).unwrap_or_else(|refusal| {
             self.records.clear();
+            self.live.clear();
             Answer::refused(&refusal)
         });
         record(self, answer.status.as_u16())?;

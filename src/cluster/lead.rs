@@ -279,6 +279,8 @@ pub(super) struct Peers {
     pub(super) runtime: Handle,
     /// Notes on their way: one at a time, so that they don't pile up.
     pub(super) under_way: Arc<Semaphore>,
+    /// What is live on its way.
+    pub(super) telling: Arc<Semaphore>,
 }
 
 impl Others for Peers {
@@ -287,10 +289,16 @@ impl Others for Peers {
     }
 
     fn tell(&self, told: &Live) {
+        // What would have to wait for its turn would come too late.
+        let Ok(place) = Arc::clone(&self.telling).try_acquire_owned() else {
+            return;
+        };
         let (link, node) = (self.link.clone(), self.role.node());
         let (to, frame) = (told.to.clone(), Arc::clone(&told.frame));
-        self.runtime
-            .spawn(async move { live::tell(&link, node, to, frame).await });
+        self.runtime.spawn(async move {
+            live::tell(&link, node, to, frame).await;
+            drop(place);
+        });
     }
 
     fn note(&self, shared: &Arc<Shared>, delivered: BTreeSet<Id>, seen: BTreeMap<ClientId, Time>) {

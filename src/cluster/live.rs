@@ -18,6 +18,9 @@ use crate::log::UserId;
 /// The name under which it travels.
 const SUBJECT: &str = "live";
 
+/// How much of it may be on its way at once.
+pub(super) const AT_ONCE: usize = 64;
+
 /// How soon listening is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 

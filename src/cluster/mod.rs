@@ -192,6 +192,7 @@ impl Cluster {
             role: Arc::clone(&self.role),
             runtime: Handle::current(),
             under_way: Arc::new(Semaphore::new(1)),
+            telling: Arc::new(Semaphore::new(live::AT_ONCE)),
         })
     }
 

@@ -52,6 +52,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(Comments::default()),
         Box::new(Complaints::default()),
         Box::new(Files::default()),
+        Box::new(Presence),
         Box::new(RateLimit),
         Box::new(Rooms::default()),
         Box::new(Schedule::default()),
@@ -494,6 +495,38 @@ impl Probe for Ttl {
     fn act(&mut self, stage: &mut Stage) {
         let message = stage.post("common", &json!({}));
         assert!(message["expires"].is_string(), "{message}");
+    }
+}
+
+struct Presence;
+
+impl Presence {
+    fn tell(stage: &mut Stage) {
+        let told = stage.ann.post("/typing", &json!({"to": "@ann"}));
+        told.expect(204);
+    }
+}
+
+impl Probe for Presence {
+    fn name(&self) -> &'static str {
+        "presence"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &["typing"]
+    }
+
+    fn found(&mut self, stage: &mut Stage) {
+        Self::tell(stage);
+    }
+
+    fn hidden(&self, stage: &mut Stage) {
+        let told = stage.ann.post("/typing", &json!({"to": "@ann"}));
+        told.problem(404, "feature_off");
+    }
+
+    fn act(&mut self, stage: &mut Stage) {
+        Self::tell(stage);
     }
 }
 

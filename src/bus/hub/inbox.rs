@@ -107,6 +107,11 @@ impl Inbox {
         std::mem::take(&mut arrived.streams)
     }
 
+    /// How much of what is live waits.
+    pub(super) fn live_waiting(&self) -> usize {
+        self.lock().live.len()
+    }
+
     /// Looks at what [`Inbox::take_live`] will take.
     pub(super) fn each_live(&self, look: impl FnMut(&Live)) {
         self.lock().live.iter().for_each(look);
