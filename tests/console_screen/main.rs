@@ -1,0 +1,14 @@
+//! The console client on the whole terminal, in tmux: keys go in by `send-keys`, and what is looked
+//! at is what stands on the screen then.
+//!
+//! - `screen.rs`: a client in a tmux of its own, and what stands on its screen.
+//! - `chatting.rs`: reading and writing.
+//! - `outages.rs`: starts, outages, and what is kept over them.
+//! - `of_features.rs`: what the features bring to the screen.
+
+#![cfg(unix)]
+
+mod chatting;
+mod of_features;
+mod outages;
+mod screen;

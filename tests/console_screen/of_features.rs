@@ -1,0 +1,168 @@
+//! What the features bring to the screen.
+
+use serde_json::json;
+use veche::testing::{Server, wait_until};
+
+use crate::screen::{Screen, has};
+
+#[test]
+fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
+    if !has(&["rate_limit"]) {
+        return;
+    }
+    let server = Server::only("rate_limit", "messages = 1\nper = \"6s\"");
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    ann.says("one");
+    ann.says("two");
+    ann.sees("1 to send in");
+    ann.says("three");
+    ann.sees("2 to send in");
+    ann.keys(&["C-c"]);
+    ann.sees("common> three");
+    wait_until("the second", || {
+        (bob.texts("common") == ["one", "two"]).then_some(())
+    });
+    ann.sees("ann: two");
+}
+
+#[test]
+fn an_upload_shows_its_bar_and_ctrl_c_stops_it() {
+    if !has(&["files"]) {
+        return;
+    }
+    let server = Server::only("files", "max_size = \"1GiB\"");
+    let ann = Screen::start(&server, "ann");
+    let film = std::fs::File::create(ann.home.join("film.mkv"));
+    let film = film.and_then(|film| film.set_len(64 << 20));
+    assert!(film.is_ok(), "{film:?}");
+    // A server that does not read holds the upload up, so that it is there to be stopped.
+    server.terminate("STOP");
+    ann.types("/file fil");
+    ann.keys(&["Tab"]);
+    ann.sees("common> /file film.mkv");
+    ann.keys(&["Enter"]);
+    ann.sees("film.mkv             [");
+    // The screen does other things meanwhile.
+    ann.types("typed meanwhile");
+    ann.sees("common> typed meanwhile");
+    ann.keys(&["C-c"]);
+    ann.sees("the upload of film.mkv was cancelled: nothing was sent");
+    ann.sees("common> typed meanwhile");
+    server.terminate("CONT");
+}
+
+#[test]
+fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = Screen::start(&server, "ann");
+    // Wide enough for a link in one row.
+    ann.tmux(&["resize-window", "-x", "120", "-y", "24"]);
+    ann.says("/room The Garden");
+    ann.sees("[The Garden]>");
+    // It is told where one is now, and not where one was.
+    ann.sees("you have made \"The Garden\"");
+    ann.keys(&["M-1"]);
+    let seen = ann.sees("common>");
+    assert!(!seen.contains("you have made"), "{seen}");
+    ann.keys(&["M-2"]);
+    ann.sees("[The Garden]>");
+    ann.says("/link");
+    let seen = ann.sees("/join/");
+    let code = seen
+        .split("/join/")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
+    let bob = Screen::start(&server, "bob");
+    bob.says(&format!("/join {}", code.unwrap_or_default()));
+    ann.sees("bob asks to come into");
+    ann.sees("1 asks to come in (F3)");
+    ann.types("/approve ");
+    // Whoever asks is offered, and nobody else.
+    ann.keys(&["Tab"]);
+    ann.sees("[The Garden]> /approve bob");
+    ann.keys(&["C-c", "F3"]);
+    ann.sees("requests to come in");
+    ann.keys(&["a"]);
+    ann.sees("nobody asks to come into a room of yours");
+    ann.keys(&["Escape"]);
+    ann.until("the panel away", |shown| !shown.contains("Esc closes"));
+    bob.sees("2 [The Garden]");
+    bob.keys(&["M-2"]);
+    bob.sees("[The Garden]>");
+    bob.types("half a tho");
+    bob.sees("[The Garden]> half a tho");
+    ann.types("/kick ");
+    ann.keys(&["Tab"]);
+    ann.sees("[The Garden]> /kick bob");
+    ann.keys(&["Enter"]);
+    // What was begun for the room goes nowhere else.
+    let seen = bob.sees("you were removed from \"The Garden\"");
+    assert!(seen.contains("1 common"), "{seen}");
+    bob.until("an empty line for common", |shown| {
+        shown.lines().any(|line| line == "common>")
+    });
+    bob.keys(&["Up"]);
+    bob.sees("common> half a tho");
+}
+
+#[test]
+fn who_is_writing_is_shown_and_told() {
+    if !has(&["presence"]) {
+        return;
+    }
+    let server = Server::start();
+    let bob = server.connect("bob");
+    let mut events = bob.events();
+    let ann = Screen::start(&server, "ann");
+    ann.sees("connected");
+    bob.post("/typing", &json!({"to": "common"})).expect(204);
+    ann.sees("bob is writing");
+    bob.say("there it is");
+    ann.sees("bob: there it is");
+    ann.until("nobody writes", |shown| !shown.contains("is writing"));
+    ann.keys(&["h", "i"]);
+    let told = events.until(|event| event.event == "typing" && event.data["from"] == "ann");
+    let told = told.last().expect("it was told");
+    assert_eq!(told.data, json!({"from": "ann", "to": "common"}));
+}
+
+#[test]
+fn comments_and_files_are_reached_by_keys() {
+    if !has(&["comments", "files", "rate_limit"]) {
+        return;
+    }
+    let server = Server::with("[features.rate_limit]\nenabled = false\n");
+    let bob = server.connect("bob");
+    let upload = bob.request("POST", "/files?name=cat.png");
+    let file = upload.body("meow", "image/png").send().expect(201);
+    let body = json!({"to": "common", "text": "look", "file": file["id"]});
+    let id = bob.post("/send", &body).expect(201)["id"].to_string();
+    let ann = Screen::start(&server, "ann");
+    ann.sees("[cat.png, image/png, 4 B]");
+    for (typed, command) in [("/get ", "/get"), ("/comment ", "/comment")] {
+        ann.types(typed);
+        ann.keys(&["Tab"]);
+        ann.sees(&format!("common> {command} {id}"));
+        ann.keys(&["C-c"]);
+        ann.until("an empty line", |shown| {
+            shown.lines().any(|line| line == "common>")
+        });
+    }
+    ann.keys(&["C-Up"]);
+    ann.sees("g get the file");
+    ann.keys(&["g"]);
+    ann.sees("saved cat.png (4 B)");
+    assert_eq!(
+        std::fs::read(ann.home.join("cat.png")).ok(),
+        Some(b"meow".to_vec())
+    );
+    ann.keys(&["C-Up", "c"]);
+    ann.sees(&format!("common> /comment {id}"));
+    ann.says("nice");
+    ann.sees("(1 comment)");
+    ann.sees(&format!("ann on #{id}: nice"));
+}

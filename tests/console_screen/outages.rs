@@ -1,0 +1,180 @@
+//! Starts, outages, and what is kept over them.
+
+use std::process::Command;
+
+use serde_json::json;
+use veche::testing::{Folder, Server, binary, wait_until};
+
+use crate::screen::Screen;
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_is_told_and_nothing_typed_is_lost() {
+    let mut server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    server.kill();
+    let seen = ann.sees("○ offline");
+    assert!(!seen.contains("os error"), "{seen}");
+    ann.says("said meanwhile");
+    ann.sees("… ann: said meanwhile  sending…");
+    server.restart();
+    ann.sees("● connected");
+    let seen = ann.until("the text alone", |shown| {
+        shown.contains("ann: said meanwhile") && !shown.contains("sending…")
+    });
+    assert_eq!(seen.matches("said meanwhile").count(), 1, "{seen}");
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["said meanwhile"]).then_some(())
+    });
+}
+
+#[test]
+fn a_line_begun_is_kept_for_its_chat_and_over_a_restart() {
+    let server = Server::core();
+    let mut ann = Screen::start(&server, "ann");
+    server.connect("bob").tell("ann", "psst");
+    ann.sees("2 @bob");
+    ann.types("half a thought");
+    ann.sees("common> half a thought");
+    ann.keys(&["M-2"]);
+    ann.sees("bob: psst");
+    ann.types("another one");
+    ann.keys(&["M-1"]);
+    ann.sees("common> half a thought");
+    let pid = ann.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let child = Command::new("pgrep").args(["-P", pid.trim()]).output();
+    let child = child.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let killed = Command::new("kill")
+        .args(["-TERM", &child.unwrap_or_default()])
+        .status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    // The terminal is as it was.
+    let seen = ann.sees("ended with");
+    assert!(!seen.contains("connected"), "{seen}");
+    let _ = Command::new("tmux")
+        .args(["-S", &ann.socket, "kill-server"])
+        .output();
+    let home = std::mem::replace(&mut ann.home, Folder::new());
+    let ann = Screen::with(&server, "ann", home, "");
+    ann.sees("common> half a thought");
+    ann.keys(&["M-2"]);
+    ann.sees("@bob> another one");
+}
+
+/// What stands in the config file, if it is there.
+fn kept(home: &Folder) -> Option<String> {
+    std::fs::read_to_string(home.join(".config/veche/client.toml")).ok()
+}
+
+#[test]
+fn a_first_start_asks_until_it_works_and_keeps_nothing_before() {
+    let server = Server::core();
+    server.client(&json!({ "name": "ann", "password": "secret" }));
+    server.connect("bob");
+    let screen = Screen::run(Folder::new(), "chat", "");
+    screen.sees("server [http://127.0.0.1:8000]:");
+    screen.says("127.0.0.1:1");
+    screen.sees("! http://127.0.0.1:1 cannot be reached: nothing listens there");
+    screen.says("a b c");
+    screen.sees("is no server's address");
+    screen.says(&server.url());
+    screen.sees("your name:");
+    screen.says("a`b");
+    screen.sees("password for a`b (Enter: none):");
+    screen.keys(&["Enter"]);
+    screen.sees("can't be in a name");
+    screen.says("bob");
+    screen.sees("password for bob (Enter: none):");
+    screen.keys(&["Enter"]);
+    screen.sees("! the name bob is taken");
+    assert_eq!(kept(&screen.home), None);
+    screen.says("ann");
+    screen.sees("password for ann (Enter: none):");
+    screen.keys(&["Enter"]);
+    screen.sees("! the name is taken, and has a password");
+    screen.says("wrong");
+    screen.sees("! that is not its password");
+    screen.says("secret");
+    screen.sees("● connected");
+    screen.keys(&["C-d"]);
+    let seen = screen.sees("ended with 0");
+    for word in ["secret", "wrong", "os error"] {
+        assert!(!seen.contains(word), "{seen}");
+    }
+    assert!(kept(&screen.home).is_some_and(|kept| kept.contains("name = \"ann\"")));
+    let Screen { ref home, .. } = screen;
+    let binary = binary();
+    let again = format!(
+        "env HOME={} XDG_CONFIG_HOME= {} chat; cat",
+        home.path().display(),
+        binary.display()
+    );
+    screen.tmux(&["new-window", &again]);
+    screen.sees("● connected");
+}
+
+#[test]
+fn a_new_name_is_offered_a_password_that_is_typed_twice_and_never_seen() {
+    let server = Server::core();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(Folder::new(), &chat, "");
+    ann.sees("password for ann (Enter: none):");
+    ann.says("open sesame");
+    ann.sees("the same once more:");
+    ann.says("open says me");
+    ann.sees("! that was not the same");
+    ann.says("open sesame");
+    ann.until("the second question", |shown| {
+        shown.matches("the same once more:").count() == 2
+    });
+    ann.says("open sesame");
+    ann.sees("● connected");
+    ann.keys(&["C-d"]);
+    let seen = ann.sees("ended with 0");
+    assert!(!seen.contains("open"), "{seen}");
+    // It is theirs from elsewhere, too.
+    let body = json!({ "name": "ann", "password": "open sesame" });
+    server.client(&body);
+}
+
+#[test]
+fn it_opens_while_the_server_is_down_and_goes_on_trying() {
+    let mut server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    server.kill();
+    let home = ann.leaves();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    let seen = ann.sees("○ connecting… nothing listens there, ");
+    assert!(seen.contains("common>"), "{seen}");
+    ann.says("said before it is there");
+    ann.sees("sending…");
+    server.restart();
+    ann.sees("● connected");
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["said before it is there"]).then_some(())
+    });
+}
+
+#[test]
+fn a_text_that_fails_is_sent_again_by_enter_and_is_there_once() {
+    let mut server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::with(&server, "ann", Folder::new(), "VECHE_WAIT=0s");
+    server.kill();
+    ann.sees("○ offline");
+    ann.says("one");
+    ann.sees("not sent: the server cannot be reached:");
+    // Meanwhile another line is begun, and stays what it is.
+    ann.types("two");
+    server.restart();
+    ann.sees("● connected");
+    ann.keys(&["C-c", "Enter"]);
+    ann.until("it as sent", |shown| {
+        shown.contains("ann: one") && !shown.contains("not sent")
+    });
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["one"]).then_some(())
+    });
+}

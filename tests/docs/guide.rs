@@ -1,0 +1,151 @@
+//! The guide to a feature of one's own, followed to the letter.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use veche::testing::Folder;
+
+use crate::pages::{blocks, read, root};
+
+/// The files that writing-a-feature.md holds, by their paths.
+fn files() -> Vec<(String, String)> {
+    let blocks = blocks("docs/writing-a-feature.md").into_iter();
+    blocks
+        .filter_map(|block| {
+            let (_, path) = block.kind.split_once(' ')?;
+            Some((path.to_owned(), block.text))
+        })
+        .collect()
+}
+
+fn file(path: &str) -> String {
+    let files = files().into_iter();
+    let found = files.filter(|(name, _)| name == path).map(|(_, text)| text);
+    found.collect()
+}
+
+#[test]
+fn what_the_guide_quotes_stands_in_the_files_it_names() {
+    let quotes = files();
+    let quotes = quotes
+        .iter()
+        .filter_map(|(path, text)| Some((path.strip_prefix("from ")?, text)));
+    let mut count = 0;
+    for (path, text) in quotes {
+        assert!(read(path).contains(text.as_str()), "{path} has no\n{text}");
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn the_guides_feature_is_whole_and_of_less_than_60_lines() {
+    let feature = file("features/quiet.rs");
+    assert!(feature.lines().count() < 60);
+    assert!(feature.contains("feature!(Quiet);"), "{feature}");
+}
+
+/// Runs cargo, and gives what it complained about.
+fn cargo(folder: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    // What cargo set for this test is not for the other crate.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("CARGO_MANIFEST_DIR");
+    command.envs(environment.iter().copied());
+    let output = command.output();
+    let Ok(output) = output else {
+        unreachable!("cargo runs: {output:?}")
+    };
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success(),
+        "cargo {arguments:?}:\n{complaints}{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    complaints
+}
+
+fn write(path: &Path, text: &str) {
+    let made = path.parent().map(fs::create_dir_all);
+    assert!(matches!(made, Some(Ok(()))), "{}: {made:?}", path.display());
+    let written = fs::write(path, text);
+    assert!(written.is_ok(), "{}: {written:?}", path.display());
+}
+
+/// A copy of what a build of the crate needs.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let inside = to.join(&name);
+        if path.is_dir() {
+            if !matches!(name.to_str(), Some("target" | ".git")) {
+                let made = fs::create_dir_all(&inside);
+                assert!(made.is_ok(), "{made:?}");
+                copy(&path, &inside);
+            }
+        } else {
+            let copied = fs::copy(&path, &inside);
+            assert!(copied.is_ok(), "{}: {copied:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_guides_feature_is_dropped_into_the_folder_and_builds_without_a_warning() {
+    let folder = Folder::new();
+    let place = folder.join("veche");
+    let made = fs::create_dir(&place);
+    assert!(made.is_ok(), "{made:?}");
+    copy(root(), &place);
+    write(&place.join("features/quiet.rs"), &file("features/quiet.rs"));
+    let target = target();
+    let complaints = cargo(
+        &place,
+        &["check", "--lib", "--offline", "--quiet"],
+        &[("CARGO_TARGET_DIR", &target)],
+    );
+    assert!(!complaints.contains("warning"), "{complaints}");
+}
+
+/// Where this build's files lie, for another crate with the same dependencies to use.
+fn target() -> PathBuf {
+    let mut folder = Path::new(env!("CARGO_BIN_EXE_veche")).ancestors().skip(2);
+    folder.next().map(Path::to_path_buf).unwrap_or_default()
+}
+
+#[test]
+fn the_guides_feature_in_a_crate_of_its_own_passes_its_test_in_its_own_server() {
+    let folder = Folder::new();
+    let manifest = file("Cargo.toml").replace("../veche", &root().display().to_string());
+    // The profiles of the root, so that what is built already is not built again.
+    let own: toml::Table = read("Cargo.toml").parse().unwrap_or_default();
+    let mut more = toml::Table::new();
+    more.insert("profile".into(), own["profile"].clone());
+    let plain = toml::Value::Table(toml::Table::from_iter([("opt-level".to_owned(), 0.into())]));
+    if let Some(packages) = more["profile"]["dev"]["package"].as_table_mut() {
+        packages.insert("veche".into(), plain);
+    }
+    folder.write("Cargo.toml", format!("{manifest}\n[workspace]\n{more}"));
+    folder.write("Cargo.lock", read("Cargo.lock"));
+    for (from, to) in [
+        ("features/quiet.rs", "src/lib.rs"),
+        ("src/main.rs", "src/main.rs"),
+        ("tests/quiet.rs", "tests/quiet.rs"),
+    ] {
+        write(&folder.join(to), &file(from));
+    }
+    let target = target();
+    let server = target.join("debug/quiet");
+    cargo(
+        folder.path(),
+        &["test", "--offline", "--quiet"],
+        &[("CARGO_TARGET_DIR", &target), ("VECHE_BINARY", &server)],
+    );
+}
