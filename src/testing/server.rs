@@ -1,12 +1,12 @@
 //! The server's process: starting, stopping, killing, its log.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ const STOP: Duration = Duration::from_secs(10);
 /// How often a port is asked for again that something else may have taken during a restart.
 const BINDS: usize = 5;
 
+/// What its log is called in its folder.
+const LOG: &str = "stderr.log";
+
 /// A running server. Dropping it kills the process and removes its folder; in a test that fails
 /// its log is shown, and the folder kept.
 #[derive(Debug)]
@@ -33,14 +36,13 @@ pub struct Server {
     /// `http`, or `https` with TLS.
     scheme: &'static str,
     process: Option<Process>,
-    log: Arc<Mutex<String>>,
     folder: Folder,
 }
 
 #[derive(Debug)]
 struct Process {
     child: Child,
-    readers: Vec<JoinHandle<()>>,
+    reader: JoinHandle<()>,
 }
 
 impl Server {
@@ -82,7 +84,6 @@ impl Server {
             address: None,
             scheme: "http",
             process: None,
-            log: Arc::default(),
             folder: Folder::new(),
         };
         server.launch();
@@ -122,10 +123,8 @@ impl Server {
 
     /// All that it wrote to stderr so far, over all its runs.
     pub fn log(&self) -> String {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let log = std::fs::read(self.folder.path().join(LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Another config.toml, from the next start on.
@@ -217,13 +216,19 @@ impl Server {
         let listen = self
             .address
             .map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
+        // A file has at once what was said; a pipe's reader may lag behind.
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join(LOG))
+            .expect("a file");
         let mut command = command(&self.binary, self.folder.path());
         command
             .args(["serve", "--listen", &listen, "--data"])
             .arg(self.data())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(log);
         if !self.config.is_empty() {
             command.args(["--config", "config.toml"]);
         }
@@ -233,23 +238,12 @@ impl Server {
         let mut child = command.spawn().expect("the binary starts");
         let (sender, lines) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let log = Arc::clone(&self.log);
-        let readers = vec![
-            std::thread::spawn(move || {
-                for line in stdout.lines().map_while(Result::ok) {
-                    let _ = sender.send(line);
-                }
-            }),
-            std::thread::spawn(move || {
-                for line in stderr.split(b'\n').map_while(Result::ok) {
-                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                    log.push_str(&String::from_utf8_lossy(&line));
-                    log.push('\n');
-                }
-            }),
-        ];
-        let process = self.process.insert(Process { child, readers });
+        let reader = std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let process = self.process.insert(Process { child, reader });
         let line = match lines.recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -367,11 +361,9 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 impl Process {
-    /// Both pipes are read to their end, so that the log is complete.
+    /// Its pipe is read to its end.
     fn finish(self) {
-        for reader in self.readers {
-            let _ = reader.join();
-        }
+        let _ = self.reader.join();
     }
 }
 

@@ -44,26 +44,62 @@ fn open(server: &Server, client: &Client, cursor: &str, sleeps: bool) -> TcpStre
     socket
 }
 
-/// Reads the ids of so many messages, in the order in which they came.
-fn ids(socket: TcpStream, count: usize) -> Vec<u64> {
-    let mut ids = Vec::new();
+/// Reads on until so many messages were told or the stream ends: adds their ids in the order in which
+/// they came. The cursor follows.
+fn read(socket: TcpStream, count: usize, ids: &mut Vec<u64>, cursor: &mut String) {
+    let mut next = String::new();
     let mut is_message = false;
-    for line in BufReader::new(socket).lines() {
-        let line = line.expect("a stream goes on");
-        if let Some(event) = line.strip_prefix("event: ") {
+    let mut told: Option<u64> = None;
+    // One that was closed ends anywhere, within a character too.
+    for line in BufReader::new(socket).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim_end_matches('\r');
+        if let Some(id) = line.strip_prefix("id: ") {
+            id.clone_into(&mut next);
+        } else if let Some(event) = line.strip_prefix("event: ") {
             assert_ne!(event, "reset", "the log has it all");
             is_message = event == "message";
         } else if let Some(data) = line.strip_prefix("data: {\"id\":")
             && is_message
         {
             let number: String = data.chars().take_while(char::is_ascii_digit).collect();
-            ids.push(number.parse().expect("an id"));
+            told = Some(number.parse().expect("an id"));
+        } else if line.is_empty() && !next.is_empty() {
+            *cursor = std::mem::take(&mut next);
+            ids.extend(told.take());
             if ids.len() == count {
-                return ids;
+                return;
             }
         }
     }
-    panic!("the stream ended after {} of {count}", ids.len());
+}
+
+/// The ids of so many messages, all by one stream.
+fn ids(socket: TcpStream, count: usize) -> Vec<u64> {
+    let mut ids = Vec::new();
+    read(socket, count, &mut ids, &mut String::new());
+    assert_eq!(ids.len(), count, "the stream ended");
+    ids
+}
+
+/// The same by somebody who may have slept so long that the server closed the stream, and resumes.
+fn resumed(
+    server: &Server,
+    client: &Client,
+    mut socket: TcpStream,
+    mut cursor: String,
+    count: usize,
+) -> Vec<u64> {
+    let mut ids = Vec::new();
+    loop {
+        let before = ids.len();
+        read(socket, count, &mut ids, &mut cursor);
+        if ids.len() == count {
+            return ids;
+        }
+        assert!(ids.len() > before, "the stream ended at its start");
+        socket = open(server, client, &cursor, false);
+    }
 }
 
 /// KiB that a process has in memory.
@@ -161,7 +197,7 @@ fn streams_that_never_read_cost_nothing_harm_nobody_and_miss_nothing() {
                 let take = || asleep.lock().expect("nobody panics with it").pop();
                 while let Some(socket) = take() {
                     assert!(
-                        ids(socket, messages) == expected,
+                        resumed(&server, &eve, socket, cursor.clone(), messages) == expected,
                         "a sleeper missed something"
                     );
                 }
