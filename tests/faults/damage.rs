@@ -155,6 +155,14 @@ fn flip(path: &Path, at: usize, bit: usize) {
     fs::write(path, bytes).expect("a file");
 }
 
+/// A message without what is counted by an index.
+fn uncounted(mut message: Value) -> Value {
+    if let Some(fields) = message.as_object_mut() {
+        fields.remove("comments");
+    }
+    message
+}
+
 #[test]
 fn a_bit_that_flipped_is_named_and_never_shown() {
     let mut random = Random::seeded();
@@ -171,7 +179,7 @@ fn a_bit_that_flipped_is_named_and_never_shown() {
     stage.server.stop();
 
     let known = before.iter().flatten().filter_map(|answer| entries(answer));
-    let known: Vec<Value> = known.flatten().collect();
+    let known: Vec<Value> = known.flatten().map(uncounted).collect();
     let (mut refused, mut unharmed) = (0, 0);
     for _ in 0..rounds(40) {
         restore(&kept, &data);
@@ -205,11 +213,14 @@ fn a_bit_that_flipped_is_named_and_never_shown() {
                 continue;
             };
             if before != after {
-                // An index that lost an entry: it may be missing, and an older one come into the page,
-                // but nothing that is shown is wrong.
+                // An index that lost an entry: it may be missing, an older one come into the page, and
+                // a comment not be counted, but nothing that somebody wrote is shown wrong.
                 let shown = entries(after).unwrap_or_else(|| panic!("{place}: {path}: {after}"));
                 for entry in shown {
-                    assert!(known.contains(&entry), "{place}: {path}: {entry}");
+                    assert!(
+                        known.contains(&uncounted(entry.clone())),
+                        "{place}: {path}: {entry}"
+                    );
                 }
                 harmed = Some(path);
             }
