@@ -250,9 +250,10 @@ pub enum LogError {
     /// SQLite's own error.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
-    /// A table, an index or a column is not there as it was made.
+    /// A table, an index or a column is not there as it was made: a statement does not fit it, or its
+    /// checksum.
     #[error("the schema of veche.db is damaged; restore a backup")]
-    Schema(#[source] rusqlite::Error),
+    Schema(#[source] Option<rusqlite::Error>),
     /// A row that doesn't say what it should.
     #[error("{what} is not readable")]
     Unreadable {
@@ -311,7 +312,7 @@ impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
         match error {
             // The statements are the program's own, so it is the schema that they do not fit.
-            rusqlite::Error::SqlInputError { .. } => Self::Schema(error),
+            rusqlite::Error::SqlInputError { .. } => Self::Schema(Some(error)),
             error => Self::Sqlite(error),
         }
     }

@@ -439,7 +439,9 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
         transaction.execute_batch(include_str!("schema.sql"))?;
         set_meta(&transaction, "format", &FORMAT)?;
     }
-    sums::inspect(&transaction)?;
+    if !sums::check_schema(&transaction)? {
+        sums::sum_schema(&transaction)?;
+    }
     // A backup has none, so that every folder restored from it is a history of its own.
     if query::meta::<String>(&transaction, "epoch")?.is_none() {
         set_meta(&transaction, "epoch", &new_epoch())?;

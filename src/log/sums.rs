@@ -10,7 +10,8 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row as SqlRow, ToSql};
 
-use super::LogError;
+use super::sqlite::set_meta;
+use super::{LogError, query};
 
 /// The columns of a table that share a checksum. They stand in this order, the key first, and the
 /// checksum behind them, wherever they are read.
@@ -130,21 +131,34 @@ pub(super) fn add(connection: &Connection) -> rusqlite::Result<()> {
     connection.remove_function("sum_of", -1)
 }
 
-/// Whether every table has the columns that it was made with: otherwise the schema is damaged, which
-/// would show with the first request that needs it.
-pub(super) fn inspect(connection: &Connection) -> rusqlite::Result<()> {
-    for part in PARTS {
-        let Part {
-            table,
-            columns,
-            sum,
-            ..
-        } = part;
-        connection.prepare(&format!("SELECT {columns}, {sum} FROM {table}"))?;
+/// Where `meta` keeps the checksum of the schema.
+const SCHEMA: &str = "schema";
+
+/// Keeps the checksum of the schema as it is now. Whatever changes the schema has it called.
+pub(super) fn sum_schema(connection: &Connection) -> Result<(), LogError> {
+    Ok(set_meta(connection, SCHEMA, &schema(connection)?)?)
+}
+
+/// Whether the schema is what it was made to be: a bit that flipped in its text can leave it good SQL of
+/// another meaning, by which an index leads elsewhere. False where it has no checksum yet.
+pub(super) fn check_schema(connection: &Connection) -> Result<bool, LogError> {
+    match query::meta::<u32>(connection, SCHEMA)? {
+        Some(sum) if sum != schema(connection)? => Err(LogError::Schema(None)),
+        found => Ok(found.is_some()),
     }
-    connection
-        .prepare("SELECT who, pos FROM audience")
-        .map(drop)
+}
+
+fn schema(connection: &Connection) -> rusqlite::Result<u32> {
+    let mut sum = Sum::new(0);
+    let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        for column in 0..4 {
+            sum.add(row.get_ref(column)?);
+        }
+    }
+    Ok(sum.finish())
 }
 
 /// A checksum in the making. Most values are numbers: they are gathered, for each piece that is

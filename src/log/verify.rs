@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 
 use super::query::{self, many};
 use super::reader::Reading;
-use super::sums::{PARTS, Part};
+use super::sums::{self, PARTS, Part};
 use super::{LogError, Pos};
 
 /// Facts looked at in one go.
@@ -15,6 +15,9 @@ impl Reading {
     /// it was written, in words. Gives the number of rows.
     pub fn verify(&self, tell: &mut dyn FnMut(String)) -> u64 {
         let mut count = 0;
+        if let Err(error) = sums::check_schema(self.connection()) {
+            tell(error.to_string());
+        }
         for part in PARTS {
             if let Err(error) = self.verify_part(part, &mut count, tell) {
                 tell(format!(

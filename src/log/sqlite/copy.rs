@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use crate::log::query::{self, int};
+use crate::log::sums;
 use crate::log::{Id, LogError, Pos, UserId};
 
 /// Every table, and what of it is copied: columns by their names, for a file that was upgraded has
@@ -61,6 +62,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(u64, Pos), LogError> {
             "INSERT INTO main.{table} ({columns}) SELECT {values} FROM source.{table}"
         ))?;
     }
+    sums::sum_schema(&copy)?;
     copy.execute_batch("COMMIT")?;
     copy.execute_batch("DETACH source")?;
     let seq: Option<i64> = query::meta(&copy, super::stream::SEQ)?;

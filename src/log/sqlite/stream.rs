@@ -5,6 +5,7 @@ use rusqlite::params;
 
 use super::{SqliteLog, append_error, set_meta};
 use crate::log::query::{self, int};
+use crate::log::sums;
 use crate::log::{AppendError, Id, LogError};
 use crate::time::Time;
 
@@ -27,6 +28,7 @@ impl SqliteLog {
     /// it was not part of a cluster yet.
     pub(crate) fn join_stream(&self) -> Result<Option<u64>, LogError> {
         self.connection.execute_batch(include_str!("stream.sql"))?;
+        sums::sum_schema(&self.connection)?;
         let seq = query::meta::<i64>(&self.connection, SEQ)?;
         Ok(seq.map(i64::cast_unsigned))
     }
