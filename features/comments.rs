@@ -23,6 +23,7 @@ pub struct Commented {}
 #[derive(Deserialize, JsonSchema)]
 struct NewComment {
     /// 1–4000 characters.
+    #[schemars(with = "strings::Text")]
     text: String,
 }
 
@@ -38,6 +39,7 @@ struct Comment<'a> {
     /// The text.
     text: &'a str,
     /// When it was made.
+    #[schemars(with = "strings::Moment")]
     at: String,
 }
 

@@ -58,6 +58,7 @@ feature!(Complaints);
 #[derive(Deserialize, JsonSchema)]
 struct NewComplaint {
     /// The name of the user who is complained about, in any case, with or without `@`.
+    #[schemars(with = "strings::Mention")]
     user: String,
     /// Why: as long as a message's text may be. The accused never sees it.
     #[serde(default)]
@@ -75,6 +76,7 @@ struct OwnCase {
     /// How many ban them.
     limit: u64,
     /// When their ban ends, if they are banned.
+    #[schemars(with = "Option<strings::Moment>")]
     banned_until: Option<String>,
 }
 

@@ -165,6 +165,7 @@ struct About {
 #[derive(Serialize, JsonSchema)]
 struct File {
     /// A UUID.
+    #[schemars(with = "strings::Uuid")]
     id: String,
     /// Its name: no path, no control characters.
     name: String,
@@ -221,7 +222,7 @@ impl Feature for Files {
             .upload("/files", "Uploads a file", Self::receive)
             .returns::<File>(201, "The file, for a message to take up")
             .get("/files/{id}", "A file", Self::serve)
-            .returns_file("All of it; 206 for a range")
+            .returns_file("All of it")
             .draft_field::<String>("file", "The id of an upload, or of a file that one sees")
             .message_field::<File>("file", "The file in it")
     }

@@ -18,6 +18,7 @@ feature!(Presence);
 #[derive(Deserialize, JsonSchema)]
 struct Writing {
     /// Where: an address.
+    #[schemars(with = "strings::Address")]
     to: String,
 }
 

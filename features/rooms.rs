@@ -69,6 +69,7 @@ feature!(Rooms);
 #[derive(Deserialize, JsonSchema)]
 struct NewRoom {
     /// 1–100 characters on one line.
+    #[schemars(length(min = 1, max = 100))]
     title: String,
     /// What members see of what was posted before they came: nothing, or all.
     #[serde(default)]
@@ -85,6 +86,7 @@ enum History {
 #[derive(Deserialize, JsonSchema)]
 struct NewInvite {
     /// Who may come in: a name, in any case, with or without `@`.
+    #[schemars(with = "strings::Mention")]
     user: String,
 }
 

@@ -63,12 +63,14 @@ feature!(Schedule);
 #[derive(Deserialize, JsonSchema)]
 struct NewScheduled {
     /// Where to: `common`, `@name` or `room:UUID`.
+    #[schemars(with = "strings::Address")]
     to: String,
     /// 1–4000 characters; it may be left away where something else is said.
     #[serde(default)]
     text: String,
     /// When to send it, by RFC 3339; or else `in`.
     #[serde(default)]
+    #[schemars(with = "Option<strings::Moment>")]
     at: Option<String>,
     /// How long from now to send it, such as "10m"; or else `at`.
     #[serde(default, rename = "in")]
@@ -99,6 +101,7 @@ impl Words {
 #[derive(Serialize, JsonSchema)]
 struct Scheduled<'a> {
     /// A UUID.
+    #[schemars(with = "strings::Uuid")]
     id: String,
     /// Where to.
     to: &'a str,
@@ -110,6 +113,7 @@ struct Scheduled<'a> {
     #[schemars(skip)]
     more: Map<String, Value>,
     /// When it is due, or was.
+    #[schemars(with = "strings::Moment")]
     at: String,
     /// `waiting`, `sent` or `failed`.
     state: &'static str,

@@ -2,6 +2,7 @@
 //! enabled features declare, so that it cannot go stale.
 
 pub(crate) mod schemas;
+pub mod strings;
 
 use std::sync::OnceLock;
 
@@ -114,7 +115,7 @@ fn operation(owner: &str, route: &Route, generator: &mut SchemaGenerator) -> Val
         let file = json!({"type": "string", "format": "binary"});
         let form = json!({"type": "object", "properties": {"file": file}, "required": ["file"]});
         operation["requestBody"] = json!({
-            "required": true,
+            "required": false,
             "content": {
                 "multipart/form-data": {"schema": form},
                 "*/*": {"schema": file},
@@ -199,7 +200,7 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
             "name": "Idempotency-Key",
             "in": "header",
             "description": "A repeat under the same key gets the first answer again",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"},
         }));
     }
     parameters
@@ -225,6 +226,13 @@ fn definition(make: MakeSchema, generator: &mut SchemaGenerator) -> Option<Strin
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = json!({"default": {"$ref": "#/components/responses/problem"}});
+    let gives_bytes = route.downloads || matches!(route.run, Run::Fixed(_));
+    if gives_bytes {
+        responses["304"] = json!({"description": "It is what one has"});
+    }
+    if route.downloads {
+        responses["206"] = json!({"description": "The range", "content": {"*/*": {}}});
+    }
     let content = |schema: Value| {
         let mut content = json!({"application/json": {"schema": schema}});
         if route.streams {
@@ -236,9 +244,8 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         let mut response = json!({"description": about});
         if let Some(schema) = schema {
             response["content"] = content(schema(generator).to_value());
-        } else if route.downloads || matches!((&route.run, status), (Run::Fixed(_), 200)) {
-            let file = json!({"type": "string", "format": "binary"});
-            response["content"] = json!({"*/*": {"schema": file}});
+        } else if gives_bytes && *status == 200 {
+            response["content"] = json!({"*/*": {}});
         }
         responses[status.to_string()] = response;
     }

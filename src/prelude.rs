@@ -19,6 +19,7 @@ pub use crate::http::Network;
 pub use crate::http::{Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
 pub use crate::objects::Object;
+pub use crate::openapi::strings;
 pub use crate::secret::{digest, new_code};
 pub use crate::settings;
 pub use crate::settings::{Period, Size};

@@ -12,6 +12,7 @@ pub(super) struct NewLink {
     expires: Option<Period>,
     /// How many it can let in, at least 1; any number without it.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     uses: Option<u64>,
 }
 
@@ -29,8 +30,10 @@ pub(super) struct MadeLink {
     /// Where it is used.
     url: String,
     /// When it was made, by which the room lists it.
+    #[schemars(with = "strings::Moment")]
     at: String,
     /// Until when.
+    #[schemars(with = "Option<strings::Moment>")]
     expires: Option<String>,
 }
 

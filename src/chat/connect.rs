@@ -15,6 +15,7 @@ use crate::bus::{Answer, Tx};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
 use crate::log::{Audience, UserId};
+use crate::openapi::strings;
 use crate::server::{Core, json_body, peer, respond};
 
 /// The most characters kept of what a client says it is.
@@ -29,9 +30,11 @@ const RACE: &str = "race";
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(super) struct Connect {
     /// 1–32 letters, digits, combining marks, `_`, `-`, `.` of any script.
+    #[schemars(with = "strings::Name")]
     name: String,
     /// Guards the name; needed to come back under a name that has one.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     password: Option<String>,
 }
 
@@ -42,6 +45,7 @@ pub(super) struct Disconnect {
     all: bool,
     /// Ends this one of the user's clients, by its id.
     #[serde(default)]
+    #[schemars(with = "Option<strings::Uuid>")]
     client: Option<String>,
 }
 

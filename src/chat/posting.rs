@@ -9,10 +9,12 @@ use crate::bus::{Address, Answer, Draft, Tx};
 use crate::feature::Call;
 use crate::http::Problem;
 use crate::log::{Audience, ChatId, Id};
+use crate::openapi::strings;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Send {
     /// Where to: `common`, `@name` or `room:UUID`.
+    #[schemars(with = "strings::Address")]
     to: String,
     /// 1–4000 characters; it may be left away where something else is said.
     #[serde(default)]
@@ -26,6 +28,7 @@ pub(super) struct Send {
 pub(super) struct Read {
     /// Which chat; every one without it.
     #[serde(default)]
+    #[schemars(with = "Option<strings::Address>")]
     chat: Option<String>,
     /// The last message read; the chat's last without it.
     #[serde(default)]

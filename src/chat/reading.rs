@@ -14,6 +14,7 @@ use crate::feature::{Call, Features, limit};
 use crate::http::Problem;
 use crate::log::reader::{Page, Reading};
 use crate::log::{Id, LogError, MessageRow, UserId};
+use crate::openapi::strings;
 use crate::server::Core;
 use crate::time::Time;
 
@@ -23,6 +24,7 @@ const MESSAGE: usize = 256;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct HistoryQuery {
     /// Which chat.
+    #[schemars(with = "strings::Address")]
     chat: String,
     /// The last messages before this id.
     #[serde(default)]

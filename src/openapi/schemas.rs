@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::strings;
+
 macro_rules! view {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
         #[derive(Serialize, JsonSchema)]
@@ -24,10 +26,12 @@ view! {
         /// Who wrote it.
         from: String,
         /// `common`, `@name` or `room:UUID`.
+        #[schemars(with = "strings::Address")]
         to: String,
         /// The text.
         text: String,
         /// When it was posted, RFC 3339.
+        #[schemars(with = "strings::Moment")]
         at: String,
     }
 }
@@ -48,6 +52,7 @@ view! {
     #[schemars(rename = "Chat")]
     ChatView {
         /// Its address.
+        #[schemars(with = "strings::Address")]
         chat: String,
         /// `common`, `private` or `room`.
         kind: String,
@@ -69,12 +74,15 @@ view! {
     #[schemars(rename = "Client")]
     ClientView {
         /// Its id, a UUID.
+        #[schemars(with = "strings::Uuid")]
         id: String,
         /// The program it says it is.
         agent: String,
         /// When it connected.
+        #[schemars(with = "strings::Moment")]
         since: String,
         /// When it was last seen.
+        #[schemars(with = "strings::Moment")]
         seen: String,
         /// Whether it is the one that asks.
         current: bool,
@@ -96,6 +104,7 @@ view! {
         /// The user.
         user: NameView,
         /// The client's id, a UUID.
+        #[schemars(with = "strings::Uuid")]
         client: String,
         /// Goes into `Authorization: Bearer` of every other request.
         token: String,
@@ -158,6 +167,7 @@ view! {
         /// Whether they are there.
         online: bool,
         /// When they were last seen.
+        #[schemars(with = "strings::Moment")]
         seen: String,
     }
 }
