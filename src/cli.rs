@@ -164,13 +164,18 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of a pipe has seen enough.
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough, unless it wanted all of it.
+        Err(error) if is_broken_pipe(&*error) && !wants_all(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("veche: {}", client::explain(&*error));
             client::status(&*error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
+}
+
+/// Whether an error is of what is worth nothing in part.
+fn wants_all(error: &(dyn Error + 'static)) -> bool {
+    error.is::<copy::CopyError>() || error.is::<verify::VerifyError>()
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {

@@ -12,7 +12,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -22,19 +22,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use crate::bus::{Health, fault, internal};
+use crate::bus::{Health, causes, internal};
 use crate::http::{Chunk, Problem, Source};
 use crate::log::reader::Reader;
 use crate::log::{AppendError, Log, LogError};
 
 pub(crate) use janitor::Janitor;
-pub(crate) use sums::verify;
+pub(crate) use sums::{Told, damage};
 pub use write::{NewObject, Object};
 
 /// Pieces written or read at once in one store. More would only wait for the same disk.
@@ -56,10 +57,18 @@ pub(crate) enum StoreError {
     Locked(String),
     /// What another history needs lies there.
     #[error(
-        "the objects in {0} belong to another history, such as that which this one is restored \
-         from; name another folder, or delete the file `lock` in it to give them to this one"
+        "the file `lock` in {folder} names {found:?}, and this history is {own:?}: the objects there \
+         belong to another history, such as that which this one is restored from, or the file is \
+         damaged; name another folder, or delete the file to give them to this one"
     )]
-    Foreign(String),
+    Foreign {
+        /// The folder.
+        folder: String,
+        /// The history that it names.
+        found: String,
+        /// This one.
+        own: String,
+    },
     /// The library refused the folder.
     #[error("the folder {folder} can't be used")]
     Store {
@@ -238,8 +247,11 @@ impl Store {
     /// An object that is there, and as long as it was: else 500, and a line in the log.
     pub(crate) async fn stored(&self, id: Uuid, size: u64) -> Result<Stored, Problem> {
         let _turn = self.turn().await?;
-        let found = self.objects.head(&name(id)).await;
-        let found = found.map_err(|error| internal("reading an object", &error))?;
+        let found = match self.objects.head(&name(id)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Err(damaged(id, "it is missing")),
+            Err(error) => return Err(internal("reading an object", &error)),
+        };
         let stored = Stored {
             store: self.clone(),
             id,
@@ -249,8 +261,9 @@ impl Store {
         if stored.has_sums || found.size == size {
             return Ok(stored);
         }
-        let wrong = format!("object {id} has {} bytes instead of {size}", found.size);
-        Err(fault("reading an object", &wrong))
+        let (found, whole) = (found.size, sums::with_sums(size));
+        let what = format!("it has {found} bytes instead of {whole}");
+        Err(damaged(id, &what))
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
@@ -279,13 +292,11 @@ impl Stored {
         let read = read.map_err(io::Error::other)?;
         let bytes = read.first().cloned().unwrap_or_default();
         if let Some(sum) = read.get(1)
-            && !sums::is_whole(&bytes, sum)
+            && !sums::is_whole(self.id, &bytes, sum)
         {
-            let damage = LogError::Damaged {
-                table: "objects",
-                key: format!("{} from byte {}", self.id, piece.start),
-            };
-            return Err(io::Error::other(damage));
+            let what = format!("its checksum from byte {} on is another's", piece.start);
+            let id = self.id;
+            return Err(io::Error::other(LogError::DamagedObject { id, what }));
         }
         let inside = |at: u64| usize::try_from(at.saturating_sub(piece.start)).unwrap_or(0);
         let (from, upto) = (inside(part.start), inside(part.end).min(bytes.len()));
@@ -312,6 +323,32 @@ impl Stored {
     }
 }
 
+/// 500 `damaged`, and a line in the log.
+fn damaged(id: Uuid, what: &str) -> Problem {
+    let what = what.to_owned();
+    internal("reading an object", &LogError::DamagedObject { id, what })
+}
+
+/// Whose the objects in a folder are by its file `lock`: an error where they are another history's.
+pub(crate) fn owner(folder: &Path, epoch: &str) -> Result<(), StoreError> {
+    let found = match fs::read(folder.join("lock")) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => {
+            let folder = folder.display().to_string();
+            return Err(StoreError::Folder { folder, source });
+        }
+    };
+    if found.is_empty() || found == epoch.as_bytes() {
+        return Ok(());
+    }
+    Err(StoreError::Foreign {
+        folder: folder.display().to_string(),
+        found: String::from_utf8_lossy(&found).into_owned(),
+        own: epoch.to_owned(),
+    })
+}
+
 /// Locks a folder, for what no row names is deleted there: so no two servers, and no two histories,
 /// may share one.
 fn lock(folder: &Path, epoch: &str, sharing: Sharing) -> Result<File, StoreError> {
@@ -335,16 +372,13 @@ fn lock(folder: &Path, epoch: &str, sharing: Sharing) -> Result<File, StoreError
         TryLockError::WouldBlock => StoreError::Locked(name()),
         TryLockError::Error(source) => failed(source),
     })?;
-    let mut owner = String::new();
-    file.read_to_string(&mut owner).map_err(failed)?;
-    if owner.is_empty() {
+    owner(folder, epoch)?;
+    if file.metadata().map_err(failed)?.len() == 0 {
         // Half of a name would be another history's after a power cut.
         file.write_all(epoch.as_bytes())
             .and_then(|()| file.sync_all())
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(failed)?;
-    } else if owner != epoch {
-        return Err(StoreError::Foreign(name()));
     }
     Ok(file)
 }
@@ -359,20 +393,28 @@ fn name(id: Uuid) -> Name {
     Name::from(id.to_string())
 }
 
-/// Why a store refused, as an answer: 503 `storage_full` where there is no room.
+/// Why a store refused, as an answer: 503 `storage_full` where there is no room, `storage_failed`
+/// where the disk failed. That is this object's alone, of which nobody was told.
 fn refused(error: &object_store::Error) -> Problem {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && matches!(
-                io.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            )
-            && let Some(full) = Health::Full.problem()
-        {
+        let Some(io) = error.downcast_ref::<io::Error>() else {
+            cause = error.source();
+            continue;
+        };
+        let is_full = matches!(
+            io.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        if is_full && let Some(full) = Health::Full.problem() {
             return full;
         }
-        cause = error.source();
+        tracing::error!(error = causes(error), "storing an object failed");
+        return Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage_failed",
+            "the server's storage failed; nothing was kept",
+        );
     }
     internal("storing an object", error)
 }

@@ -85,3 +85,91 @@ fn what_lies_beside_a_file_goes_before_it_is_written_anew_and_nothing_else_does(
         assert!(kept.iter().all(|name| folder.join(name).exists()), "{call}");
     }
 }
+
+#[test]
+fn what_is_no_file_of_its_own_is_not_replaced() {
+    let server = Server::core();
+    server.connect("ann");
+    let folder = server.folder();
+    let made = Command::new("mkfifo").arg(folder.join("fifo")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, folder.join(name)).expect("a link");
+    };
+    link("data/veche.db", "inside");
+    link("kept/copy", "outside");
+    link("nowhere/copy", "nowhere");
+    fs::create_dir(folder.join("kept")).expect("a folder");
+    folder.write("kept/copy", "older");
+    let before = fs::read(server.data().join("veche.db")).expect("a database");
+    for call in ["backup", "export"] {
+        for file in [
+            "data/veche.db",
+            "data/new",
+            "inside",
+            "fifo",
+            "nowhere",
+            "kept",
+            "/dev/null",
+        ] {
+            let output = run(folder.path(), [call, file]);
+            assert_eq!(output.status.code(), Some(1), "{call} {file}: {output:?}");
+            assert!(output.stderr.contains(file), "{call} {file}: {output:?}");
+        }
+        let after = fs::read(server.data().join("veche.db")).expect("a database");
+        assert!(after == before, "{call} changes the database");
+        assert!(!server.data().join("new").exists());
+        let output = run(folder.path(), [call, "outside"]);
+        assert!(output.status.success(), "{call}: {output:?}");
+        let link = fs::symlink_metadata(folder.join("outside")).expect("a link");
+        assert!(link.is_symlink(), "{call} replaces a link");
+        assert!(fs::read(folder.join("kept/copy")).expect("a copy").len() > 100);
+    }
+    let fifo = fs::symlink_metadata(folder.join("fifo")).expect("it stays");
+    assert!(!fifo.is_file(), "a FIFO is replaced");
+}
+
+#[test]
+fn a_reader_that_goes_is_a_failure() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    // More than a pipe holds.
+    for number in 0..40 {
+        ann.say(&format!("{number} {}", "word ".repeat(700)));
+    }
+    for call in ["backup", "export"] {
+        let mut child = Command::new(binary())
+            .args([call, "-"])
+            .current_dir(server.folder().path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut begin = [0; 100];
+        let mut pipe = child.stdout.take().expect("piped");
+        pipe.read_exact(&mut begin).expect("it begins");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(1), "{call}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.lines().count(), 1, "{call}: {said}");
+    }
+}
+
+#[test]
+fn a_damaged_row_is_copied_as_it_is_and_told() {
+    let mut server = Server::core();
+    server.connect("ann").say("a text with a mark");
+    server.stop();
+    let database = server.data().join("veche.db");
+    let mut bytes = fs::read(&database).expect("a database");
+    let mark = b"with a mark";
+    let at = bytes.windows(mark.len()).position(|part| part == mark);
+    bytes[at.expect("the text is there")] ^= 1;
+    fs::write(&database, bytes).expect("written");
+    let output = run(server.folder().path(), ["backup", "copy.tar"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("`messages` "), "{output:?}");
+    assert!(server.folder().join("copy.tar").is_file(), "it is written");
+}

@@ -412,3 +412,46 @@ fn one_that_is_killed_leaves_no_server_and_the_next_begins_anew() {
     let verified = run(folder.path(), ["verify"]);
     assert!(verified.status.success(), "{verified:?}");
 }
+
+#[test]
+fn an_export_that_lost_lines_is_refused_though_each_checksum_is_right() {
+    let has_files = features(&binary()).iter().any(|known| known == "files");
+    let server = Server::start();
+    used(&server);
+    let whole = export(&server, "whole.jsonl");
+    for lost in ["file", "messages", "facts"] {
+        let begin = format!("{{\"{lost}\":");
+        if lost == "file" && !has_files {
+            continue;
+        }
+        // With as many lines as the end says, too, and with no word of their kinds.
+        for tells_kinds in [true, false] {
+            let (mut sum, mut lines, mut text) = (0, 0, String::new());
+            for line in whole.lines().filter(|line| !line.starts_with(&begin)) {
+                let (line, _) = line.rsplit_once(",\"crc\":").expect("a checksum");
+                let mut line = line.to_owned();
+                if line.starts_with("{\"end\"") {
+                    let (_, kinds) = line.split_once(",\"kinds\"").expect("kinds");
+                    line = match tells_kinds {
+                        true => format!("{{\"end\":{{\"lines\":{lines},\"kinds\"{kinds}"),
+                        false => format!("{{\"end\":{{\"lines\":{lines}}}"),
+                    };
+                }
+                let mut hasher = crc32fast::Hasher::new_with_initial(sum);
+                hasher.update(line.as_bytes());
+                sum = hasher.finalize();
+                lines += 1;
+                text.push_str(&format!("{line},\"crc\":{sum}}}\n"));
+            }
+            let folder = Folder::new();
+            let file = folder.write("cut.jsonl", text);
+            let words = ["import".as_ref(), file.as_os_str()];
+            let output = run(folder.path(), words);
+            // Files are named by rows; of the rest only the end knows.
+            if tells_kinds || lost == "file" {
+                assert_eq!(output.status.code(), Some(1), "{lost}: {output:?}");
+                assert!(!folder.join("data").exists(), "{lost}: something is left");
+            }
+        }
+    }
+}

@@ -12,14 +12,17 @@ pub(crate) fn internal(what: &str, error: &(dyn Error + 'static)) -> Problem {
     let problem = fault(what, &causes(error));
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(damage @ LogError::Damaged { .. }) = error.downcast_ref() {
-            return Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "damaged",
-                format!("{damage}; `veche verify` lists all that is"),
-            );
-        }
-        cause = error.source();
+        let detail = match error.downcast_ref() {
+            Some(damage @ (LogError::Damaged { .. } | LogError::DamagedObject { .. })) => {
+                format!("{damage}; `veche verify` lists all that is")
+            }
+            Some(damage @ LogError::Malformed(_)) => damage.to_string(),
+            _ => {
+                cause = error.source();
+                continue;
+            }
+        };
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", detail);
     }
     problem
 }

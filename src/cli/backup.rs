@@ -6,20 +6,23 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::copy::{self, CopyError, Moment, inside};
+use crate::log::export::open_copy;
 
 /// Writes the data of a folder, in use or not, to `file`. What is restored from it is a new epoch,
-/// since the server goes on from here without it.
+/// since the server goes on from here without it. What is damaged is copied as it is, and told: of a
+/// disk that fails, whatever can be had is worth having.
 pub(super) fn write(data: &Path, file: &Path) -> Result<(), CopyError> {
     copy::write(data, file, pack)
 }
 
 /// Packs the objects, then the database's copy that names them.
-fn pack(moment: &Moment<'_>, out: &mut dyn Write) -> Result<(), CopyError> {
+fn pack(moment: &Moment<'_>, out: &mut dyn Write) -> Result<Vec<String>, CopyError> {
     let mut tar = tar::Builder::new(out);
-    moment.objects(|place, name, mut found| {
-        tar.append_file(inside(place).join(name), &mut found)
+    let mut damage = moment.objects(|named, mut found| {
+        tar.append_file(inside(&named.place).join(&named.object), &mut found)
             .map_err(|source| moment.failed(source))
     })?;
+    open_copy(moment.copy)?.verify(&mut |line| damage.push(line));
     // Each start on a copy of this names a history of its own.
     let copy = Connection::open(moment.copy)?;
     copy.pragma_update(None, "journal_mode", "MEMORY")?;
@@ -27,5 +30,6 @@ fn pack(moment: &Moment<'_>, out: &mut dyn Write) -> Result<(), CopyError> {
     drop(copy);
     tar.append_path_with_name(moment.copy, "veche.db")
         .and_then(|()| tar.into_inner()?.flush())
-        .map_err(|source| moment.failed(source))
+        .map_err(|source| moment.failed(source))?;
+    Ok(damage)
 }

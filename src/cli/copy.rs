@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
-use crate::log::{LogError, sqlite};
+use crate::log::export::open_copy;
+use crate::log::{LogError, Named, sqlite};
 
 /// How long a server that writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,13 +30,22 @@ pub(super) enum CopyError {
     NoData(String),
     /// The database can't be copied.
     #[error("the database can't be copied")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] LogError),
     /// What was copied can't be read.
     #[error("the database can't be read")]
     Log(#[from] LogError),
     /// Some of it is not as it was written.
     #[error("the data is damaged: {0}; `veche verify` lists all that is")]
     Damaged(String),
+    /// All of it is copied, as it is.
+    #[error("the copy is there, with what is damaged as it was found: {0} places")]
+    Kept(usize),
+    /// What is there is not to be replaced.
+    #[error("{0} is no file that could be replaced: name another, or `-` for the standard output")]
+    NoFile(String),
+    /// The data itself would be overwritten.
+    #[error("{0} lies in the data folder: name a file elsewhere")]
+    Inside(String),
     /// A file can't be written or read.
     #[error("{what} can't be written")]
     File {
@@ -46,13 +56,37 @@ pub(super) enum CopyError {
     },
 }
 
+impl From<rusqlite::Error> for CopyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 /// Writes what `put` makes of a folder's data to `file`, or to the standard output for `-`: whole or
-/// not at all. What an earlier one that was killed left beside it is taken away.
+/// not at all. What an earlier one that was killed left beside it is taken away. What `put` finds
+/// damaged, and copies all the same, is told.
 pub(super) fn write(
     data: &Path,
     file: &Path,
-    put: impl FnOnce(&Moment<'_>, &mut dyn Write) -> Result<(), CopyError>,
+    put: impl FnOnce(&Moment<'_>, &mut dyn Write) -> Result<Vec<String>, CopyError>,
 ) -> Result<(), CopyError> {
+    sqlite::inspect(data)?;
+    let damage = write_to(data, file, put)?;
+    if damage.is_empty() {
+        return Ok(());
+    }
+    for line in &damage {
+        // Whoever started this may not listen to what it says; the status tells.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+    Err(CopyError::Kept(damage.len()))
+}
+
+fn write_to(
+    data: &Path,
+    file: &Path,
+    put: impl FnOnce(&Moment<'_>, &mut dyn Write) -> Result<Vec<String>, CopyError>,
+) -> Result<Vec<String>, CopyError> {
     let database = sqlite::file(data);
     if !database.is_file() {
         return Err(CopyError::NoData(data.display().to_string()));
@@ -66,7 +100,7 @@ pub(super) fn write(
     let is_piped = file == Path::new("-");
     let place = match is_piped {
         true => env::temp_dir().join("veche"),
-        false => file.to_owned(),
+        false => target(data, file)?,
     };
     sweep(&place);
     let copy = Unfinished::new(&place, COPY).map_err(failed(&place))?;
@@ -80,9 +114,33 @@ pub(super) fn write(
         return put(&moment, &mut io::stdout().lock());
     }
     let part = Unfinished::new(&place, PART).map_err(failed(file))?;
-    put(&moment, &mut &part.file)?;
+    let damage = put(&moment, &mut &part.file)?;
     part.file.sync_all().map_err(failed(file))?;
-    fs::rename(&part.path, file).map_err(failed(file))
+    fs::rename(&part.path, &place).map_err(failed(file))?;
+    Ok(damage)
+}
+
+/// The file that is to be written, where links lead to: one that is not there yet or can be replaced,
+/// and lies outside the data.
+fn target(data: &Path, file: &Path) -> Result<PathBuf, CopyError> {
+    let name = || file.display().to_string();
+    let is_link = fs::symlink_metadata(file).is_ok_and(|found| found.is_symlink());
+    let place = match is_link {
+        true => fs::canonicalize(file).map_err(|_| CopyError::NoFile(name()))?,
+        false => file.to_owned(),
+    };
+    if fs::metadata(&place).is_ok_and(|found| !found.is_file()) {
+        return Err(CopyError::NoFile(name()));
+    }
+    let folder = place.parent().filter(|folder| *folder != Path::new(""));
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
+    // Where one of them is not there, nothing is written.
+    if let (Ok(folder), Ok(data)) = (folder, fs::canonicalize(data))
+        && folder.starts_with(data)
+    {
+        return Err(CopyError::Inside(name()));
+    }
+    Ok(place)
 }
 
 /// A file under another name than its last, for its owner alone: private messages will lie in it.
@@ -157,26 +215,33 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    /// Gives each object, its place and its name, and then copies the database that names them. An
-    /// object that is deleted meanwhile is named by no later copy, so that one is made until all
-    /// that it names was given.
+    /// Gives each object, and then copies the database that names them. An object that is deleted
+    /// meanwhile is named by no later copy, so that one is made until all that it names was given.
+    /// Gives back what is wrong with them, in words: each is looked at before it is given.
     pub(super) fn objects(
         &self,
-        mut put: impl FnMut(&str, &str, File) -> Result<(), CopyError>,
-    ) -> Result<(), CopyError> {
+        mut put: impl FnMut(&Named, File) -> Result<(), CopyError>,
+    ) -> Result<Vec<String>, CopyError> {
         let (mut given, mut lost) = (BTreeSet::new(), BTreeSet::new());
+        let mut damage = Vec::new();
         loop {
             File::create(self.copy).map_err(|source| self.failed(source))?;
             copy_database(self.database, self.copy)?;
             let mut missing = BTreeSet::new();
-            for object in objects(self.copy)? {
+            for object in open_copy(self.copy)?.objects()? {
                 if given.contains(&object) {
                     continue;
                 }
-                let (place, name) = &object;
-                match File::open(self.data.join(place).join(name)) {
-                    Ok(found) => {
-                        put(place, name, found)?;
+                let path = self.path(&object);
+                match File::open(&path) {
+                    Ok(mut found) => {
+                        let failed = |source| self.failed(source);
+                        let wrong = object.damage(&mut found).map_err(failed)?;
+                        damage.extend(
+                            wrong.map(|what| format!("{} is damaged: {what}", path.display())),
+                        );
+                        found.rewind().map_err(failed)?;
+                        put(&object, found)?;
                         given.insert(object);
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -187,10 +252,16 @@ impl Moment<'_> {
             }
             // What a second copy names, too, was not deleted by the server.
             if missing.is_subset(&lost) {
-                return Ok(());
+                let missing = missing.iter().map(|object| self.path(object));
+                damage.extend(missing.map(|path| format!("{} is missing", path.display())));
+                return Ok(damage);
             }
             lost = missing;
         }
+    }
+
+    fn path(&self, object: &Named) -> PathBuf {
+        self.data.join(&object.place).join(&object.object)
     }
 
     /// A file that can't be written or read.
@@ -203,7 +274,8 @@ impl Moment<'_> {
 /// Copies a database. What is made of the copy is a history of its own, since the server goes on
 /// from here without it.
 fn copy_database(from: &Path, to: &Path) -> Result<(), CopyError> {
-    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // One that could write would take the write-ahead log in when it is closed.
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     source.busy_timeout(PATIENCE)?;
     source.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
     Ok(())
@@ -220,14 +292,4 @@ pub(super) fn inside(place: &str) -> PathBuf {
         return place.to_owned();
     }
     place.file_name().unwrap_or(OsStr::new("objects")).into()
-}
-
-/// The objects that rows name: the place and the name of each.
-fn objects(database: &Path) -> Result<Vec<(String, String)>, CopyError> {
-    let copy = Connection::open(database)?;
-    let mut statement = copy.prepare(
-        "SELECT place, object FROM rows JOIN stores USING (owner) WHERE object IS NOT NULL",
-    )?;
-    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(found.collect::<Result<_, _>>()?)
 }

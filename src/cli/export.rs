@@ -2,6 +2,7 @@
 
 mod lines;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -11,9 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::copy::{self, CopyError, Moment};
-use crate::log;
 use crate::log::export::{Header, open_copy};
 use crate::log::reader::Reading;
+use crate::log::{self, Named};
 pub(super) use lines::{Faulty, Line, Lines, Reader};
 
 /// The number of this form of lines; a file with a higher one is refused.
@@ -53,13 +54,18 @@ pub(super) struct Piece {
 pub(super) struct End {
     /// How many lines stand before it.
     pub(super) lines: u64,
+    /// How many of each kind.
+    #[serde(default)]
+    pub(super) kinds: BTreeMap<String, u64>,
 }
 
 /// Writes the data of a folder, in use or not, to `file`.
 pub(super) fn write(data: &Path, file: &Path) -> Result<(), CopyError> {
     copy::write(data, file, |moment, out| {
         let mut lines = Lines::new(BufWriter::new(out));
-        put(moment, &mut lines)
+        put(moment, &mut lines)?;
+        // What is damaged is not exported.
+        Ok(Vec::new())
     })
 }
 
@@ -70,9 +76,11 @@ fn put(moment: &Moment<'_>, lines: &mut Lines<impl Write>) -> Result<(), CopyErr
     let of = log::reader::Reader::new(moment.data).read_here(Reading::header)?;
     let begin = Begin { export: EXPORT, of };
     lines.put(BEGIN, &text(&begin)?).map_err(failed)?;
-    moment.objects(|place, object, mut found| {
-        put_file(lines, place, object, &mut found).map_err(failed)
-    })?;
+    let damage =
+        moment.objects(|named, mut found| put_file(lines, named, &mut found).map_err(failed))?;
+    if let Some(damage) = damage.into_iter().next() {
+        return Err(CopyError::Damaged(damage));
+    }
     let reading = open_copy(moment.copy)?;
     let mut damage = None;
     reading.verify(&mut |line| {
@@ -83,18 +91,14 @@ fn put(moment: &Moment<'_>, lines: &mut Lines<impl Write>) -> Result<(), CopyErr
     }
     reading.export(&mut |kind, json| lines.put(kind, &json).map_err(failed))?;
     let end = End {
-        lines: lines.count(),
+        lines: lines.kinds().values().sum(),
+        kinds: lines.kinds().clone(),
     };
     lines.put(END, &text(&end)?).map_err(failed)?;
     lines.flush().map_err(failed)
 }
 
-fn put_file(
-    lines: &mut Lines<impl Write>,
-    place: &str,
-    object: &str,
-    found: &mut File,
-) -> io::Result<()> {
+fn put_file(lines: &mut Lines<impl Write>, named: &Named, found: &mut File) -> io::Result<()> {
     // One that is empty has a line, too.
     for number in 0_u64.. {
         let mut bytes = Vec::new();
@@ -103,8 +107,8 @@ fn put_file(
             break;
         }
         let piece = Piece {
-            place: place.to_owned(),
-            object: object.to_owned(),
+            place: named.place.clone(),
+            object: named.object.clone(),
             bytes: STANDARD.encode(&bytes),
         };
         lines.put(FILE, &serde_json::to_string(&piece)?)?;

@@ -1,6 +1,6 @@
 //! `veche import`: a data folder made of an export, whole or not at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::export::{BEGIN, Begin, END, EXPORT, End, FILE, Faulty, Line, Piece, R
 use crate::bus::{WorldError, fold};
 use crate::log::export::{Import, ImportError as RowError, open_copy};
 use crate::log::reader::Reading;
-use crate::log::{LogError, sqlite};
+use crate::log::{LogError, Named, sqlite};
 use crate::server::{ServeError, lock};
 
 /// Where all of it lies until it is whole, in the data folder. One that was killed leaves it there,
@@ -117,6 +117,8 @@ fn make(from: impl BufRead, data: &Path) -> Result<(), ImportError> {
             });
         }
     }
+    // What it noted is of a server that is gone.
+    File::create(sqlite::lock_file(data)).map_err(failed)?;
     let part = data.join(PART);
     match fs::remove_dir_all(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -136,7 +138,12 @@ fn make(from: impl BufRead, data: &Path) -> Result<(), ImportError> {
         return Err(ImportError::Damaged(damage));
     }
     fold(&reading)?;
-    folder.keep(reading.objects()?).map_err(failed)?;
+    let named = reading.objects()?;
+    folder.close().map_err(failed)?;
+    for object in &named {
+        folder.verify(object)?;
+    }
+    folder.keep(named).map_err(failed)?;
     // A file of SQLite's that is only read leaves nothing else behind.
     drop::<Reading>(reading);
     settle(&folder.path, data).map_err(failed)
@@ -177,13 +184,17 @@ fn take_all(from: impl BufRead, rows: &Import, folder: &mut Folder) -> Result<()
         let what = format!("form {export} and format {format} are not read any more");
         return Err(told(&lines, what));
     }
+    let mut kinds = BTreeMap::from([(first.kind, 1_u64)]);
     loop {
         let before = lines.number();
         let line = next(&mut lines)?;
         match line.kind.as_str() {
             END => {
                 let end: Option<End> = parse(&line);
-                if end.is_none_or(|end| end.lines != before) {
+                // An earlier program counted no kinds.
+                let is_so =
+                    |end: End| end.lines == before && (end.kinds.is_empty() || end.kinds == kinds);
+                if !end.is_some_and(is_so) {
                     return Err(told(&lines, "it ends another number of lines"));
                 }
                 break;
@@ -200,6 +211,7 @@ fn take_all(from: impl BufRead, rows: &Import, folder: &mut Folder) -> Result<()
                     .map_err(|error: RowError| because(&lines, "the row can't be taken", error))?;
             }
         }
+        *kinds.entry(line.kind).or_default() += 1;
     }
     match lines.next() {
         Ok(None) => Ok(()),
@@ -279,6 +291,18 @@ impl Folder {
         Ok(())
     }
 
+    /// Sees that an object which a row names is there, as it was written.
+    fn verify(&self, named: &Named) -> Result<(), ImportError> {
+        let path = self.path.join(inside(&named.place)).join(&named.object);
+        let what = match File::open(path).and_then(|mut file| named.damage(&mut file)) {
+            Ok(None) => return Ok(()),
+            Ok(Some(what)) => what,
+            Err(error) => error.to_string(),
+        };
+        let object = &named.object;
+        Err(ImportError::Damaged(format!("the file {object}: {what}")))
+    }
+
     fn close(&mut self) -> io::Result<()> {
         match self.open.take() {
             Some((_, file)) => file.sync_all(),
@@ -287,11 +311,10 @@ impl Folder {
     }
 
     /// Leaves those files that rows name, and makes them durable.
-    fn keep(&mut self, named: Vec<(String, String)>) -> io::Result<()> {
-        self.close()?;
+    fn keep(&mut self, named: Vec<Named>) -> io::Result<()> {
         let named = named.into_iter();
         let named: BTreeSet<_> = named
-            .map(|(place, object)| (inside(&place), object))
+            .map(|named| (inside(&named.place), named.object))
             .collect();
         for (place, object) in self.objects.difference(&named) {
             fs::remove_file(self.path.join(place).join(object))?;

@@ -1,8 +1,10 @@
 //! `veche verify`: all the data read through.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::bus::{causes, fold};
 use crate::log::LogError;
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite;
@@ -27,23 +29,35 @@ pub(super) enum VerifyError {
 
 /// Prints what is damaged in a data folder, in use or not, a line each.
 pub(super) fn run(data: &Path) -> Result<(), VerifyError> {
+    sqlite::inspect(data)?;
     if !sqlite::file(data).is_file() {
         return Err(VerifyError::NoData(data.display().to_string()));
     }
     let mut out = io::stdout().lock();
     let (mut damaged, mut written) = (0, Ok(()));
-    let rows = Reader::new(data).read_here(|reading| {
-        Ok(reading.verify(&mut |line| {
-            damaged += 1;
-            if written.is_ok() {
-                written = writeln!(out, "{line}");
-            }
-        }))
-    })?;
-    for line in objects(data)? {
+    let mut tell = |line: String| {
         damaged += 1;
-        writeln!(out, "{line}")?;
-    }
+        if written.is_ok() {
+            written = writeln!(out, "{line}");
+        }
+    };
+    let reader = Reader::new(data);
+    let rows = reader.read_here(|reading| {
+        let mut is_whole = true;
+        let rows = reading.verify(&mut |line| {
+            is_whole = false;
+            tell(line);
+        });
+        // Else it would say the same again.
+        if is_whole && let Err(error) = fold(reading) {
+            tell(causes(&error));
+        }
+        if let Err(error) = stores(reading, data, &mut tell) {
+            tell(causes(&error));
+        }
+        Ok(rows)
+    })?;
+    objects(&reader, data, &mut tell)?;
     written?;
     if damaged > 0 {
         return Err(VerifyError::Damaged(damaged));
@@ -52,19 +66,34 @@ pub(super) fn run(data: &Path) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// The objects that are not as they were written, in words.
-fn objects(data: &Path) -> Result<Vec<String>, LogError> {
-    let named = Reader::new(data).read_here(Reading::objects)?;
-    let told = named.into_iter().filter_map(|(place, object)| {
-        let path = data.join(place).join(object);
-        match objects::verify(&path) {
-            Ok(true) => None,
-            Ok(false) => Some(format!(
-                "{} is damaged: a checksum is another's",
-                path.display()
-            )),
-            Err(error) => Some(format!("{} can't be read: {error}", path.display())),
+/// Tells of folders of objects that the server would not open.
+fn stores(reading: &Reading, data: &Path, tell: &mut dyn FnMut(String)) -> Result<(), LogError> {
+    let epoch = reading.header()?.epoch;
+    for (_, place) in reading.stores()? {
+        // A copy that was not started yet has no name: it takes what is there.
+        if !epoch.is_empty()
+            && let Err(error) = objects::owner(&data.join(place), &epoch)
+        {
+            tell(causes(&error));
         }
-    });
-    Ok(told.collect())
+    }
+    Ok(())
+}
+
+/// Tells of the objects that are not as they were written.
+fn objects(reader: &Reader, data: &Path, tell: &mut dyn FnMut(String)) -> Result<(), LogError> {
+    for named in reader.read_here(Reading::objects)? {
+        let path = data.join(&named.place).join(&named.object);
+        let found = File::open(&path).and_then(|mut file| named.damage(&mut file));
+        match found {
+            Ok(None) => {}
+            Ok(Some(what)) => tell(format!("{} is damaged: {what}", path.display())),
+            // A server that runs may have removed it since.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && !reader.read_here(Reading::objects)?.contains(&named) => {}
+            Err(error) => tell(format!("{} can't be read: {error}", path.display())),
+        }
+    }
+    Ok(())
 }

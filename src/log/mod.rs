@@ -26,6 +26,8 @@ use uuid::Uuid;
 use crate::settings::Period;
 use crate::time::Time;
 
+pub(crate) use verify::Named;
+
 pub use rows::{Going, KeptAnswer, MessageRow, Row};
 
 /// A position in the log: counted from 1, never reused, below 2⁵³ so that JSON holds it exactly.
@@ -270,6 +272,14 @@ pub enum LogError {
         /// Its key.
         key: String,
     },
+    /// An object that is not what was written.
+    #[error("file {id} is damaged: {what}")]
+    DamagedObject {
+        /// Its name.
+        id: Uuid,
+        /// What is wrong with it.
+        what: String,
+    },
     /// What was answered lies behind a damaged place, and could not be read.
     #[error(
         "{file} is damaged in frame {frame}, and what was written after it can't be read; restore \
@@ -281,6 +291,22 @@ pub enum LogError {
         /// The frame, counted from 1; 0 is the header.
         frame: u64,
     },
+    /// There was a database, and it is gone.
+    #[error(
+        "{0} is missing or empty, and there was one: restore a backup; a new server wants an empty \
+         folder"
+    )]
+    NoDatabase(String),
+    /// What was answered last lay in a file that is gone.
+    #[error(
+        "{0} is missing or cut, and what was answered last lay in it: put it back, or restore a \
+         backup. Where another program has taken it into veche.db, or to go on without, delete \
+         `lock` beside it"
+    )]
+    NoWal(String),
+    /// SQLite finds that its file is none.
+    #[error("veche.db is damaged: {0}; `veche verify` tells more")]
+    Malformed(String),
     /// A file can't be read.
     #[error("{file} can't be read")]
     File {
@@ -313,9 +339,25 @@ impl From<rusqlite::Error> for LogError {
         match error {
             // The statements are the program's own, so it is the schema that they do not fit.
             rusqlite::Error::SqlInputError { .. } => Self::Schema(Some(error)),
+            error if is_malformed(&error) => {
+                let words = match error {
+                    rusqlite::Error::SqliteFailure(_, Some(words)) => words,
+                    error => error.to_string(),
+                };
+                Self::Malformed(words)
+            }
             error => Self::Sqlite(error),
         }
     }
+}
+
+/// Whether SQLite can't read what it finds in its file.
+fn is_malformed(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseCorrupt | NotADatabase)
+    )
 }
 
 /// One durable order of facts, with the writer's own look-ups. There is one per process, owned by

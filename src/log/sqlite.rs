@@ -7,6 +7,7 @@
 mod change;
 mod checkpoint;
 mod copy;
+mod folder;
 mod stream;
 mod wal;
 
@@ -18,6 +19,7 @@ use rusqlite::{Connection, ErrorCode, ToSql, ffi, params};
 use uuid::Uuid;
 
 use self::checkpoint::Checkpointer;
+use self::folder::{Note, There};
 use super::query::{self, int, many, one, read, rows};
 use super::sums::{self, ANSWER, FACT, KEY, META, Part, SNAPSHOT, STORE};
 use super::{
@@ -28,6 +30,7 @@ use crate::settings::Period;
 use crate::time::Time;
 
 pub(crate) use copy::{Copy, Put, copy};
+pub(crate) use folder::{inspect, lock_file};
 pub(crate) use stream::Placed;
 
 /// The number of this layout; a file with a higher one is refused.
@@ -50,6 +53,7 @@ pub struct SqliteLog {
     /// Ends before the connection, so that this one is the last: it leaves one file behind.
     checkpointer: Checkpointer,
     connection: Connection,
+    note: Note,
     epoch: String,
     last: Pos,
     staged: Pos,
@@ -65,7 +69,7 @@ pub fn file(data: &Path) -> PathBuf {
 impl SqliteLog {
     /// Opens the database of a data folder, or makes it.
     pub fn open(data: &Path) -> Result<Self, LogError> {
-        wal::inspect(&file(data))?;
+        folder::inspect_own(data)?;
         let mut connection = Connection::open(file(data))?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -77,9 +81,15 @@ impl SqliteLog {
         let epoch = query::meta(&connection, "epoch")?.unwrap_or_default();
         let last = query::last(&connection)?;
         let checkpointer = Checkpointer::start(&file(data), &mut connection)?;
+        let mut note = Note::open(data);
+        note.put(match folder::has_wal(data)? {
+            true => There::Wal,
+            false => There::Database,
+        });
         Ok(Self {
             checkpointer,
             connection,
+            note,
             epoch,
             last,
             staged: last,
@@ -110,7 +120,9 @@ impl SqliteLog {
     fn end(&mut self) -> Result<(), AppendError> {
         self.connection
             .execute_batch("COMMIT")
-            .map_err(append_error)
+            .map_err(append_error)?;
+        self.note.put(There::Wal);
+        Ok(())
     }
 
     /// Does work in a transaction of its own: all of it, or nothing.
@@ -163,6 +175,13 @@ impl SqliteLog {
 
     fn set_meta(&self, key: &str, value: i64) -> Result<(), AppendError> {
         set_meta(&self.connection, key, &value).map_err(append_error)
+    }
+}
+
+impl Drop for SqliteLog {
+    /// The connections end behind this, and take the WAL in.
+    fn drop(&mut self) {
+        self.note.put(There::Database);
     }
 }
 
@@ -407,6 +426,7 @@ impl Log for SqliteLog {
     }
 
     fn scrub(&mut self) -> Result<bool, LogError> {
+        self.note.put(There::Database);
         self.checkpoint("TRUNCATE")
     }
 }

@@ -1,14 +1,39 @@
 //! Reads everything through.
 
+use std::fs::File;
+use std::io;
+
 use rusqlite::types::ValueRef;
 
 use super::query::{self, many};
 use super::reader::Reading;
 use super::sums::{self, PARTS, Part};
 use super::{LogError, Pos};
+use crate::objects::{self, Told};
 
 /// Facts looked at in one go.
 const STEP: usize = 2_000;
+
+/// An object, as its row names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    /// Where those of its feature lie.
+    pub(crate) place: String,
+    /// Its name.
+    pub(crate) object: String,
+    /// What the row's text says of its bytes, if that is JSON with `size` and `sha256`.
+    pub(crate) told: Option<Told>,
+}
+
+impl Named {
+    /// What is wrong with the file, in words.
+    pub(crate) fn damage(&self, file: &mut File) -> io::Result<Option<String>> {
+        let Ok(id) = self.object.parse() else {
+            return Ok(Some("its name is none".to_owned()));
+        };
+        objects::damage(file, id, self.told.as_ref())
+    }
+}
 
 impl Reading {
     /// Reads every row, every index and every fact's audiences, and tells of each that is not as
@@ -43,14 +68,18 @@ impl Reading {
         count
     }
 
-    /// Where each object lies that a row names: its feature's place, and its name.
-    pub fn objects(&self) -> Result<Vec<(String, String)>, LogError> {
-        many(
-            self.connection(),
-            "SELECT place, object FROM rows JOIN stores USING (owner) WHERE object IS NOT NULL",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+    /// Each object that a row names.
+    pub(crate) fn objects(&self) -> Result<Vec<Named>, LogError> {
+        let sql = "SELECT place, object, text FROM rows NOT INDEXED JOIN stores USING (owner)
+                   WHERE object IS NOT NULL";
+        many(self.connection(), sql, [], |row| {
+            let text: Option<String> = row.get(2)?;
+            Ok(Named {
+                place: row.get(0)?,
+                object: row.get(1)?,
+                told: text.and_then(|text| serde_json::from_str(&text).ok()),
+            })
+        })
     }
 
     fn verify_part(

@@ -46,14 +46,16 @@ impl NewObject {
             waiting: Vec::new(),
             size: 0,
             digest: Sha256::new(),
-            sums: Sums::default(),
+            sums: Sums::new(id),
         })
     }
 
     /// Adds to its end.
     ///
     /// # Errors
-    /// 503 `storage_full` where there is no room, 500 where the store fails otherwise.
+    /// 503 `storage_full` where there is no room, 503 `storage_failed` where the store fails
+    /// otherwise: nobody was told of the object yet, so that what is written beside it is as good as
+    /// before.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.digest.update(bytes);
         self.sums.update(bytes);
@@ -72,7 +74,8 @@ impl NewObject {
     /// # Errors
     /// Those of [`NewObject::write`].
     pub async fn finish(mut self) -> Result<Object, Problem> {
-        self.waiting.extend(std::mem::take(&mut self.sums).finish());
+        let sums = std::mem::replace(&mut self.sums, Sums::new(self.id));
+        self.waiting.extend(sums.finish());
         self.flush().await?;
         let _turn = self.store.turn().await?;
         if let Err(error) = self.upload.complete().await {

@@ -24,7 +24,7 @@ use crate::counts::RouteCounts;
 use crate::feature::{Features, Field, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
 use crate::log::reader::{Reader, Reading};
-use crate::log::sqlite::SqliteLog;
+use crate::log::sqlite::{SqliteLog, lock_file};
 use crate::log::{Log, LogError};
 use crate::memory;
 use crate::objects::{Janitor, Sharing, StoreError, Stores, sync_parent};
@@ -119,7 +119,7 @@ pub(crate) fn lock(folder: &Path) -> Result<File, ServeError> {
         .create(true)
         .truncate(false)
         .write(true)
-        .open(folder.join("lock"))
+        .open(lock_file(folder))
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

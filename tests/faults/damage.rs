@@ -92,7 +92,7 @@ impl Stage {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder").flatten() {
         let path = to.join(entry.file_name());
@@ -106,7 +106,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Puts a data folder back as it was.
-fn restore(kept: &Path, data: &Path) {
+pub fn restore(kept: &Path, data: &Path) {
     fs::remove_dir_all(data).expect("it goes");
     copy(kept, data);
 }
@@ -120,7 +120,7 @@ fn verify(data: &Path) -> Output {
 }
 
 /// Starts it on damaged data: true where it serves, false where it refused and named the damage.
-fn starts(server: &mut Server) -> bool {
+pub fn starts(server: &mut Server) -> bool {
     let before = server.log().len();
     let started = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server.restart()));
     if started.is_ok() {
@@ -132,6 +132,7 @@ fn starts(server: &mut Server) -> bool {
         "malformed",
         "not a database",
         "can't be read",
+        "missing",
         "format",
     ];
     assert!(is_named.iter().any(|word| said.contains(word)), "{said}");
@@ -149,7 +150,7 @@ fn entries(answer: &str) -> Option<Vec<Value>> {
     Some(entries)
 }
 
-fn flip(path: &Path, at: usize, bit: usize) {
+pub fn flip(path: &Path, at: usize, bit: usize) {
     let mut bytes = fs::read(path).expect("a file");
     bytes[at] ^= 1 << bit;
     fs::write(path, bytes).expect("a file");

@@ -253,3 +253,24 @@ fn a_stop_under_load_keeps_what_was_answered_and_answers_half_an_upload() {
         ledger.check(true);
     }
 }
+
+#[test]
+fn an_upload_that_no_sync_covered_is_refused_alone() {
+    if !veche::testing::features(&veche::testing::binary()).contains(&"files".to_owned()) {
+        return;
+    }
+    let shim = Shim::new();
+    let server = shim.around(Server::builder().only("files", "")).start();
+    let ann = server.connect("ann");
+    ann.say("before");
+    let upload = || {
+        let request = ann.request("POST", "/files?name=x");
+        request.body(b"bytes".to_vec(), "text/plain").send()
+    };
+    shim.begin("fail-sync");
+    upload().problem(503, "storage_failed");
+    shim.end("fail-sync");
+    assert_eq!(server.guest().get("/healthz").status, 200);
+    upload().expect(201);
+    ann.say("after");
+}

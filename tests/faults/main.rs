@@ -14,6 +14,7 @@ mod copies;
 mod crash;
 mod damage;
 mod disk;
+mod folder;
 mod ledger;
 mod random;
 mod shim;

@@ -140,7 +140,7 @@ fn a_file_that_is_lost_is_an_error_in_the_answer_and_in_the_log() {
     };
     assert!(fs::remove_file(place(&lost)).is_ok() && fs::write(place(&cut), "012").is_ok());
     for file in [&lost, &cut] {
-        get(&ann, file).problem(500, "internal");
+        get(&ann, file).problem(500, "damaged");
         let id = file["id"].as_str().unwrap_or("?");
         wait_until("the log to name it", || {
             server.log().contains(id).then_some(())

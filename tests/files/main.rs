@@ -2,6 +2,7 @@
 
 #![cfg(has_feature = "files")]
 
+mod damage;
 mod downloads;
 mod later;
 mod life;

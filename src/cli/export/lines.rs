@@ -3,6 +3,7 @@
 //! Each is an object of one field, its kind, and a checksum behind it, over the line up to there and
 //! over the checksum of the line before: so one that is changed, lost, or in another's place shows.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use crc32fast::Hasher;
@@ -22,7 +23,7 @@ fn sum(before: u32, line: &str) -> u32 {
 pub(in crate::cli) struct Lines<W> {
     out: W,
     last: u32,
-    count: u64,
+    kinds: BTreeMap<String, u64>,
 }
 
 impl<W: Write> Lines<W> {
@@ -30,7 +31,7 @@ impl<W: Write> Lines<W> {
         Self {
             out,
             last: 0,
-            count: 0,
+            kinds: BTreeMap::new(),
         }
     }
 
@@ -38,13 +39,13 @@ impl<W: Write> Lines<W> {
     pub(in crate::cli) fn put(&mut self, kind: &str, json: &str) -> io::Result<()> {
         let line = format!("{{\"{kind}\":{json}");
         self.last = sum(self.last, &line);
-        self.count += 1;
+        *self.kinds.entry(kind.to_owned()).or_default() += 1;
         writeln!(self.out, "{line}{SUM}{}}}", self.last)
     }
 
-    /// How many were written.
-    pub(in crate::cli) fn count(&self) -> u64 {
-        self.count
+    /// How many of each kind were written.
+    pub(in crate::cli) fn kinds(&self) -> &BTreeMap<String, u64> {
+        &self.kinds
     }
 
     pub(in crate::cli) fn flush(&mut self) -> io::Result<()> {

@@ -19,6 +19,9 @@ const FRAME: usize = 24;
 /// SQLite's page size where the header does not say it; ours.
 const PAGE: usize = 4096;
 
+/// How long one is that has anything in it.
+pub(super) const LEAST: u64 = (HEADER + FRAME + PAGE) as u64;
+
 /// The header's first word, but for its last bit, which says in which order of bytes checksums
 /// are computed.
 const MAGIC: u32 = 0x377f_0682;
