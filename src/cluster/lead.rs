@@ -95,13 +95,14 @@ impl Cluster {
         Handed::Back(Some(command))
     }
 
-    /// Follows the log up to where it ends now, as far as that is soon.
-    pub(crate) async fn catch_up(&self) {
+    /// Follows the log up to where it ends now, as far as that is soon; says whether it was.
+    pub(crate) async fn catch_up(&self) -> bool {
         let Ok((_, last)) = self.link.bounds().await else {
-            return;
+            return false;
         };
         let mut reached = self.role.reached();
-        let _ = timeout(ANSWER, reached.wait_for(|seq| *seq >= last)).await;
+        let waited = timeout(ANSWER, reached.wait_for(|seq| *seq >= last)).await;
+        waited.is_ok_and(|reached| reached.is_ok())
     }
 
     /// Answers the other nodes, and looks after the one that decides, until the server ends.
