@@ -219,7 +219,7 @@ impl Feature for Files {
 
     fn routes() -> Routes<Self> {
         Routes::new()
-            .upload("/files", "Uploads a file", Self::receive)
+            .upload("/files", "Uploads a file", Self::receive, Self::keep)
             .returns::<File>(201, "The file, for a message to take up")
             .get("/files/{id}", "A file", Self::serve)
             .returns_file("All of it")
@@ -274,7 +274,11 @@ impl Feature for Files {
 }
 
 impl Files {
-    async fn receive(ask: Ask<Self>, query: Named, upload: Upload) -> Result<Answer, Problem> {
+    async fn receive(
+        ask: Ask<Self>,
+        query: Named,
+        upload: Upload,
+    ) -> Result<(Object, About), Problem> {
         let files = ask.feature()?;
         // Who may not upload is told before they have sent it all.
         let judge = Arc::clone(&files);
@@ -294,12 +298,7 @@ impl Files {
             size: object.size,
             sha256: object.sha256.clone(),
         };
-        // Another form has another boundary, so that the body's own bytes say too much.
-        let same = json!(about).to_string();
-        ask.keep(object, &same, move |feature, tx, call, object| {
-            feature.keep(tx, call, object, &about)
-        })
-        .await
+        Ok((object, about))
     }
 
     fn under_way(&self) -> MutexGuard<'_, BTreeMap<UserId, usize>> {

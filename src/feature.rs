@@ -19,6 +19,7 @@ mod erased;
 mod fixed;
 mod parse;
 mod routes;
+mod upload;
 mod verdict;
 mod visit;
 
@@ -43,7 +44,6 @@ pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
 pub use fixed::Fixed;
 pub(crate) use fixed::answer as answer_fixed;
 pub use parse::{parse_json, parse_query};
-use routes::decide_on;
 pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Parts, Prepare, Route, Run};
 pub use routes::{Call, Routes};
 pub use verdict::Verdict;

@@ -111,7 +111,7 @@ fn operation(owner: &str, route: &Route, generator: &mut SchemaGenerator) -> Val
             "content": {"application/json": {"schema": body(generator)}},
         });
     }
-    if route.uploads {
+    if matches!(route.run, Run::Upload { .. }) {
         let file = json!({"type": "string", "format": "binary"});
         let form = json!({"type": "object", "properties": {"file": file}, "required": ["file"]});
         operation["requestBody"] = json!({
@@ -194,7 +194,7 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
             "schema": {"type": "string"},
         }));
     }
-    let decides = matches!(route.run, Run::Write(_)) || route.uploads;
+    let decides = matches!(route.run, Run::Write(_) | Run::Upload { .. });
     if route.method == http::Method::POST && !route.open && decides {
         parameters.push(json!({
             "name": "Idempotency-Key",

@@ -2,6 +2,7 @@
 //! request through them.
 
 mod admin;
+mod deciding;
 mod descriptors;
 mod gate;
 mod guesses;
@@ -18,23 +19,23 @@ use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::bus::{Answer, Body, Bus, Decide, Hub, internal};
-use crate::chat::connect::Joining;
+use crate::bus::{Answer, Body, Bus, Hub, internal};
 use crate::chat::{self, Glimpses, Passwords, Tails};
-use crate::cluster::{Asked, Cluster};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::counts::{COUNTS, RouteCounts, signed};
-use crate::feature::{Call, Features, Run};
-use crate::http::{Found, Payload, Problem, Request, Response, Router};
+use crate::feature::{Features, Run};
+use crate::http::{Payload, Problem, Request, Response, Router};
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite;
 use crate::log::{Id, MessageRow, UserId};
 use crate::objects::{Download, Stores};
 use crate::openapi::Description;
 
+pub(crate) use deciding::Asking;
 pub(crate) use gate::{digest, idempotency_key, peer};
 use guesses::Guesses;
 pub(crate) use start::{ServeError, lock, serve};
@@ -42,9 +43,6 @@ pub(crate) use systemd::listener;
 
 /// How a client shows who it is.
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
-
-/// What joining is called between nodes.
-const JOIN: &str = "/connect";
 
 /// What every handler reaches.
 pub(crate) struct Core {
@@ -96,44 +94,6 @@ impl Core {
             })
             .await?;
         row.filter(|_| sees).ok_or_else(chat::no_message)
-    }
-
-    /// Has it decided whether a client may join.
-    pub(crate) async fn join(&self, joining: Joining) -> Result<Answer, Problem> {
-        let Some(cluster) = &self.cluster else {
-            let decide: Decide = Box::new(move |tx| joining.decide(tx));
-            return self.bus.submit(None, None, decide).await;
-        };
-        let body = serde_json::to_vec(&joining).map_err(|error| internal("joining", &error))?;
-        let body = Bytes::from(body);
-        let asked = Asked::new(None, &Method::POST, JOIN, None);
-        let decide: Decide = Box::new(move |tx| joining.decide(tx));
-        let decided = cluster.decide(&self.bus, asked, &body, None, decide);
-        decided.await
-    }
-
-    /// The decision that another node of the cluster asks for; none where it is of a path that is
-    /// not here.
-    pub(crate) fn prepare(&self, asked: &Asked, body: &Bytes) -> Option<Result<Decide, Problem>> {
-        let Some((user, client)) = asked.by else {
-            let joining: Joining = serde_json::from_slice(body)
-                .ok()
-                .filter(|_| asked.path == JOIN)?;
-            return Some(Ok(Box::new(move |tx| joining.decide(tx))));
-        };
-        let method = asked.method.parse().ok()?;
-        let Found::Target { target, params } = self.router.find(&method, &asked.path) else {
-            return None;
-        };
-        let call = Call {
-            user,
-            client,
-            params,
-        };
-        match &target.run {
-            Run::Write(prepare) if target.off.is_none() => Some(prepare(call, body)),
-            _ => None,
-        }
     }
 
     /// What the server has counted of itself, and what it finds when it looks now.

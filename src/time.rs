@@ -124,7 +124,8 @@ fn milliseconds(text: &str) -> Option<i64> {
         _ => return None,
     }
     let timestamp: Timestamp = format!("{seconds}.{fraction:0<3}{offset}").parse().ok()?;
-    Some(timestamp.as_millisecond())
+    // With an offset it may lie before all that is shown.
+    Some(timestamp.as_millisecond()).filter(|shown| *shown >= FIRST_SHOWN)
 }
 
 /// Where the time comes from. Clones share the same hand.

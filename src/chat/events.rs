@@ -102,11 +102,24 @@ struct Start {
 
 async fn start(core: &Core, cursor: Option<String>) -> Result<Start, Problem> {
     let asked = cursor.map(|cursor| core.hub.frames().position(&cursor));
-    let (floor, last) = core
-        .reader
-        .read(|reading| Ok((reading.floor()?, reading.last()?)))
-        .await
-        .map_err(|error| internal("reading the log's bounds", &error))?;
+    let bounds = async || {
+        let reading = core.reader.read(|reading| {
+            let bounds = (reading.floor()?, reading.last()?);
+            Ok(bounds)
+        });
+        let bounds = reading.await;
+        bounds.map_err(|error| internal("reading the log's bounds", &error))
+    };
+    let (mut floor, mut last) = bounds().await?;
+    if let (Some(Some(pos)), Some(cluster)) = (asked, &core.cluster)
+        && pos > last
+    {
+        // Another node gave it, which is ahead of this one.
+        if cluster.reaches(&core.bus, pos).await.is_none() {
+            return Err(behind());
+        }
+        (floor, last) = bounds().await?;
+    }
     Ok(match asked {
         None => Start {
             pos: last,
@@ -118,6 +131,12 @@ async fn start(core: &Core, cursor: Option<String>) -> Result<Start, Problem> {
             reset: true,
         },
     })
+}
+
+/// The refusal of a cursor that may be the cluster's, which this node can't find out now.
+fn behind() -> Problem {
+    let detail = "this node is behind that cursor, and the cluster's log does not answer";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_log", detail).retry_after(1)
 }
 
 fn wants_json(headers: &HeaderMap) -> bool {

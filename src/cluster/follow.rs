@@ -23,6 +23,9 @@ pub(super) const WAITING: usize = 64;
 /// How often it is asked how far the stream goes, while nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// After so many answers that did not come another NATS server is asked.
+const PATIENT: u32 = 3;
+
 /// Messages asked for at once where many are missing.
 const AT_ONCE: usize = 32;
 
@@ -125,6 +128,7 @@ impl Follower {
     ) -> Result<(), FollowError> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failed = 0;
         while !self.out.is_closed() {
             tokio::select! {
                 biased;
@@ -146,8 +150,17 @@ impl Follower {
                 }
                 _ = look.tick() => {
                     match self.link.bounds().await {
-                        Ok((_, last)) => self.read_up_to(last).await?,
-                        Err(error) => tracing::debug!(%error, "looking for what was missed"),
+                        Ok((_, last)) => {
+                            failed = 0;
+                            self.read_up_to(last).await?;
+                        }
+                        Err(error) => {
+                            tracing::debug!(%error, "looking for what was missed");
+                            failed += 1;
+                            if failed % PATIENT == 0 && self.link.is_connected() {
+                                self.link.move_on().await;
+                            }
+                        }
                     }
                 }
             }

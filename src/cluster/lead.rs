@@ -10,17 +10,17 @@ use futures_util::StreamExt;
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
 use super::Cluster;
 use super::forward::{Asked, Question, Told, heard, pack, tell, unpack};
-use super::link::Link;
+use super::link::{Link, QUIET};
 use super::live;
 use super::role::Role;
 use crate::bus::{Answer, Bus, Decide, KeySpec, Live, Others, Shared};
 use crate::http::{Problem, RequestId};
-use crate::log::{ClientId, Id};
+use crate::log::{ClientId, Id, Pos};
 use crate::server::Core;
 use crate::time::Time;
 
@@ -59,7 +59,8 @@ impl Cluster {
 
     /// Hands a command on to the node that decides.
     async fn hand_on(&self, bus: &Bus, asked: Asked, body: &Bytes) -> Handed {
-        let Some(mut leader) = self.role.leader() else {
+        let leader = self.role.leader().filter(|_| self.link.is_connected());
+        let Some(mut leader) = leader else {
             return Handed::Back(None);
         };
         let command = asked.command;
@@ -95,13 +96,34 @@ impl Cluster {
         Handed::Back(Some(command))
     }
 
-    /// Follows the log up to where it ends now, as far as that is soon.
-    pub(crate) async fn catch_up(&self) {
+    /// Follows the log up to where it ends now, as far as that is soon; says whether it was.
+    pub(crate) async fn catch_up(&self) -> bool {
         let Ok((_, last)) = self.link.bounds().await else {
-            return;
+            return false;
         };
         let mut reached = self.role.reached();
-        let _ = timeout(ANSWER, reached.wait_for(|seq| *seq >= last)).await;
+        let waited = timeout(ANSWER, reached.wait_for(|seq| *seq >= last)).await;
+        waited.is_ok_and(|reached| reached.is_ok())
+    }
+
+    /// Whether the log has come to a position that is beyond this node's end; none where that can't
+    /// be found out now.
+    pub(crate) async fn reaches(&self, bus: &Bus, pos: Pos) -> Option<bool> {
+        // Of several NATS servers the one that answers may have been cut off a moment ago: then it
+        // is found out.
+        let sure = Instant::now() + QUIET + AGAIN;
+        loop {
+            if !self.catch_up().await {
+                return None;
+            }
+            if bus.durable_pos() >= pos {
+                return Some(true);
+            }
+            if self.link.replicas() == 1 || Instant::now() >= sure {
+                return Some(false);
+            }
+            sleep(AGAIN).await;
+        }
     }
 
     /// Answers the other nodes, and looks after the one that decides, until the server ends.

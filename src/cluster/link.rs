@@ -25,6 +25,10 @@ const ONE_TRY: Duration = Duration::from_secs(1);
 /// How soon what was refused or lost is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// The leader of a stream that has heard so long nothing of its peers may be it no more: they answer
+/// once a second.
+pub(super) const QUIET: Duration = Duration::from_secs(3);
+
 /// Messages that are kept until whoever follows has read them.
 const UNREAD: usize = 4096;
 
@@ -231,6 +235,13 @@ impl Link {
         self.client.connection_state() == connection::State::Connected
     }
 
+    /// Goes to another NATS server: this one may be cut off from its peers.
+    pub(super) async fn move_on(&self) {
+        if let Err(error) = self.client.force_reconnect().await {
+            tracing::debug!(%error, "going to another NATS server");
+        }
+    }
+
     /// Appends texts, each as a message; gives their sequences, in the same order. None where not
     /// all were taken in time: then the batch can't be appended.
     pub(super) async fn append_texts(&self, batch: Uuid, texts: &[Texts]) -> Option<Vec<u64>> {
@@ -330,6 +341,15 @@ impl Link {
         let info = info
             .map_err(|_| LinkError::Silent)?
             .map_err(|error| LinkError::nats("asking for the stream")(error.into()))?;
+        // One that is cut off from its peers goes on answering for some time, with what is past.
+        if let Some(cluster) = &info.cluster {
+            let peers = cluster.replicas.len();
+            let there = cluster.replicas.iter();
+            let there = there.filter(|peer| peer.active < QUIET).count();
+            if cluster.leader.is_none() || (there + 1) * 2 <= peers + 1 {
+                return Err(LinkError::Silent);
+            }
+        }
         Ok((info.state.first_sequence, info.state.last_sequence))
     }
 

@@ -89,6 +89,7 @@ impl ClusterLog {
         seq: u64,
         last: u64,
     ) -> Self {
+        role.reach(seq);
         Self {
             local,
             link,

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Call, Feature, Named, decide_on};
-use crate::bus::{Answer, Content, KeySpec, Tx, View, fault, internal};
+use super::{Call, Feature, Named};
+use crate::bus::{Answer, Content, Tx, View, fault, internal};
 use crate::chat::invalid;
-use crate::http::{Problem, RequestId, Selected, select};
+use crate::http::{Problem, Selected, select};
 use crate::log::{Id, MessageRow, Row, UserId};
-use crate::objects::{NewObject, Object, Store};
-use crate::server::{Core, digest, idempotency_key};
+use crate::objects::{NewObject, Store};
+use crate::server::{Core, idempotency_key};
 
 /// A request being answered beside the writer.
 pub struct Ask<F> {
@@ -126,40 +126,6 @@ impl<F: Feature> Ask<F> {
         NewObject::begin(self.store()?).await
     }
 
-    /// Has the writer decide on an object that was written, whose row it records with
-    /// [`Entry::object`](crate::bus::Entry::object). Where it records none, because it refuses or
-    /// because the request is a repeat, the object is deleted. `same` is what makes another
-    /// request under the same idempotency key the same request.
-    pub async fn keep(
-        &self,
-        object: Object,
-        same: &str,
-        decide: impl Fn(&F, &mut Tx<'_>, &Call, &Object) -> Result<Answer, Problem>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Result<Answer, Problem> {
-        let key = idempotency_key(&self.parts.method, &self.parts.headers)?;
-        let key = key.map(|key| KeySpec {
-            key,
-            digest: digest(&self.parts.method, self.parts.uri.path(), same.as_bytes()),
-        });
-        let (core, store) = (Arc::clone(&self.core), self.store()?.clone());
-        let call = self.call.clone();
-        // In a task of its own: whoever asks may go, and the object must be settled.
-        let settled = tokio::spawn(RequestId::carry(async move {
-            let by = Some((call.user, call.client));
-            let written = object.clone();
-            let decide =
-                decide_on(move |feature: &F, tx: &mut Tx<'_>| decide(feature, tx, &call, &written));
-            let answer = core.bus.submit(by, key, decide).await;
-            settle(&core, &store, object.id, &answer).await;
-            answer
-        }));
-        let failed = |error: tokio::task::JoinError| internal(F::NAME, &error);
-        settled.await.map_err(failed)?
-    }
-
     /// An object as this request asks for it: all of it, a range (206), or none (304, 412, 416),
     /// by RFC 9110, sections 13 and 14. `etag` is the strong one, quotes included.
     pub async fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
@@ -197,28 +163,9 @@ impl<F: Feature> Ask<F> {
             .header("accept-ranges", "bytes"))
     }
 
-    fn store(&self) -> Result<&Store, Problem> {
+    pub(super) fn store(&self) -> Result<&Store, Problem> {
         let store = self.core.stores.get(F::NAME);
         store.ok_or_else(|| fault(F::NAME, "it has no store of objects"))
-    }
-}
-
-/// Deletes an object that no row came to name. Whether one did is not known while the server
-/// stops, or where the cluster's log was lost from sight: then a later start finds out.
-async fn settle(core: &Core, store: &Store, object: Uuid, answer: &Result<Answer, Problem>) {
-    let is_unsettled =
-        |problem: &Problem| ["stopping", "unknown_outcome"].contains(&&*problem.code);
-    if answer.as_ref().is_err_and(is_unsettled) {
-        return;
-    }
-    match core.reader.read(move |r| r.row_of(object)).await {
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            if let Err(error) = store.delete(object).await {
-                tracing::error!(%error, %object, "deleting what was not kept");
-            }
-        }
-        Err(error) => tracing::error!(%error, %object, "looking for an object's row"),
     }
 }
 

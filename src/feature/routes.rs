@@ -15,7 +15,7 @@ use super::admin::Command;
 use super::{Ask, Feature, Fixed, Visit, parse_json, parse_query};
 use crate::bus::{Answer, Decide, Tx, fault};
 use crate::chat;
-use crate::http::{Body, Params, Problem, Request, Response, Upload};
+use crate::http::{Params, Problem, Request, Response};
 use crate::log::{ClientId, Id, UserId};
 use crate::server::Core;
 
@@ -49,8 +49,6 @@ pub(crate) struct Route {
     pub(crate) open: bool,
     /// Whether it can be answered as a stream of events.
     pub(crate) streams: bool,
-    /// Whether its body is a file.
-    pub(crate) uploads: bool,
     /// Whether its answer is a file.
     pub(crate) downloads: bool,
     pub(crate) run: Run,
@@ -84,6 +82,8 @@ pub(crate) enum Run {
     Write(Prepare),
     /// It is answered beside the writer.
     Read(Handler),
+    /// Its body, a file, is read beside the writer, which then decides.
+    Upload { receive: Handler, keep: Prepare },
     /// Anyone is answered with fixed content.
     Fixed(Find),
 }
@@ -175,7 +175,6 @@ impl<F> Routes<F> {
             returns: Vec::new(),
             open: false,
             streams: false,
-            uploads: false,
             downloads: false,
             run,
         });
@@ -343,7 +342,7 @@ impl<F: Feature> Routes<F> {
         Q: DeserializeOwned + JsonSchema + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let handler = beside(move |ask, query, _| answer(ask, query));
+        let handler = beside(answer);
         self.add(Method::GET, path, about, Run::Read(handler))
             .query::<Q>()
     }
@@ -385,36 +384,10 @@ impl<F: Feature> Routes<F> {
         self.add(Method::GET, path, about, Run::Read(handler))
             .open()
     }
-
-    /// A POST whose body is a file, raw or the part `file` of a form. `answer` reads it beside
-    /// the writer, and has the writer decide at its end: [`Ask::keep`].
-    #[must_use]
-    pub fn upload<Q, Fut>(
-        self,
-        path: &'static str,
-        about: &'static str,
-        answer: impl Fn(Ask<F>, Q, Upload) -> Fut + Send + Sync + 'static,
-    ) -> Self
-    where
-        Q: DeserializeOwned + JsonSchema + Send + 'static,
-        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
-    {
-        let answer = Arc::new(answer);
-        let handler = beside(move |ask: Ask<F>, query, body| {
-            let answer = Arc::clone(&answer);
-            async move {
-                let upload = Upload::new(ask.headers(), body)?;
-                answer(ask, query, upload).await
-            }
-        });
-        self.add(Method::POST, path, about, Run::Read(handler))
-            .query::<Q>()
-            .last(|route| route.uploads = true)
-    }
 }
 
 /// Answers a request beside the writer.
-fn beside<F, Q, Fut>(answer: impl Fn(Ask<F>, Q, Body) -> Fut + Send + Sync + 'static) -> Handler
+fn beside<F, Q, Fut>(answer: impl Fn(Ask<F>, Q) -> Fut + Send + Sync + 'static) -> Handler
 where
     F: Feature,
     Q: DeserializeOwned + Send + 'static,
@@ -426,9 +399,9 @@ where
         Box::pin(async move {
             let query = parse_query(request.uri().query())?;
             let call = call.ok_or_else(crate::server::unauthorized)?;
-            let (parts, body) = request.into_parts();
+            let (parts, _) = request.into_parts();
             let ask = Ask::new(core, call, parts);
-            Ok(crate::server::respond(answer(ask, query, body).await?))
+            Ok(crate::server::respond(answer(ask, query).await?))
         })
     })
 }

@@ -1,6 +1,7 @@
 //! Writing an object: piece by piece, never whole in memory.
 
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ pub struct NewObject {
 }
 
 /// An object that is written and durable, until now without a row that names it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Object {
     /// Its name.
     pub id: Uuid,

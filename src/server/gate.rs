@@ -18,12 +18,11 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 
-use super::{Core, Delivers, Target, harden, json_body, off, respond, unauthorized};
+use super::{Asking, Core, Delivers, Target, harden, json_body, off, respond, unauthorized};
 use crate::bus::{Bus, KeySpec};
 use crate::chat::Digest;
 use crate::chat::connect::bearer;
 use crate::chat::invalid;
-use crate::cluster::Asked;
 use crate::counts::COUNTS;
 use crate::feature::{Call, Run, answer_fixed};
 use crate::http::{
@@ -133,7 +132,7 @@ impl Gate {
             return match &target.run {
                 Run::Read(handler) => handler(Arc::clone(core), None, request).await,
                 Run::Fixed(find) => answer_fixed(find, &params, &request),
-                Run::Write(_) => Err(unauthorized()),
+                Run::Write(_) | Run::Upload { .. } => Err(unauthorized()),
             };
         }
         let call = self.authenticate(&request, params).await?;
@@ -141,7 +140,10 @@ impl Gate {
         core.bus.seen(call.client);
         is_on(target)?;
         match &target.run {
-            Run::Read(handler) => handler(Arc::clone(core), Some(call), request).await,
+            Run::Read(handler)
+            | Run::Upload {
+                receive: handler, ..
+            } => handler(Arc::clone(core), Some(call), request).await,
             Run::Fixed(find) => answer_fixed(find, &call.params, &request),
             Run::Write(_) => self.write(target, call, request).await,
         }
@@ -166,14 +168,15 @@ impl Gate {
             key,
             digest: digest(request.method(), request.uri().path(), &bytes),
         });
-        let by = Some((call.user, call.client));
-        let decide = prepare(call, &bytes)?;
-        let Some(cluster) = &self.0.cluster else {
-            return self.0.bus.submit(by, key, decide).await.map(respond);
+        let asking = Asking {
+            by: Some((call.user, call.client)),
+            method: request.method(),
+            path: request.uri().path(),
+            key,
+            body: &bytes,
         };
-        let asked = Asked::new(by, request.method(), request.uri().path(), key.as_ref());
-        let decided = cluster.decide(&self.0.bus, asked, &bytes, key, decide);
-        decided.await.map(respond)
+        let decide = prepare(call, &bytes)?;
+        self.0.decide(asking, decide).await.map(respond)
     }
 
     /// Whose token it is. One that is not found is looked for again once all is durable, since it

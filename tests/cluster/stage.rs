@@ -1,13 +1,20 @@
 //! Nodes and the NATS servers that they share.
 
+use std::collections::BTreeMap;
+
 use veche::testing::{Client, Server, wait_until};
 
 use crate::nats::Nats;
+use crate::proxy::{Proxy, Way};
 
 /// A cluster: its nodes go before its NATS servers.
 pub struct Cluster {
     pub nodes: Vec<Server>,
     pub nats: Vec<Nats>,
+    /// The ways from each node to each NATS server, where they can be cut.
+    pub ways: Vec<Vec<Proxy>>,
+    /// The ways from each NATS server to each other one, by both their numbers.
+    pub between: BTreeMap<(usize, usize), Proxy>,
     settings: String,
 }
 
@@ -17,6 +24,8 @@ impl Cluster {
         let mut cluster = Self {
             nodes: Vec::new(),
             nats: Nats::start(nats),
+            ways: Vec::new(),
+            between: BTreeMap::new(),
             settings: settings.to_owned(),
         };
         for _ in 0..nodes {
@@ -26,6 +35,41 @@ impl Cluster {
         cluster
     }
 
+    /// The same with ways that can be cut, between nodes and NATS servers and among these.
+    pub fn apart(nats: usize, nodes: usize, settings: &str) -> Self {
+        let mut between = BTreeMap::new();
+        let nats = Nats::linked(nats, |from, to, address| {
+            let way = between.entry((from, to));
+            way.or_insert_with(|| Proxy::to(address)).address()
+        });
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            nats,
+            ways: Vec::new(),
+            between,
+            settings: settings.to_owned(),
+        };
+        for _ in 0..nodes {
+            let ways = cluster.nats.iter().map(|nats| Proxy::to(nats.address()));
+            cluster.ways.push(ways.collect());
+            let node = cluster.add();
+            cluster.nodes.push(node);
+        }
+        cluster
+    }
+
+    /// How the ways of a node to NATS are from now on.
+    pub fn set(&self, node: usize, way: Way) {
+        self.ways[node].iter().for_each(|proxy| proxy.set(way));
+    }
+
+    /// How the ways between one NATS server and the others are from now on.
+    pub fn set_between(&self, nats: usize, way: Way) {
+        let of = |(from, to): &(usize, usize)| *from == nats || *to == nats;
+        let ways = self.between.iter().filter(|(ends, _)| of(ends));
+        ways.for_each(|(_, proxy)| proxy.set(way));
+    }
+
     /// Another node, with an empty folder.
     pub fn add(&self) -> Server {
         self.add_with(&self.settings)
@@ -33,7 +77,13 @@ impl Cluster {
 
     /// Another node, with settings of its own.
     pub fn add_with(&self, settings: &str) -> Server {
-        let mut urls: Vec<String> = self.nats.iter().map(Nats::url).collect();
+        let mut urls: Vec<String> = match self.ways.get(self.nodes.len()) {
+            None => self.nats.iter().map(Nats::url).collect(),
+            Some(ways) => {
+                let address = |way: &Proxy| format!("nats://{}", way.address());
+                ways.iter().map(address).collect()
+            }
+        };
         let number = self.nodes.len() % urls.len();
         urls.rotate_left(number);
         let replicas = self.nats.len();
