@@ -185,16 +185,14 @@ impl Edits {
     /// The asking user's own message, while it may be changed.
     fn own(&self, tx: &Tx<'_>, call: &Call, id: Id) -> Result<MessageRow, Problem> {
         let message = tx.message(id, call.user)?;
-        let refuse = |code: &'static str, detail: String| {
-            Err(Problem::new(StatusCode::FORBIDDEN, code, detail))
-        };
         if message.author != call.user {
-            return refuse("not_yours", "only who wrote a message may do that".into());
+            let detail = "only who wrote a message may do that";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "not_yours", detail));
         }
         let window = self.settings.window;
         if window > Period::ZERO && tx.now() >= message.at.plus(window) {
             let detail = format!("a message can be changed or removed for {window}");
-            return refuse("too_old", detail);
+            return Err(Problem::new(StatusCode::FORBIDDEN, "too_old", detail));
         }
         Ok(message)
     }

@@ -269,9 +269,7 @@ fn what_was_said_before_is_kept_where_that_is_asked_for_and_goes_with_the_messag
     server.kill();
     server.restart();
     assert_eq!(
-        bob.get(&path).expect(200)["edits"]
-            .as_array()
-            .map(Vec::len),
+        bob.get(&path).expect(200)["edits"].as_array().map(Vec::len),
         Some(2)
     );
     remove(&ann, &message).expect(204);
@@ -328,7 +326,10 @@ fn an_edit_is_no_post_more() {
     if !has(&["rate_limit"]) {
         return;
     }
-    let server = with(&["edits", "rate_limit"], "[features.rate_limit]\nmessages = 1\n");
+    let server = with(
+        &["edits", "rate_limit"],
+        "[features.rate_limit]\nmessages = 1\n",
+    );
     let ann = server.connect("ann");
     let message = ann.say("hello");
     ann.send("common", "more").problem(429, "rate_limited");
@@ -378,9 +379,7 @@ fn who_left_a_room_does_not_see_what_a_message_says_later() {
     let join = |client: &Client, name: &str| {
         ann.post(&format!("{path}/invites"), &json!({ "user": name }))
             .expect(201);
-        client
-            .post(&format!("{path}/join"), &json!({}))
-            .expect(200);
+        client.post(&format!("{path}/join"), &json!({})).expect(200);
     };
     join(&bob, "bob");
     let cursor = bob.cursor();

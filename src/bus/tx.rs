@@ -17,8 +17,8 @@ use crate::chat::{self, Fact};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
-    Audience, Beside, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row,
-    UserId,
+    Audience, Beside, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, MessageRow, Pos,
+    Record, Row, UserId,
 };
 use crate::time::Time;
 
@@ -228,7 +228,9 @@ impl<'a> Tx<'a> {
     /// Whether a message has something beside its text.
     fn holds(&self, message: Option<Id>) -> Result<bool, Problem> {
         let row = message.map(|id| self.log.message(id)).transpose();
-        let row = row.map_err(|error| internal("a look-up", &error))?.flatten();
+        let row = row
+            .map_err(|error| internal("a look-up", &error))?
+            .flatten();
         Ok(row.is_some_and(|row| !row.held.is_empty()))
     }
 

@@ -19,8 +19,8 @@ use super::role::Role;
 use super::wire::{Batch, Entry, FORMAT, Text, Texts};
 use crate::log::sqlite::{KEY_LIFE, Placed, SqliteLog};
 use crate::log::{
-    AppendError, Beside, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record,
-    Row, Snapshot, UserId,
+    AppendError, Beside, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, MessageRow, Pos,
+    Record, Row, Snapshot, UserId,
 };
 use crate::time::Time;
 
@@ -438,9 +438,9 @@ impl Log for ClusterLog {
                 id,
                 seq,
                 until: untold(&followed, id),
-                instead: followed.iter().any(|(record, _)| {
-                    Some(record.pos) == first && reworded(record).is_some()
-                }),
+                instead: followed
+                    .iter()
+                    .any(|(record, _)| Some(record.pos) == first && reworded(record).is_some()),
             })
             .collect();
         self.local.place_texts(&placed)?;

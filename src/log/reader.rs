@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::query::{self, int, many, one, rows as rows_limit};
 use super::readers::Readers;
+use super::rows::reworded;
 use super::sqlite;
 use super::sums::{LEFT, MESSAGE, ROW, STAY, STORE, TRASH};
-use super::rows::reworded;
 use super::{
     Audience, Beside, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId,
 };
@@ -398,13 +398,7 @@ impl Reading {
 
     /// A record that the index names for `who`, which it must be for.
     /// A text that took another's place after `until`, which they were not told of, is not theirs.
-    fn record(
-        &self,
-        pos: i64,
-        since: Pos,
-        until: i64,
-        who: i64,
-    ) -> Result<Option<Told>, LogError> {
+    fn record(&self, pos: i64, since: Pos, until: i64, who: i64) -> Result<Option<Told>, LogError> {
         let sql = "SELECT f.pos, f.at, f.body, f.sum,
                  m.id, m.chat, m.author, m.addressee, m.at, m.riders, m.text, m.sum,
                  r.id, r.owner, r.message, r.author, r.at, r.fact, r.text, r.object, r.sum
