@@ -76,10 +76,10 @@ fn an_edit_shows_wherever_the_message_does_and_is_told_to_all_who_see_it() {
     }
     for client in [&ann, &bob, &bob.again()] {
         assert_eq!(get(client, &message), edited);
-        assert_eq!(client.messages("common"), [edited.clone()]);
+        assert_eq!(client.messages("common"), std::slice::from_ref(&edited));
         assert_eq!(client.chat("common")["last"], edited);
     }
-    assert_eq!(bob.unread(), [edited.clone()]);
+    assert_eq!(bob.unread(), std::slice::from_ref(&edited));
     assert_eq!(bob.again().welcome["history"], json!([edited]));
     assert_eq!(bob.chat("common")["unread"], 1);
 }
