@@ -1,7 +1,7 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
 import { $, countdown, el, keyed, moment, name, say, size } from "./dom.js";
-import { upload } from "./net.js";
-import { allowance, bannedUntil, has, onChange, state } from "./store.js";
+import { post, upload } from "./net.js";
+import { allowance, bannedUntil, find, has, notice, onChange, ownLast, state } from "./store.js";
 import { send } from "./outbox.js";
 import { explain } from "./words.js";
 import { chooseTime } from "./later.js";
@@ -14,17 +14,21 @@ let address;
 let number = 0;
 /** Whether it is to be sent as soon as the files are up. */
 let isPressed = false;
+/** The own message whose text is being changed. */
+let edited = null;
 /** By chat, `{key, file, part, done, failed, stop}` each; `done` is the upload as the server has it. */
 const attached = new Map();
 const here = () => attached.get(address) ?? attached.set(address, []).get(address);
 
-const field = writer(text, () => address);
+// A text that is being changed is no draft.
+const field = writer(text, () => !edited && address);
 field.withFiles(() => here().map(({ done }) => done).filter(Boolean));
 
 /** Shows the draft of a chat. */
 export function show(next) {
   address = next;
   isPressed = false;
+  edited = null;
   const files = field.show();
   const isNew = ({ id }) => !here().some(({ done }) => done?.id === id);
   here().push(...files.filter(isNew).map((done) => ({ key: (number += 1), file: done, done })));
@@ -83,12 +87,14 @@ function fileView(one) {
 function render() {
   keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed], () => fileView(one)]));
   say($("told"), hint());
-  $("attach").hidden = !has("files");
-  $("when").hidden = $("later").hidden = !has("schedule");
+  $("attach").hidden = !has("files") || Boolean(edited);
+  $("later").hidden = !has("schedule");
+  $("when").hidden = !has("schedule") || Boolean(edited);
 }
 
 /** What stands above the field: why one may not post, or soon may not. */
 function hint() {
+  if (edited) return ["You change a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
   const ban = bannedUntil();
   if (ban) return [`You may not post until ${moment(ban)}, for `, countdown(Date.parse(ban)), ". You can read."];
   const limit = allowance();
@@ -107,8 +113,34 @@ function posts() {
   return files.map((file, index) => [{ ...(index === 0 && words), file: file.id }, file]);
 }
 
+/** Takes an own message up to change its text. */
+function edit(message) {
+  edited = message;
+  text.value = message.text;
+  text.dispatchEvent(new Event("input"));
+  text.focus();
+  render();
+}
+
+/** Changes no message any more: the draft is there again. */
+function leave() {
+  show(address);
+  text.focus();
+}
+
+async function change() {
+  const message = edited;
+  try {
+    if (text.value !== message.text) await post("/edit", { message: message.id, text: text.value });
+    if (edited === message) leave();
+  } catch (problem) {
+    notice(explain(problem));
+  }
+}
+
 /** Sends, or waits for uploads that are under way. */
 function submit() {
+  if (edited) return change();
   if (here().some(({ failed }) => failed)) return;
   isPressed = here().some(({ done }) => !done);
   render();
@@ -138,6 +170,17 @@ $("pick").onchange = () => {
   attach($("pick").files);
   $("pick").value = "";
 };
+/** Up in an empty field takes one's last message up, Escape leaves it. */
+text.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (event.key === "Escape" && edited) leave();
+  if (event.key !== "ArrowUp" || text.value || edited || !has("edits")) return;
+  const last = ownLast(address);
+  if (!last) return;
+  event.preventDefault();
+  edit(last);
+});
+addEventListener("edit", ({ detail }) => edit(detail));
 text.addEventListener("input", () => text.value.trim() && tellTyping(address));
 text.addEventListener("paste", (event) => {
   const { files } = event.clipboardData;
@@ -160,4 +203,10 @@ addEventListener("limit", ({ detail }) => {
   const limit = state.user.rate_limit;
   if (limit && left) Object.assign(limit, { left: Number(left), until: new Date(Date.now() + seconds * 1000).toISOString() });
 });
-onChange(() => address && state.ready && render());
+onChange(() => {
+  if (!address || !state.ready) return;
+  if (edited && state.histories.has(address) && !find(edited.id)) {
+    notice("This message is gone meanwhile.");
+    show(address);
+  } else render();
+});

@@ -7,6 +7,7 @@ import { explain } from "./words.js";
 import { fileView } from "./attach.js";
 import { showThread } from "./thread.js";
 import { showPerson } from "./people.js";
+import { action, close, open } from "./sheet.js";
 
 const scroll = $("scroll");
 const list = $("messages");
@@ -110,16 +111,33 @@ function* entries(messages) {
 }
 
 function messageView(message) {
-  const { id, from, text, at, expires, file, comments, follows } = message;
+  const { id, from, text, at, expires, file, comments, edited, follows } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
     el("div", { class: follows ? "unseen" : "by" }, name(from), " ", hour(at)),
     text && textView(text),
     file && fileView(file),
+    edited && el("small.hint", { title: moment(edited) }, "(edited)"),
     el("div", { class: `acts${comments ? " has" : ""}` },
       has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
+      isMe(from) && has("edits") && [
+        el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
+        el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
+      ],
       !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, "About ", name(from))));
+}
+
+/** Removes one's own message, if that is meant. */
+function askRemove({ id, text, file }) {
+  open("Remove this message?", (body) => {
+    body.append(el("blockquote", name(text || file?.name)),
+      el("p.hint", "It is gone for everybody, with its comments and its file."),
+      action("Remove", async () => {
+        await post("/remove", { message: id });
+        close();
+      }, { class: "main" }));
+  });
 }
 
 /** Whether a text names the reader. */

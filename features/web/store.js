@@ -242,6 +242,9 @@ export function takeMessage(message, isAnswer) {
   if (history) put(history.list, message);
 }
 
+/** One's own last message in a chat, of those that are there. */
+export const ownLast = (address) => state.histories.get(address)?.list.findLast(({ from }) => isMe(from));
+
 export function takeComment(comment) {
   const { thread } = state;
   if (thread?.message === comment.message) put(thread.list, comment);
@@ -256,6 +259,12 @@ const events = {
     if (ids.includes(state.thread?.message)) state.thread = null;
     const isCounted = ({ unread, last }) => unread || ids.includes(last?.id);
     if ([...state.chats.values()].some(isCounted)) doubt();
+  },
+  edited({ to, ...fields }) {
+    change(fields.id, fields);
+    for (const chat of state.chats.values()) {
+      if (chat.last?.id === fields.id) chat.last = { ...chat.last, ...fields };
+    }
   },
   delivered({ messages }) {
     for (const { id, ...fields } of messages) change(id, fields);

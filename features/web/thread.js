@@ -1,5 +1,5 @@
 /** The comments on a message. */
-import { el, keyed, name, time } from "./dom.js";
+import { el, keyed, name, say, time } from "./dom.js";
 import { changed, find, openThread, state } from "./store.js";
 import { send } from "./outbox.js";
 import { fail, open } from "./sheet.js";
@@ -9,7 +9,7 @@ import { pending, textView } from "./messages.js";
 export function showThread(message) {
   const place = `#${message.id}`;
   open("Comments", (body) => {
-    const head = el("blockquote", name(message.from), " ", name(message.text || message.file?.name));
+    const head = el("blockquote");
     const list = el("ol.comments", { "aria-label": "Comments", "aria-live": "polite" });
     const text = el("textarea", { rows: 1, "aria-label": "Comment", maxlength: 4000 });
     const form = el("form.line", { onsubmit }, text, el("button.main", "Send"));
@@ -28,6 +28,8 @@ export function showThread(message) {
     return () => {
       const isGone = state.histories.size && !find(message.id);
       if (isGone) return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
+      const { from, text: words, file } = find(message.id) ?? message;
+      say(head, name(from), " ", name(words || file?.name));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
       keyed(list, [...comments.map((one) => [one.id, one, commentView]), ...pending(place)]);
     };

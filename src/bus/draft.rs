@@ -28,6 +28,8 @@ pub enum Purpose {
     /// It brings something that a post may use later; its text, such as a name, is judged by
     /// whoever makes the draft.
     Upload,
+    /// It changes the message that it is beside: no post more.
+    Change,
 }
 
 /// What somebody is about to post. Whatever makes one, a message, a comment or another feature's

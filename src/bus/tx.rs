@@ -17,8 +17,8 @@ use crate::chat::{self, Fact};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
-    Audience, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row,
-    UserId,
+    Audience, Beside, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, MessageRow, Pos,
+    Record, Row, UserId,
 };
 use crate::time::Time;
 
@@ -158,6 +158,9 @@ impl<'a> Tx<'a> {
             }
         }
         let wordless = draft.text.is_empty();
+        if wordless && draft.purpose == Purpose::Change && self.holds(draft.beside)? {
+            judgement.content = true;
+        }
         if !(wordless && judgement.content)
             && draft.purpose != Purpose::Upload
             && let Err(refusal) = self.check_text("text", draft.text)
@@ -208,6 +211,7 @@ impl<'a> Tx<'a> {
             counts: Default::default(),
             held: self.held(&record.holds)?,
             text: draft.text.to_owned(),
+            reworded: None,
         };
         let body = chat::message_json(&self.view, self.features, &row);
         let contents = Contents {
@@ -219,6 +223,36 @@ impl<'a> Tx<'a> {
             .made(row.id)
             .location(&format!("/messages/{}", row.id))
             .headers(passed.headers))
+    }
+
+    /// Whether a message has something beside its text.
+    fn holds(&self, message: Option<Id>) -> Result<bool, Problem> {
+        let row = message.map(|id| self.log.message(id)).transpose();
+        let row = row
+            .map_err(|error| internal("a look-up", &error))?
+            .flatten();
+        Ok(row.is_some_and(|row| !row.held.is_empty()))
+    }
+
+    /// Gives a message the entry's text instead of its own, which is erased, and answers with the
+    /// message: 200. The fact rides on it from then on ([`Shown::rider`](super::Shown::rider)).
+    pub fn reword<F: Feature>(
+        &mut self,
+        mut message: MessageRow,
+        mut entry: Entry<F>,
+    ) -> Result<Answer, Problem> {
+        entry.row = Some(Beside::Text(message.id));
+        entry.audience = Audience::Chat(message.chat);
+        self.record(entry)?;
+        if let Some((record, contents)) = self.records.last() {
+            message.reword(record, contents.text.as_deref().unwrap_or_default());
+        }
+        Ok(Answer::ok(self.shown(&message)).made(message.id))
+    }
+
+    /// A message as those who see it are shown it.
+    pub fn shown(&self, message: &MessageRow) -> Value {
+        chat::message_json(&self.view, self.features, message)
     }
 
     /// Takes messages away for good, with all that lies beside them.

@@ -199,8 +199,11 @@ pub(crate) fn changes(record: &Record) -> serde_json::Result<Vec<Change>> {
 
 fn own_changes(record: &Record) -> serde_json::Result<Vec<Change>> {
     if record.owner != crate::log::CORE {
-        let row = record.row.map(|beside| Change::Row(beside, record.object));
-        return Ok(row.into_iter().collect());
+        let change = record.row.map(|beside| match beside {
+            Beside::Text(message) => Change::Reword(message),
+            Beside::Message(_) | Beside::None => Change::Row(beside, record.object),
+        });
+        return Ok(change.into_iter().collect());
     }
     Ok(match serde_json::from_str(record.fact.get())? {
         Fact::Posted {

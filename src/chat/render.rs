@@ -147,6 +147,7 @@ pub(crate) fn event(
                 counts: Default::default(),
                 held: contents.held.clone(),
                 text: contents.text.clone()?,
+                reworded: None,
             };
             let event = Event::new("message", message_json(view, features, &row));
             return Some((event, fuse.and(to).map(|user| (user, row.id))));

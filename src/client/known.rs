@@ -180,6 +180,14 @@ impl Known {
                 let gone = scheduled(data);
                 self.scheduled.retain(|(id, _)| *id != gone.0);
             }
+            "edited" => {
+                let known = self.messages.iter_mut();
+                let (id, says) = (data["id"].as_u64(), text(&data["text"]));
+                for line in known.filter(|line| Some(line.id) == id) {
+                    let from = line.about.split(": ").next().unwrap_or_default();
+                    line.about = format!("{from}: {}", excerpt(&says, EXCERPT));
+                }
+            }
             "removed" => {
                 let ids: Vec<u64> = list(&data["ids"]).filter_map(Value::as_u64).collect();
                 self.messages.retain(|line| !ids.contains(&line.id));

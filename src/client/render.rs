@@ -58,6 +58,9 @@ pub struct Message {
     /// How many comments there are on it.
     #[serde(default)]
     pub comments: u64,
+    /// When its text was last changed, if it was.
+    #[serde(default)]
+    pub edited: Option<String>,
 }
 
 /// A file that is attached to a message.
@@ -141,6 +144,11 @@ impl Style {
                 let ids: Vec<String> = ids.iter().map(|id| format!("#{}", one_line(id))).collect();
                 Some(self.dim(&format!("· removed: {}", ids.join(", "))))
             }
+            "edited" => {
+                let (id, text) = (event.data["id"].as_u64()?, event.data["text"].as_str()?);
+                let says = self.dim(&format!("· #{id} says now:"));
+                Some(format!("{says} {}", self.text(text)))
+            }
             "user" => {
                 let name = event.data.get("name")?.as_str()?;
                 let online = event.data.get("online")?.as_bool()?;
@@ -210,6 +218,9 @@ impl Style {
                 about.push_str(&format!("{}, ", safe_line(&file.kind)));
             }
             parts.push(format!("{about}{}: /get {}]", size(file.size), message.id));
+        }
+        if message.edited.is_some() {
+            parts.push(self.dim("(edited)"));
         }
         match message.comments {
             0 => {}

@@ -19,8 +19,8 @@ use super::role::Role;
 use super::wire::{Batch, Entry, FORMAT, Text, Texts};
 use crate::log::sqlite::{KEY_LIFE, Placed, SqliteLog};
 use crate::log::{
-    AppendError, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record,
-    Row, Snapshot, UserId,
+    AppendError, Beside, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, MessageRow, Pos,
+    Record, Row, Snapshot, UserId,
 };
 use crate::time::Time;
 
@@ -77,6 +77,8 @@ struct Unsettled {
 struct Staged {
     texts: Texts,
     until: Option<Time>,
+    /// Whether they take the place of what lies there of the same.
+    instead: bool,
 }
 
 impl ClusterLog {
@@ -146,6 +148,7 @@ impl ClusterLog {
                     id: staged.texts.of,
                     seq: *seq,
                     until: staged.until,
+                    instead: staged.instead,
                 });
                 Ok((seq, id, placed.collect()))
             }
@@ -271,7 +274,7 @@ fn owner(record: &Record, changes: &[Change]) -> (Id, Option<Time>) {
         _ => None,
     });
     match made {
-        None => (record.pos, None),
+        None => (reworded(record).unwrap_or(record.pos), None),
         Some(Some(made)) => (made, None),
         Some(None) => (record.pos, Some(record.at.plus(KEY_LIFE))),
     }
@@ -321,7 +324,10 @@ impl Log for ClusterLog {
                 text: text.to_owned(),
                 key,
             };
-            match open.texts.last_mut().filter(|last| last.texts.of == of) {
+            // What takes another's place is erased without it.
+            let instead = reworded(record).is_some();
+            let same = |last: &&mut Staged| last.texts.of == of && !instead;
+            match open.texts.last_mut().filter(same) {
                 Some(last) => last.texts.texts.push(text),
                 None => open.texts.push(Staged {
                     texts: Texts {
@@ -329,6 +335,7 @@ impl Log for ClusterLog {
                         texts: vec![text],
                     },
                     until,
+                    instead,
                 }),
             }
         }
@@ -392,7 +399,10 @@ impl Log for ClusterLog {
         let Incoming { seq, batch, texts } = incoming;
         self.settle(seq, batch.id);
         let texts = texts.unwrap_or_default();
-        let placed: Vec<_> = texts.iter().map(|(seq, texts)| (*seq, texts.of)).collect();
+        let placed: Vec<_> = texts
+            .iter()
+            .map(|(seq, texts)| (*seq, texts.of, texts.texts.first().map(|text| text.pos)))
+            .collect();
         let mut lying: BTreeMap<Pos, String> = texts
             .into_iter()
             .flat_map(|(_, texts)| texts.texts)
@@ -425,10 +435,13 @@ impl Log for ClusterLog {
         self.local.begin()?;
         let placed: Vec<_> = placed
             .into_iter()
-            .map(|(seq, id)| Placed {
+            .map(|(seq, id, first)| Placed {
                 id,
                 seq,
                 until: untold(&followed, id),
+                instead: followed
+                    .iter()
+                    .any(|(record, _)| Some(record.pos) == first && reworded(record).is_some()),
             })
             .collect();
         self.local.place_texts(&placed)?;
@@ -523,6 +536,14 @@ impl Log for ClusterLog {
 
     fn scrub(&mut self) -> Result<bool, LogError> {
         self.local.scrub()
+    }
+}
+
+/// The message whose text a fact's is instead.
+fn reworded(record: &Record) -> Option<Id> {
+    match record.row {
+        Some(Beside::Text(message)) => Some(message),
+        _ => None,
     }
 }
 

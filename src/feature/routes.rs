@@ -17,6 +17,7 @@ use crate::bus::{Answer, Decide, Tx, fault};
 use crate::chat;
 use crate::http::{Params, Problem, Request, Response};
 use crate::log::{ClientId, Id, UserId};
+use crate::openapi::schemas::MessageView;
 use crate::server::Core;
 
 /// A future in a box.
@@ -204,6 +205,12 @@ impl<F> Routes<F> {
     #[must_use]
     pub fn drafts(self) -> Self {
         self.last(|route| route.drafts = true)
+    }
+
+    /// Says that the last path is answered with a message ([`Tx::reword`]).
+    #[must_use]
+    pub fn returns_message(self, status: u16, about: &'static str) -> Self {
+        self.returns::<MessageView>(status, about)
     }
 
     /// Says that the last path is answered with a file ([`Ask::serve`]).

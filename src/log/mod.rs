@@ -136,10 +136,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// The message that it lies beside.
+    /// The message that it lies beside, or changes.
     pub fn message(&self) -> Option<Id> {
         match self.row {
-            Some(Beside::Message(id)) => Some(id),
+            Some(Beside::Message(id) | Beside::Text(id)) => Some(id),
             Some(Beside::None) | None => None,
         }
     }
@@ -156,6 +156,8 @@ pub enum Beside {
     Message(Id),
     /// By itself, until its feature erases it.
     None,
+    /// Nowhere: its text takes the place of this message's own, and it rides on that.
+    Text(Id),
 }
 
 /// What a fact changes in the rows beside the log. Derived from the fact alone, so that every
@@ -179,6 +181,9 @@ pub enum Change {
     Leave(UserId, ChatId),
     /// The fact is a row of its owner, with an object if it has one.
     Row(Beside, Option<Uuid>),
+    /// The fact's text takes the place of a message's, and that of the answers that told of it; the
+    /// fact and what the checks added ride on the message.
+    Reword(Id),
     /// What the fact makes holds these rows, in a chat where it is a message.
     Hold(Vec<Id>, Option<ChatId>),
     /// These messages are gone, with all that lies beside them.

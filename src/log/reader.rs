@@ -11,9 +11,12 @@ use uuid::Uuid;
 
 use super::query::{self, int, many, one, rows as rows_limit};
 use super::readers::Readers;
+use super::rows::reworded;
 use super::sqlite;
 use super::sums::{LEFT, MESSAGE, ROW, STAY, STORE, TRASH};
-use super::{Audience, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId};
+use super::{
+    Audience, Beside, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId,
+};
 use crate::time::Time;
 
 /// A pool of reading connections.
@@ -341,7 +344,7 @@ impl Reading {
                 "SELECT pos FROM audience WHERE who = ?1 AND pos >= ?2 AND pos <= ?3
                  ORDER BY pos LIMIT ?4",
                 bounds,
-                |row| Ok((row.get::<_, i64>(0)?, seen.since, seen.who)),
+                |row| Ok((row.get::<_, i64>(0)?, seen.since, seen.until, seen.who)),
             )?);
             found.sort_unstable();
             found.dedup_by_key(|(pos, ..)| *pos);
@@ -355,7 +358,7 @@ impl Reading {
         };
         let told = found
             .into_iter()
-            .map(|(pos, since, who)| self.record(pos, since, who));
+            .map(|(pos, since, until, who)| self.record(pos, since, until, who));
         let told = told.collect::<Result<Vec<_>, _>>()?;
         let mut told: Vec<_> = told.into_iter().flatten().collect();
         self.hold(&mut told)?;
@@ -394,7 +397,8 @@ impl Reading {
     }
 
     /// A record that the index names for `who`, which it must be for.
-    fn record(&self, pos: i64, since: Pos, who: i64) -> Result<Option<Told>, LogError> {
+    /// A text that took another's place after `until`, which they were not told of, is not theirs.
+    fn record(&self, pos: i64, since: Pos, until: i64, who: i64) -> Result<Option<Told>, LogError> {
         let sql = "SELECT f.pos, f.at, f.body, f.sum,
                  m.id, m.chat, m.author, m.addressee, m.at, m.riders, m.text, m.sum,
                  r.id, r.owner, r.message, r.author, r.at, r.fact, r.text, r.object, r.sum
@@ -408,9 +412,21 @@ impl Reading {
                     key: format!("{who} {pos}"),
                 });
             }
-            let text = if row.get_ref(4)? != ValueRef::Null {
+            let text = if let Some(Beside::Text(message)) = record.row {
+                self.text_of(message, record.pos)?
+            } else if row.get_ref(4)? != ValueRef::Null {
                 MESSAGE.check(row, 4)?;
-                row.get(10)?
+                let riders = row.get_ref(9)?.as_str_or_null();
+                let riders = riders.map_err(rusqlite::Error::from)?;
+                let reworded = reworded(riders).map_err(|source| LogError::Unreadable {
+                    what: format!("message {pos}"),
+                    source,
+                })?;
+                if reworded.is_none_or(|by| int(by) <= until) {
+                    row.get(10)?
+                } else {
+                    None
+                }
             } else if row.get_ref(12)? != ValueRef::Null {
                 ROW.check(row, 12)?;
                 row.get(18)?
@@ -426,6 +442,15 @@ impl Reading {
                 since,
             })
         })
+    }
+
+    /// A message's text, if it is this fact's.
+    fn text_of(&self, message: Id, fact: Pos) -> Result<Option<String>, LogError> {
+        let sql = format!("SELECT {} FROM messages WHERE id = ?1", MessageRow::COLUMNS);
+        let row = one(&self.connection, &sql, [int(message)], MessageRow::from_sql)?;
+        Ok(row
+            .filter(|row| row.reworded == Some(fact))
+            .map(|row| row.text))
     }
 
     /// Looks up what the records' messages and rows hold.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rusqlite::Row as SqlRow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::sums::{END, MESSAGE, ROW};
-use super::{ChatId, Id, LogError, Riders, UserId};
+use super::{CORE, ChatId, Id, LogError, Pos, Record, Riders, UserId};
 use crate::feature::Feature;
 use crate::settings::Period;
 use crate::time::Time;
@@ -39,12 +39,34 @@ pub struct MessageRow {
     pub held: Vec<Row>,
     /// The text.
     pub text: String,
+    /// The fact whose text that is, where it is not the one that made the message.
+    pub reworded: Option<Pos>,
 }
 
 impl MessageRow {
     /// What a feature's own check added to it.
     pub fn rider<F: Feature>(&self) -> Option<F::Fact> {
         serde_json::from_str(self.riders.get(F::NAME)?.get()).ok()
+    }
+
+    /// Takes another text, with the fact that says so and what the checks added to that.
+    pub(crate) fn reword(&mut self, record: &Record, text: &str) {
+        text.clone_into(&mut self.text);
+        self.reworded = Some(record.pos);
+        self.riders.extend(record.riders.clone());
+        self.riders
+            .insert(record.owner.clone(), record.fact.clone());
+    }
+
+    /// What rides on it as it is stored: the core's own is the fact whose text it has.
+    pub(super) fn stored_riders(&self) -> serde_json::Result<Option<String>> {
+        let mut riders = self.riders.clone();
+        if let Some(pos) = self.reworded {
+            riders.insert(CORE.to_owned(), to_raw_value(&pos)?);
+        }
+        (!riders.is_empty())
+            .then(|| serde_json::to_string(&riders))
+            .transpose()
     }
 
     pub(super) const COLUMNS: &str =
@@ -55,6 +77,16 @@ impl MessageRow {
         END.check(row, 8)?;
         let id = row.get::<_, i64>(0)?.cast_unsigned();
         let riders: Option<String> = row.get(5)?;
+        let unreadable = |source| LogError::Unreadable {
+            what: format!("message {id}"),
+            source,
+        };
+        let mut riders = match riders {
+            None => Riders::new(),
+            Some(json) => serde_json::from_str(&json).map_err(unreadable)?,
+        };
+        let reworded = riders.remove(CORE);
+        let reworded = reworded.map(|pos| serde_json::from_str(pos.get()));
         Ok(Self {
             id,
             chat: ChatId(row.get::<_, i64>(1)?.cast_unsigned()),
@@ -67,20 +99,24 @@ impl MessageRow {
             fuse: row
                 .get::<_, Option<i64>>(10)?
                 .map(|ms| Period::ms(ms.cast_unsigned())),
-            riders: match riders {
-                None => Riders::new(),
-                Some(json) => {
-                    serde_json::from_str(&json).map_err(|source| LogError::Unreadable {
-                        what: format!("message {id}"),
-                        source,
-                    })?
-                }
-            },
+            riders,
             counts: BTreeMap::new(),
             held: Vec::new(),
             text: row.get(6)?,
+            reworded: reworded.transpose().map_err(unreadable)?,
         })
     }
+}
+
+/// The fact whose text a message has, by what rides on it as it is stored.
+pub(super) fn reworded(riders: Option<&str>) -> serde_json::Result<Option<Pos>> {
+    #[derive(Deserialize)]
+    struct Own {
+        chat: Option<Pos>,
+    }
+    const { assert!(matches!(CORE.as_bytes(), b"chat")) };
+    let own = riders.map(serde_json::from_str::<Own>).transpose()?;
+    Ok(own.and_then(|own| own.chat))
 }
 
 /// A message that is to be removed. It is not verified: what is damaged goes at its end as well.

@@ -201,3 +201,32 @@ fn a_text_that_goes_is_erased_in_the_stream_and_on_every_node() {
         node.forgets(Duration::from_secs(30), "unforgettable");
     }
 }
+
+#[cfg(has_feature = "edits")]
+#[test]
+fn a_text_that_is_changed_is_erased_in_the_stream_and_every_node_has_the_new_one() {
+    let cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    let body = json!({ "to": "common", "text": "unforgettable" });
+    let message = ann[0].post_once("k", "/send", &body).expect(201);
+    agreed(&ann, "common", 1);
+    assert!(cluster.nats[0].holds("unforgettable"));
+    let change = json!({ "message": message["id"], "text": "remembered" });
+    ann[1].post("/edit", &change).expect(200);
+    for client in &ann {
+        wait_until("the new text", || {
+            (client.texts("common") == ["remembered"]).then_some(())
+        });
+    }
+    wait_until("the text to leave NATS's files", || {
+        let holds = cluster.nats.iter().any(|nats| nats.holds("unforgettable"));
+        (!holds).then_some(())
+    });
+    // What took its place stays.
+    assert!(cluster.nats[0].holds("remembered"));
+    for (node, client) in cluster.nodes.iter().zip(&ann) {
+        node.forgets(Duration::from_secs(30), "unforgettable");
+        let again = client.post_once("k", "/send", &body).expect(201);
+        assert_eq!(again["text"], "remembered");
+    }
+}

@@ -166,3 +166,43 @@ fn comments_and_files_are_reached_by_keys() {
     ann.sees("(1 comment)");
     ann.sees(&format!("ann on #{id}: nice"));
 }
+
+#[test]
+fn ones_own_message_is_changed_by_up_and_removed_by_keys() {
+    if !has(&["edits"]) {
+        return;
+    }
+    let server = Server::only("edits", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    ann.says("helo");
+    ann.sees("ann: helo");
+    let id = bob.messages("common")[0]["id"].to_string();
+    ann.keys(&["Up"]);
+    ann.sees(&format!("common> /edit {id} helo"));
+    // Further up lies what was typed before.
+    ann.keys(&["Up"]);
+    ann.until("the line before", |shown| {
+        shown.lines().any(|line| line.trim_end() == "common> helo")
+    });
+    ann.keys(&["C-c", "Up"]);
+    ann.sees(&format!("common> /edit {id} helo"));
+    ann.keys(&["BSpace", "l", "o", "Enter"]);
+    ann.sees("ann: hello (edited)");
+    assert_eq!(bob.texts("common"), ["hello"]);
+    bob.say("well");
+    ann.sees("bob: well");
+    ann.keys(&["C-Up", "C-Up"]);
+    ann.sees("e change · d remove");
+    ann.keys(&["d"]);
+    ann.sees(&format!("common> /remove {id}"));
+    assert_eq!(bob.texts("common"), ["hello", "well"]);
+    ann.keys(&["Enter"]);
+    ann.until("the message to be gone", |shown| {
+        !shown.contains("ann: hello")
+    });
+    assert_eq!(bob.texts("common"), ["well"]);
+    // Another's is none to change.
+    ann.says(&format!("/edit {} mine", bob.messages("common")[0]["id"]));
+    ann.sees("only who wrote a message may do that");
+}

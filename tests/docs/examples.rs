@@ -24,12 +24,13 @@ code=$?
 ";
 
 /// What differs from run to run.
-const VARIES: [&str; 16] = [
+const VARIES: [&str; 17] = [
     "agent",
     "at",
     "banned_until",
     "client",
     "cursor",
+    "edited",
     "expires",
     "id",
     "message",

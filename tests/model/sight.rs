@@ -77,6 +77,17 @@ impl Sight<'_> {
             .unwrap_or(1_000_000)
     }
 
+    /// A message of the caller's own, or any.
+    fn own_id(&self, n: N) -> u64 {
+        let messages = self.model.messages.iter();
+        let own = messages.filter(|(moment, message)| {
+            message.from == self.by && self.model.sees(self.by, **moment)
+        });
+        let own = own.filter_map(|(moment, _)| self.model.ids[*moment]);
+        let all = self.model.ids.iter().flatten().copied();
+        self.one(own, all, n).unwrap_or(1_000_000)
+    }
+
     /// A room that passes, or any.
     fn room_that(&self, passes: impl Fn(&Room) -> bool, n: N) -> String {
         let rooms = self.model.chats.iter().filter_map(|chat| match &chat.kind {
@@ -173,6 +184,10 @@ impl What {
             Self::Message { .. } | Self::Comment { .. } | Self::Comments { .. } => {
                 model.messages.keys().any(|moment| model.sees(by, *moment))
             }
+            Self::Edit { .. } | Self::Unsay { .. } => {
+                let mut messages = model.messages.iter();
+                messages.any(|(moment, message)| message.from == by && model.sees(by, *moment))
+            }
             Self::Complain { .. } => model.banned_until(by).is_none(),
             _ => true,
         }
@@ -222,13 +237,15 @@ impl What {
                 name: *id,
                 large: false,
             },
-            Self::Message { id } | Self::Comment { id, .. } | Self::Comments { id, .. } => {
-                Self::Send {
-                    to: To::User(*id),
-                    text: 0,
-                    file: None,
-                }
-            }
+            Self::Message { id }
+            | Self::Edit { id, .. }
+            | Self::Unsay { id }
+            | Self::Comment { id, .. }
+            | Self::Comments { id, .. } => Self::Send {
+                to: To::User(*id),
+                text: 0,
+                file: None,
+            },
             _ => return None,
         })
     }
@@ -275,6 +292,13 @@ impl What {
                     1 => (1 << 53) - 1,
                     n => sight.id(n - 2),
                 }),
+            },
+            Self::Edit { id, text: t } => Call::Edit {
+                id: sight.own_id(id),
+                text: text(t),
+            },
+            Self::Unsay { id } => Call::Unsay {
+                id: sight.own_id(id),
             },
             Self::Comment { id, text: t } => Call::Comment {
                 id: sight.id(id),

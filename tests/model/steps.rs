@@ -103,6 +103,13 @@ pub enum What {
         chat: Option<To>,
         upto: Option<N>,
     },
+    Edit {
+        id: N,
+        text: N,
+    },
+    Unsay {
+        id: N,
+    },
     Comment {
         id: N,
         text: N,
@@ -250,6 +257,8 @@ fn features() -> impl Strategy<Value = What> {
     let due = || prop_oneof![6 => 0..7200i64, 2 => 0..200_000i64, 1 => -60..0i64, 1 => 2_592_000..2_600_000i64];
     prop_oneof![
         8 => (0..9usize, a_text()).prop_map(|(id, text)| What::Comment { id, text }),
+        8 => (0..9usize, a_text()).prop_map(|(id, text)| What::Edit { id, text }),
+        3 => (0..9usize).prop_map(|id| What::Unsay { id }),
         3 => (0..9usize, weighted(0.3, 0..5usize), limit())
             .prop_map(|(id, after, limit)| What::Comments { id, after, limit }),
         12 => (0..8usize, weighted(0.4, a_text()), weighted(0.3, 0..9usize))

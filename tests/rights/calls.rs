@@ -73,6 +73,8 @@ fn body(scene: &Scene, row: &Row, to: &str) -> Option<Value> {
         "POST /connect" => json!({"name": "owner"}),
         "POST /send" if row.about == "the owner's file" => json!({"to": to, "file": scene.file}),
         "POST /send" | "POST /messages/{id}/comments" => json!({"to": to, "text": "hello"}),
+        "POST /edit" => json!({"message": scene.message, "text": "another"}),
+        "POST /remove" => json!({"message": scene.message}),
         "POST /typing" => json!({"to": to}),
         "POST /read" if is_about_a_room => json!({"chat": to, "upto": scene.in_room}),
         "POST /complaints" if row.about == "somebody" => json!({"user": scene.accused}),

@@ -51,6 +51,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
     vec![
         Box::new(Comments::default()),
         Box::new(Complaints::default()),
+        Box::new(Edits::default()),
         Box::new(Files::default()),
         Box::new(Presence),
         Box::new(RateLimit),
@@ -128,6 +129,50 @@ impl Probe for Comments {
         assert_eq!(reply.header("ratelimit").is_some(), stage.has("rate_limit"));
         self.texts.push(text);
         self.made.push((stage.number, comment["id"].clone()));
+    }
+}
+
+#[derive(Default)]
+struct Edits {
+    /// What was changed, with the text that it has.
+    changed: Vec<(Value, String)>,
+}
+
+impl Probe for Edits {
+    fn name(&self) -> &'static str {
+        "edits"
+    }
+
+    fn message_fields(&self) -> &'static [&'static str] {
+        &["edited"]
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &["edited"]
+    }
+
+    fn found(&mut self, stage: &mut Stage) {
+        for (id, text) in &self.changed {
+            let message = stage.bob.get(&format!("/messages/{id}")).expect(200);
+            assert_eq!(message["text"], *text);
+            assert!(message["edited"].is_string(), "{message}");
+        }
+    }
+
+    fn hidden(&self, stage: &mut Stage) {
+        for (id, text) in &self.changed {
+            let message = stage.bob.get(&format!("/messages/{id}")).expect(200);
+            assert_eq!(message["text"], *text);
+        }
+    }
+
+    fn act(&mut self, stage: &mut Stage) {
+        let message = stage.post("@bob", &json!({}));
+        let text = stage.words("edit");
+        let change = json!({"message": message["id"], "text": text});
+        stage.ann.post("/edit", &change).expect(200);
+        stage.reworded(&message["id"], &text);
+        self.changed.push((message["id"].clone(), text));
     }
 }
 

@@ -140,6 +140,14 @@ impl Stage {
         message
     }
 
+    /// A message that was posted says something else now.
+    pub fn reworded(&mut self, id: &Value, text: &str) {
+        let posted = self.posted.iter_mut();
+        for one in posted.filter(|one| *id == one.id) {
+            text.clone_into(&mut one.text);
+        }
+    }
+
     /// What is done whatever is on.
     pub fn talk(&mut self) {
         self.post("common", &json!({}));

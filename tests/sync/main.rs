@@ -96,6 +96,45 @@ fn clients_come_and_go_on_every_client() {
 }
 
 #[test]
+fn edits_and_removals_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    if !stage.has("edits") {
+        return;
+    }
+    let [ann, bob] = ["ann", "bob"].map(|name| stage.join(name));
+    let messages = [
+        ann.say("one"),
+        ann.say("two"),
+        ann.tell("bob", "psst"),
+        ann.tell("ann", "milk"),
+    ];
+    stage.check("posting");
+    let edit = |message: &Value, text: &str| {
+        let change = json!({"message": message["id"], "text": text});
+        ann.post("/edit", &change).expect(200)
+    };
+    for message in &messages {
+        edit(message, "another");
+    }
+    stage.check("changing each");
+    edit(&messages[0], "once more");
+    bob.say("three");
+    let gone = json!({"message": messages[1]["id"]});
+    ann.post("/remove", &gone).expect(204);
+    stage.check("changing and removing");
+    stage.restart();
+    edit(&messages[2], "after the restart");
+    stage.check("a restart");
+    if stage.has("rooms") {
+        let room = make_room(&ann, "Kitchen", "joined");
+        let message = ann.send(&room.address, "here").expect(201);
+        edit(&message, "there");
+        stage.check("changing in a room");
+    }
+    stage.finish();
+}
+
+#[test]
 fn comments_are_counted_the_same_on_every_client() {
     let mut stage = Stage::new(&[]);
     if !stage.has("comments") {

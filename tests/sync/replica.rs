@@ -77,6 +77,14 @@ impl Replica {
                     self.remove(id);
                 }
             }
+            "edited" => {
+                let id = number(&data["id"]);
+                if let Some(message) = self.messages.get_mut(&id) {
+                    for part in ["text", "edited"] {
+                        message[part] = data[part].clone();
+                    }
+                }
+            }
             "delivered" => {
                 for told in list(&data["messages"]) {
                     if let Some(message) = self.messages.get_mut(&number(&told["id"])) {

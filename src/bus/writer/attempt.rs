@@ -254,10 +254,13 @@ impl Writer {
             })?;
             let text = contents.text.as_deref();
             self.o.log.stage(record, text, &changes)?;
-            if changes
-                .iter()
-                .any(|change| matches!(change, Change::Remove(_) | Change::Erase(_)))
-            {
+            let erases = |change: &Change| {
+                matches!(
+                    change,
+                    Change::Remove(_) | Change::Erase(_) | Change::Reword(_)
+                )
+            };
+            if changes.iter().any(erases) {
                 self.removed = true;
                 let at = record.at.plus(SCRUB_AFTER);
                 self.scrub_at = Some(self.scrub_at.map_or(at, |known| known.min(at)));

@@ -17,6 +17,7 @@ fn row(id: Id, text: &str) -> Kept {
         counts: Default::default(),
         held: Vec::new(),
         text: text.to_owned(),
+        reworded: None,
     };
     let written = Written::default();
     Kept { row, written }

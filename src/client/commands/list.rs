@@ -2,7 +2,7 @@
 //! parser, `/help` and the completion know. How a command is read and done stands in the file of
 //! its feature.
 
-use super::{Parsed, chat, comments, complaints, files, rooms, schedule};
+use super::{Parsed, chat, comments, complaints, edits, files, rooms, schedule};
 
 /// One command.
 #[derive(Debug)]
@@ -117,6 +117,30 @@ pub const COMMANDS: &[Spec] = &[
         "ID",
         "the comments on a message",
         comments::comments,
+    )
+    .takes(Takes::Message),
+    of(
+        "edits",
+        "/edit",
+        "ID TEXT",
+        "another text for your message",
+        edits::edit,
+    )
+    .takes(Takes::Message),
+    of(
+        "edits",
+        "/edits",
+        "ID",
+        "what a message said before",
+        edits::edits,
+    )
+    .takes(Takes::Message),
+    of(
+        "edits",
+        "/remove",
+        "ID",
+        "removes your message for everybody",
+        edits::remove,
     )
     .takes(Takes::Message),
     of(

@@ -6,6 +6,7 @@
 mod chat;
 mod comments;
 mod complaints;
+mod edits;
 mod files;
 mod list;
 mod rooms;
@@ -54,6 +55,8 @@ pub enum Command {
     Comments(comments::Command),
     /// One of the feature `complaints`.
     Complaints(complaints::Command),
+    /// One of the feature `edits`.
+    Edits(edits::Command),
     /// One of the feature `files`.
     Files(files::Command),
     /// One of the feature `rooms`.
@@ -154,6 +157,7 @@ impl Command {
             Command::Chat(command) => command.run(worker, current),
             Command::Comments(command) => command.run(worker).map(|()| None),
             Command::Complaints(command) => command.run(worker).map(|()| None),
+            Command::Edits(command) => command.run(worker).map(|()| None),
             Command::Files(command) => command.run(worker, current).map(|()| None),
             Command::Rooms(command) => command.run(worker, current),
             Command::Schedule(command) => command.run(worker, current).map(|()| None),

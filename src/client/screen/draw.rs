@@ -93,6 +93,12 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
     } else {
         ""
     };
+    if message.from == model.me {
+        return Some(format!(
+            "#{}: c comment · v comments · e change · d remove{get} · Esc",
+            message.id
+        ));
+    }
     Some(format!(
         "#{}: c comment · v comments · r write to {}{get} · x complain · Esc",
         message.id,

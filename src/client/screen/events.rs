@@ -17,6 +17,7 @@ impl Model {
         match event.kind.as_str() {
             "message" => self.message(data, label, true),
             "comment" => self.comment(data),
+            "edited" => self.edited(data),
             "removed" => self.removed(data),
             "read" => self.read(data),
             "user" => self.presence(data),
@@ -101,6 +102,30 @@ impl Model {
         if let (None, Some(Entry::Message(message))) = (known, chat.lines.get_mut(&message)) {
             message.comments += 1;
         }
+    }
+
+    fn edited(&mut self, data: &Value) {
+        let (Some(id), Some(text)) = (data["id"].as_u64(), data["text"].as_str()) else {
+            return;
+        };
+        for chat in &mut self.chats {
+            if let Some(Entry::Message(message)) = chat.lines.get_mut(&(id, 0)) {
+                text.clone_into(&mut message.text);
+                message.edited = data["edited"].as_str().map(str::to_owned);
+            }
+        }
+    }
+
+    /// One's own last message in the chat that is shown.
+    pub fn own_last(&self) -> Option<&Message> {
+        let entries = self.chat().lines.values().rev();
+        let messages = entries.filter_map(|entry| match entry {
+            Entry::Message(message) => Some(&**message),
+            _ => None,
+        });
+        messages
+            .filter(|message| message.from == self.me)
+            .max_by_key(|message| message.id)
     }
 
     fn removed(&mut self, data: &Value) {

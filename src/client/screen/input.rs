@@ -80,6 +80,11 @@ impl Input {
         self.area.is_empty()
     }
 
+    /// Whether a line of the history is shown.
+    pub fn is_back(&self) -> bool {
+        self.back.is_some()
+    }
+
     /// Puts another text there, with the cursor at its end.
     pub fn set(&mut self, text: &str) {
         let text = typeable(text);

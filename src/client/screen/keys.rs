@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::super::render::Message;
 use super::super::{Error, reason};
 use super::panel::{Act, Panel, Request};
 use super::{Screen, draw, editor, lines};
@@ -12,7 +13,8 @@ Alt+1…9 a chat by its number, Alt+A the next with something new, Alt+Up and Al
 PageUp, PageDown, Ctrl+Home, Ctrl+End scroll; Home and End too while nothing is typed
 Alt+U shows the chat from where the unread begins
 Ctrl+Up and Ctrl+Down select a message: c comments, v its comments, r writes to its sender,
-g gets its file, x complains, Esc ends it
+g gets its file, x complains, e changes your own, d removes it, Esc ends it
+Up on an empty line takes up your last message, and then what you typed before
 Enter sends, and on an empty line sends again what has failed
 Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
 Ctrl+C stops a file, clears the line, or takes back what is not sent; Ctrl+D leaves
@@ -53,6 +55,7 @@ impl Screen {
             KeyCode::Down if alt => self.open((self.model.at + 1) % count),
             KeyCode::Up if ctrl => self.select(true)?,
             KeyCode::Down if ctrl => self.select(false)?,
+            KeyCode::Up if empty && self.take_up() => {}
             KeyCode::PageUp => self.scroll(-1)?,
             KeyCode::PageDown => self.scroll(1)?,
             KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
@@ -90,6 +93,17 @@ impl Screen {
             }
         }
         Ok(())
+    }
+
+    /// Puts one's last message into the line, to change it; false where that can't be.
+    fn take_up(&mut self) -> bool {
+        let may = self.session.has_feature("edits") && !self.input.is_back();
+        let Some(last) = self.model.own_last().filter(|_| may) else {
+            return false;
+        };
+        self.input.set(&edit(last));
+        self.unsaved = true;
+        true
     }
 
     fn function(&mut self, number: u8) {
@@ -200,6 +214,8 @@ impl Screen {
             KeyCode::Char('c') => format!("/comment {id} "),
             KeyCode::Char('r') => format!("/msg @{from} "),
             KeyCode::Char('x') => format!("/complain {from} "),
+            KeyCode::Char('e') if from == self.model.me => edit(message),
+            KeyCode::Char('d') if from == self.model.me => format!("/remove {id}"),
             KeyCode::Char('v') => {
                 self.submit(&format!("/comments {id}"));
                 String::new()
@@ -242,4 +258,9 @@ impl Screen {
         }
         Ok(())
     }
+}
+
+/// What changes a message, with the text that it has.
+fn edit(message: &Message) -> String {
+    format!("/edit {} {}", message.id, message.text)
 }

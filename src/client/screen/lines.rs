@@ -119,6 +119,9 @@ impl Page<'_> {
             let about = format!("{blank}[{}]", about(file));
             tail.push((about, Style::new().fg(Color::Cyan)));
         }
+        if message.edited.is_some() {
+            tail.push((" (edited)".to_owned(), dim()));
+        }
         match message.comments {
             0 => {}
             1 => tail.push((" (1 comment)".to_owned(), dim())),

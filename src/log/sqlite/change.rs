@@ -4,9 +4,9 @@ use rusqlite::params;
 use rusqlite::types::Null;
 
 use super::{KEY_LIFE, SqliteLog, sum, unwritable};
-use crate::log::query::{int, many, one};
+use crate::log::query::{self, int, many, one};
 use crate::log::sums::{ANSWER, END, HELD, KEY, LEFT, MESSAGE, ROW, STAY, TRASH};
-use crate::log::{AppendError, Beside, Change, Id, Record};
+use crate::log::{AppendError, Beside, Change, Id, KeptAnswer, Record};
 
 impl SqliteLog {
     pub(super) fn change(
@@ -67,7 +67,7 @@ impl SqliteLog {
             Change::Row(beside, object) => {
                 let message = match beside {
                     Beside::Message(id) => Some(int(*id)),
-                    Beside::None => None,
+                    Beside::None | Beside::Text(_) => None,
                 };
                 let (owner, at, fact) = (&record.owner, record.at.0, record.fact.get());
                 let object = object.map(|object| object.to_string());
@@ -81,6 +81,7 @@ impl SqliteLog {
                     params![pos, owner, message, author, at, fact, text, object, sum],
                 )?;
             }
+            Change::Reword(id) => self.reword(record, text.unwrap_or_default(), *id)?,
             Change::Remove(ids) => {
                 for id in ids {
                     let beside = self.ids("SELECT id FROM rows WHERE message = ?1", *id)?;
@@ -134,6 +135,50 @@ impl SqliteLog {
                     params![user, key, at, digest, made, sum, text, answer_sum],
                 )?;
             }
+        }
+        Ok(())
+    }
+
+    /// Gives a message another text. One that is gone meanwhile stays gone.
+    fn reword(&self, record: &Record, text: &str, id: Id) -> Result<(), AppendError> {
+        let message = query::message(&self.connection, id).map_err(AppendError::Failed)?;
+        let Some(mut message) = message else {
+            return Ok(());
+        };
+        message.reword(record, text);
+        let riders = message.stored_riders().map_err(unwritable)?;
+        let (id, chat, author) = (int(id), int(message.chat.0), int(message.author.0));
+        let addressee = message.addressee.map(|user| int(user.0));
+        let message_sum = sum(
+            &MESSAGE,
+            params![id, chat, author, addressee, message.at.0, riders, text],
+        )?;
+        self.write(
+            "UPDATE messages SET riders = ?2, text = ?3, sum = ?4 WHERE id = ?1",
+            params![id, riders, text, message_sum],
+        )?;
+        // An answer that told of it holds the text, too.
+        let told = many(
+            &self.connection,
+            "SELECT user, key, answer, answer_sum FROM keys WHERE made = ?1 AND answer IS NOT NULL",
+            [id],
+            |row| {
+                ANSWER.check(row, 0)?;
+                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
+            },
+        );
+        let told: Vec<(i64, String, String)> = told.map_err(AppendError::Failed)?;
+        for (user, key, answer) in told {
+            let mut answer: KeptAnswer = serde_json::from_str(&answer).map_err(unwritable)?;
+            if let Some(old) = answer.body.as_mut().and_then(|body| body.get_mut("text")) {
+                *old = text.into();
+            }
+            let answer = serde_json::to_string(&answer).map_err(unwritable)?;
+            let answer_sum = sum(&ANSWER, params![user, key, answer])?;
+            self.write(
+                "UPDATE keys SET answer = ?3, answer_sum = ?4 WHERE user = ?1 AND key = ?2",
+                params![user, key, answer, answer_sum],
+            )?;
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub(crate) struct Placed {
     pub(crate) seq: u64,
     /// When they go otherwise.
     pub(crate) until: Option<Time>,
+    /// Whether what lay there before of the same is to be erased.
+    pub(crate) instead: bool,
 }
 
 impl SqliteLog {
@@ -48,6 +50,14 @@ impl SqliteLog {
     /// Notes in the open batch where its texts lie.
     pub(crate) fn place_texts(&self, placed: &[Placed]) -> Result<(), AppendError> {
         for text in placed {
+            if text.instead {
+                let id = int(text.id);
+                self.write(
+                    "INSERT OR IGNORE INTO stream_trash SELECT seq FROM stream_texts WHERE id = ?1",
+                    [id],
+                )?;
+                self.write("DELETE FROM stream_texts WHERE id = ?1", [id])?;
+            }
             self.write(
                 "INSERT OR REPLACE INTO stream_texts (seq, id, until) VALUES (?1, ?2, ?3)",
                 params![int(text.seq), int(text.id), text.until.map(|time| time.0)],

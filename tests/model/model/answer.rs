@@ -171,6 +171,9 @@ impl Model {
             return Err(Refusal::new(410, "gone"));
         }
         let mut answer = kept.answer.clone();
+        if let Some(Made::Message(moment)) = answer.made {
+            answer.body["text"] = self.messages[&moment].text.clone().into();
+        }
         answer.headers.push(("idempotency-replayed", "true".into()));
         Ok(answer)
     }
@@ -193,6 +196,8 @@ impl Model {
             Call::Message { id } => self.one(by, *id),
             Call::Unread { limit } => Ok(self.unread(by, *limit)),
             Call::Read { chat, upto } => self.read(by, chat.as_deref(), *upto),
+            Call::Edit { id, text } => self.edit(by, *id, text),
+            Call::Unsay { id } => self.unsay(by, *id),
             Call::Comment { id, text } => self.comment(by, *id, text, seen),
             Call::Comments { id, after, limit } => self.comments(by, *id, *after, *limit),
             Call::Complain {

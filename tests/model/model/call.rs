@@ -36,6 +36,13 @@ pub enum Call {
         chat: Option<String>,
         upto: Option<u64>,
     },
+    Edit {
+        id: u64,
+        text: String,
+    },
+    Unsay {
+        id: u64,
+    },
     Comment {
         id: u64,
         text: String,
@@ -139,6 +146,7 @@ impl Call {
         Some(match self {
             Self::Comment { .. } | Self::Comments { .. } => "comments",
             Self::Complain { .. } => "complaints",
+            Self::Edit { .. } | Self::Unsay { .. } => "edits",
             Self::Upload { .. } | Self::File { .. } => "files",
             Self::Schedule { .. } | Self::Scheduled | Self::Cancel { .. } => "schedule",
             Self::MakeRoom { .. } | Self::Rooms | Self::Room { .. } => "rooms",
@@ -195,6 +203,8 @@ impl Call {
                     object([chat, upto.map(|id| ("upto", json!(id)))]),
                 )
             }
+            Self::Edit { id, text } => post("/edit".into(), json!({"message": id, "text": text})),
+            Self::Unsay { id } => post("/remove".into(), json!({"message": id})),
             Self::Comment { id, text } => {
                 post(format!("/messages/{id}/comments"), json!({"text": text}))
             }

@@ -11,6 +11,8 @@ pub enum Told {
     Plain(&'static str, Value),
     /// A message, as it was posted; not once it is gone.
     Message(Moment),
+    /// A message says something else, for the nth time; not once it has changed again, or is gone.
+    Edited(Moment, u64, Value),
     /// A comment on a message; not once that is gone.
     Comment(Moment, Moment, Value),
     /// Messages of one address are gone; which of them each of those told had seen.
@@ -64,6 +66,13 @@ impl Model {
                 });
             }
             if let Told::Message(moment) = what
+                && let Some(message) = self.messages.get(moment)
+                && let Some(readers) = &message.readers
+                && !readers.contains(&user)
+            {
+                continue;
+            }
+            if let Told::Message(moment) = what
                 && self
                     .messages
                     .get(moment)
@@ -80,6 +89,10 @@ impl Model {
         Some(match what {
             Told::Plain(kind, data) => (*kind, data.clone()),
             Told::Message(moment) => ("message", self.messages.get(moment)?.posted.clone()),
+            Told::Edited(moment, nth, data) => {
+                let message = self.messages.get(moment)?;
+                (message.times == *nth).then(|| ("edited", data.clone()))?
+            }
             Told::Comment(about, moment, data) => {
                 let comments = &self.messages.get(about)?.comments;
                 comments.iter().find(|comment| comment.moment == *moment)?;

@@ -5,12 +5,13 @@
 //! - `call.rs`: the calls; `answer.rs`: what one is answered.
 //! - `people.rs`: users, clients, who asked when.
 //! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
-//! - `rooms.rs`, `complaints.rs`, `schedule.rs`, `files.rs`: the features with rules of their own.
+//! - `rooms.rs`, `complaints.rs`, `edits.rs`, `schedule.rs`, `files.rs`: the features with rules of their own.
 //! - `views.rs`: what a user sees; `events.rs`: what they are told.
 
 pub mod answer;
 pub mod call;
 mod complaints;
+mod edits;
 pub mod events;
 pub mod files;
 mod people;
@@ -58,11 +59,14 @@ pub const ORPHAN: Ms = HOUR;
 pub const UPLOADS: usize = 2;
 pub const AFTER: Ms = HOUR;
 pub const UNDELIVERED: Ms = 7 * DAY;
+pub const WINDOW: Ms = 15 * MINUTE;
+pub const TIMES: u64 = 2;
 
 /// The same as the server reads them, by feature; the core's come first.
 pub const CORE: &str = "[chat]\nhistory = 3\ntext = 12\n[storage]\nsnapshot_every = 1\n";
-pub const SETTINGS: [(&str, &str); 5] = [
+pub const SETTINGS: [(&str, &str); 6] = [
     ("complaints", "warnings = 2\nban = \"1h\"\ndecay = \"2h\"\n"),
+    ("edits", "window = \"15m\"\ntimes = 2\n"),
     (
         "files",
         "max_size = \"1KiB\"\norphan = \"1h\"\npending = 2\n",
@@ -111,8 +115,13 @@ pub struct Message {
     /// How long it lives from its delivery on, until it is delivered.
     pub fuse: Option<Ms>,
     pub comments: Vec<Comment>,
-    /// How it was shown as it was posted.
+    /// How it was shown as it was posted, with the text that it has now.
     pub posted: Value,
+    /// When it was last changed, and how often it was.
+    pub edited: Option<Ms>,
+    pub times: u64,
+    /// Who was there as it was last changed: what it says now is not for those who had gone.
+    pub readers: Option<Vec<UserIx>>,
 }
 
 #[derive(Clone)]

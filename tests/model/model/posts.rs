@@ -23,6 +23,7 @@ pub enum Purpose {
     Now,
     Later,
     Upload,
+    Change,
 }
 
 type Headers = Vec<(&'static str, String)>;
@@ -211,6 +212,9 @@ impl Model {
             fuse: (lives && waits).then_some(AFTER),
             comments: Vec::new(),
             posted: Value::Null,
+            edited: None,
+            times: 0,
+            readers: None,
         };
         if let Some(file) = file {
             self.hold(file);
@@ -286,9 +290,17 @@ impl Model {
 
     /// Removes the messages whose end has come, and those of rooms that ended.
     pub fn end_messages(&mut self) {
+        let over = self.messages.iter();
+        let over = over.filter(|(_, message)| self.is_over(message));
+        let over: Vec<Moment> = over.map(|(moment, _)| *moment).collect();
+        self.take_away(|moment, _| over.contains(&moment));
+    }
+
+    /// Removes some messages.
+    pub fn take_away(&mut self, is_meant: impl Fn(Moment, &Message) -> bool) {
         let mut gone: BTreeMap<(ChatIx, Option<UserIx>), Vec<Moment>> = BTreeMap::new();
         for (moment, message) in &self.messages {
-            if self.is_over(message) {
+            if is_meant(*moment, message) {
                 gone.entry((message.chat, message.to))
                     .or_default()
                     .push(*moment);

@@ -134,7 +134,8 @@ impl Model {
         };
         let mut shown = json!({"id": item.id, "to": item.to, "at": time(item.at), "state": state});
         if with_text {
-            shown["text"] = json!(item.text);
+            let message = item.message.and_then(|moment| self.messages.get(&moment));
+            shown["text"] = json!(message.map_or(&item.text, |message| &message.text));
         }
         if let (Some(file), true) = (&item.shown, item.is_waiting()) {
             shown["file"] = file.clone();

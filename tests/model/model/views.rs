@@ -56,6 +56,9 @@ impl Model {
         if let Some(file) = &message.file {
             shown["file"] = json!(self.shown_file(file));
         }
+        if let Some(edited) = message.edited {
+            shown["edited"] = json!(time(edited));
+        }
         // It is known once the message is delivered.
         if let (Some(ends), None) = (message.ends, message.fuse) {
             shown["expires"] = json!(time(ends));
