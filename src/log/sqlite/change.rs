@@ -83,6 +83,7 @@ impl SqliteLog {
             }
             Change::Remove(ids) => {
                 for id in ids {
+                    self.unindex(*id)?;
                     let beside = self.ids("SELECT id FROM rows WHERE message = ?1", *id)?;
                     self.write("DELETE FROM messages WHERE id = ?1", [int(*id)])?;
                     let held = self.gone(*id)?;
