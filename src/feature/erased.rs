@@ -181,7 +181,7 @@ impl Features {
     }
 
     /// How many messages the index of texts may be behind; none where nobody asks for one.
-    pub(crate) fn search(&self) -> Option<usize> {
+    pub(crate) fn text_index(&self) -> Option<usize> {
         self.iter().filter_map(Erased::searches).min()
     }
 

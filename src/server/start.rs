@@ -148,7 +148,7 @@ pub(crate) async fn serve(
     let _lock = lock(&config.server.data)?;
     let log = SqliteLog::open(&config.server.data)?;
     let (mut log, cluster) = join(&config, log).await?;
-    let behind = features.search();
+    let behind = features.text_index();
     log.want_index(behind.is_some())?;
     let reader = Reader::new(&config.server.data);
     let stores = Arc::new(open_stores(&config, &features, &reader, log.as_mut())?);
