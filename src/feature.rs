@@ -80,6 +80,13 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
         None
     }
 
+    /// Whether it looks for words in messages ([`Ask::find`]): then the log keeps an index of their
+    /// texts. Up to so many of the newest messages stay outside of it and are read through: the more
+    /// there are, the less posting costs and the more finding does.
+    fn searches(&self) -> Option<usize> {
+        None
+    }
+
     /// Judges a draft of any post: refuses it, or adds a fact and headers of its own.
     fn check(&self, _state: &Self::State, _draft: &Draft<'_>, _tx: &Tx<'_>) -> Verdict<Self::Fact> {
         Verdict::pass()

@@ -18,6 +18,7 @@ pub use crate::feature::{
 pub use crate::http::Network;
 pub use crate::http::{Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
+pub use crate::log::{Found, Phrase, Wanted, Word, words};
 pub use crate::objects::Object;
 pub use crate::openapi::strings;
 pub use crate::secret::{digest, new_code};

@@ -13,6 +13,7 @@ import { showAccount } from "./account.js";
 import { showJoin, showRoom, waitingAt } from "./groups.js";
 import { showLater } from "./later.js";
 import { showPeople, showPerson } from "./people.js";
+import "./find.js";
 import { heardTyping, stoppedTyping, typists } from "./typing.js";
 
 const isWide = matchMedia("(min-width: 700px)");

@@ -19,10 +19,14 @@ const REST = 300;
 let mark = null;
 let address;
 let isAtEnd = true;
-let isFetching = false;
+/** What is being fetched. */
+let fetching = null;
 let isFailed = false;
 /** The message that the keyboard is at. */
 let current = 0;
+/** The message that is to be in sight, 0 for none, and so many pages are fetched to get to it. */
+let goal = 0;
+const FAR = 40;
 /** How far it was told in each chat that it is read. */
 const told = new Map();
 
@@ -53,7 +57,9 @@ function render() {
   keyed($("pending"), pending(address));
   say($("start"), startLine(history));
   const [kept, place] = places.find(([key]) => entryOf(key)) ?? [];
-  if (isOpened && mark) toMark();
+  const found = goal && entryOf(goal);
+  if (found) toGoal(found);
+  else if (isOpened && mark) toMark();
   else if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
   else if (kept) move(entryOf(kept).offsetTop - scroll.scrollTop - place);
   look();
@@ -74,11 +80,19 @@ function startLine(history) {
   return address === `@${state.me}` ? "Your notebook. Nobody else sees it." : "Nothing here yet. Say something.";
 }
 
-async function more() {
-  if (isFetching || !state.ready) return;
-  isFetching = true;
+/** Fetches older messages, or the newest. One at a time: the next goes on where this one ended. */
+async function more(place = address) {
+  if (!state.ready) return;
+  fetching ??= fetchMore(place).finally(() => {
+    fetching = null;
+    changed();
+  });
+  await fetching;
+}
+
+async function fetchMore(place) {
   try {
-    await fetchHistory(address);
+    await fetchHistory(place);
     isFailed = false;
   } catch (problem) {
     isFailed = true;
@@ -88,8 +102,28 @@ async function more() {
       location.hash = "";
     }
   }
-  isFetching = false;
-  changed();
+}
+
+/** Has a message in sight once its chat is open: fetches back to it, as far as that is sensible. */
+export async function reveal(place, id) {
+  const isThere = () => state.histories.get(place)?.list.some((one) => one.id === id);
+  for (let page = 0; page < FAR && !isThere() && state.histories.get(place)?.more !== false; page += 1) {
+    await more(place);
+    if (isFailed) break;
+  }
+  if (isThere()) goal = id;
+  else notice("It is too far back, or gone.");
+}
+
+/** Goes to the message that is to be in sight. */
+function toGoal(node) {
+  goal = 0;
+  isAtEnd = false;
+  scroll.scrollTop = node.offsetTop - scroll.clientHeight / 3;
+  list.querySelectorAll(".message[tabindex='0']").forEach((one) => one.setAttribute("tabindex", -1));
+  node.setAttribute("tabindex", 0);
+  current = Number(node.dataset.id);
+  node.focus({ preventScroll: true });
 }
 
 function firstUnread(messages, count) {

@@ -6,6 +6,7 @@
 //!   answers; wakes what is due.
 //! - `shared.rs`: what others see of it: reads that wait until what they have seen is durable.
 //! - `hub.rs`, `mailbox.rs`, `tape.rs`: one frame a fact, fanned out to every stream it is for.
+//! - `indexer.rs`: brings messages into the index of texts, where a feature asks for one.
 //! - `snapshot.rs`: saves the world off the writer and trims the log behind it.
 
 mod answer;
@@ -15,6 +16,7 @@ mod entry;
 mod fault;
 mod frame;
 mod hub;
+mod indexer;
 mod mailbox;
 mod shared;
 mod show;
@@ -37,6 +39,7 @@ pub(crate) use frame::{Frame, Frames};
 #[cfg(test)]
 pub(crate) use hub::FanOut;
 pub(crate) use hub::{Hub, Live, Recipients, Registered, Seated, Sent, about};
+pub(crate) use indexer::Indexer;
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Others, Shared};
 pub use show::{Event, Fields, Shown, Subject, Telling};

@@ -126,6 +126,12 @@ impl Log for Faulty {
     fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError> {
         self.inner.trim(before, keep, limit)
     }
+    fn want_index(&mut self, wanted: bool) -> Result<(), AppendError> {
+        self.inner.want_index(wanted)
+    }
+    fn fill_index(&mut self, limit: usize) -> Result<usize, AppendError> {
+        self.inner.fill_index(limit)
+    }
     fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
         self.inner.message(id)
     }

@@ -96,6 +96,11 @@ impl<'a> View<'a> {
         self.world.chat.group(chat).is_none_or(|group| group.all)
     }
 
+    /// The private chat of two users, if anybody has written there.
+    pub fn private(&self, one: UserId, other: UserId) -> Option<ChatId> {
+        self.world.chat.private(one, other)
+    }
+
     /// Who is in a chat other than the common one, in order of their coming.
     pub fn members(&self, chat: ChatId) -> Arc<[UserId]> {
         self.world.chat.members(chat)
@@ -117,9 +122,9 @@ impl<'a> View<'a> {
         chat::spell(&self.world.chat, chat, addressee)
     }
 
-    /// The chats that a user sees, in order of their ids, each with the id beyond which they see
-    /// its messages.
-    pub(crate) fn seen_by(&self, user: UserId) -> Vec<(ChatId, Id)> {
+    /// The chats whose messages a user sees now, in order of their ids, each with the id beyond which
+    /// they see them.
+    pub fn seen_by(&self, user: UserId) -> Vec<(ChatId, Id)> {
         let state = &self.world.chat;
         let chats = state.chats_of(user).into_iter();
         let mut seen: Vec<_> = chats.map(|chat| (chat, state.floor(chat, user))).collect();

@@ -185,14 +185,14 @@ pub(super) async fn users(core: Arc<Core>, query: UsersQuery) -> Result<Answer, 
 }
 
 /// Messages as JSON, on their way to a user.
-pub(super) struct Shown {
-    pub(super) messages: Vec<Value>,
+pub(crate) struct Shown {
+    pub(crate) messages: Vec<Value>,
     /// Those whose life starts when the user has them.
-    pub(super) delivers: Vec<Id>,
+    pub(crate) delivers: Vec<Id>,
 }
 
 /// Makes JSON of messages; null of one that its reader no longer sees, who left its chat meanwhile.
-pub(super) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result<Shown, Problem> {
+pub(crate) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result<Shown, Problem> {
     let json = |view: &View<'_>| {
         rows.iter()
             .map(|row| {

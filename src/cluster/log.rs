@@ -486,6 +486,14 @@ impl Log for ClusterLog {
         self.local.trim(before, keep, limit)
     }
 
+    fn want_index(&mut self, wanted: bool) -> Result<(), AppendError> {
+        Log::want_index(&mut self.local, wanted)
+    }
+
+    fn fill_index(&mut self, limit: usize) -> Result<usize, AppendError> {
+        Log::fill_index(&mut self.local, limit)
+    }
+
     fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
         self.local.message(id)
     }

@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use super::{Call, Feature, Named};
 use crate::bus::{Answer, Content, Tx, View, fault, internal};
-use crate::chat::invalid;
+use crate::chat::{invalid, show};
 use crate::http::{Problem, Selected, select};
-use crate::log::{Id, MessageRow, Row, UserId};
+use crate::log::{Found, Id, MessageRow, Row, UserId, Wanted};
 use crate::objects::{NewObject, Store};
 use crate::server::{Core, idempotency_key};
 
@@ -96,6 +96,27 @@ impl<F: Feature> Ask<F> {
     /// Those of a request's fields that some check reads now: what others are shown of it.
     pub fn read_by_checks(&self, more: &Map<String, Value>) -> Map<String, Value> {
         self.core.features.read(more)
+    }
+
+    /// Messages in which words stand that the asking user may see now, the newest first. The chats
+    /// that are wanted are among those of [`View::seen_by`]; the feature says with
+    /// [`Feature::searches`] that it asks.
+    pub async fn find(&self, wanted: Wanted) -> Result<Found, Problem> {
+        let read = self.core.reader.read(move |r| r.find(&wanted)).await;
+        read.map_err(|error| internal(F::NAME, &error))
+    }
+
+    /// Answers 200 with messages, as the asking user sees them, in a body that `write` makes of
+    /// them. Those are left out that they no longer see; the others are delivered with it.
+    pub async fn hand_out(
+        &self,
+        rows: &[MessageRow],
+        write: impl FnOnce(Vec<(&MessageRow, Value)>) -> Value,
+    ) -> Result<Answer, Problem> {
+        let shown = show(&self.core, self.call.user, rows).await?;
+        let both = rows.iter().zip(shown.messages);
+        let seen = both.filter(|(_, message)| !message.is_null()).collect();
+        Ok(Answer::ok(write(seen)).delivers(shown.delivers))
     }
 
     /// Has the writer judge something, as it is now: nothing is recorded. A repeat under an

@@ -68,6 +68,7 @@ pub(crate) struct Checked {
 pub(crate) trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
     fn objects(&self) -> Option<&str>;
+    fn searches(&self) -> Option<usize>;
     fn check(&self, draft: &Draft<'_>, tx: &Tx<'_>) -> Checked;
     fn due(&self, tx: &Tx<'_>) -> Option<Time>;
     fn wake(&self, tx: &mut Tx<'_>) -> Result<(), Problem>;
@@ -93,6 +94,10 @@ impl<F: Feature> Erased for Adapter<F> {
 
     fn objects(&self) -> Option<&str> {
         self.0.objects()
+    }
+
+    fn searches(&self) -> Option<usize> {
+        self.0.searches()
     }
 
     fn check(&self, draft: &Draft<'_>, tx: &Tx<'_>) -> Checked {
@@ -173,6 +178,11 @@ impl Features {
     /// Their names.
     pub fn names(&self) -> Vec<&'static str> {
         self.on.keys().copied().collect()
+    }
+
+    /// How many messages the index of texts may be behind; none where nobody asks for one.
+    pub(crate) fn text_index(&self) -> Option<usize> {
+        self.iter().filter_map(Erased::searches).min()
     }
 
     /// Those of a request's fields that some check reads.

@@ -16,6 +16,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -26,9 +27,10 @@ use uuid::Uuid;
 use crate::settings::Period;
 use crate::time::Time;
 
-pub(crate) use verify::Named;
-
+pub use reader::{Found, Wanted};
 pub use rows::{Going, KeptAnswer, MessageRow, Row};
+pub(crate) use verify::Named;
+pub use words::{Phrase, Word, words};
 
 /// A position in the log: counted from 1, never reused, below 2⁵³ so that JSON holds it exactly.
 pub type Pos = u64;
@@ -431,6 +433,14 @@ pub trait Log: Send {
     /// Forgets up to `limit` facts before the older snapshot which are older than `before` and
     /// not among the last `keep`; says how many went. Rows stay.
     fn trim(&mut self, before: Time, keep: u64, limit: usize) -> Result<usize, AppendError>;
+
+    /// Keeps an index of texts, or drops it. Messages that are there already come into it with
+    /// [`fill_index`](Self::fill_index); each that is removed leaves it in the same batch.
+    fn want_index(&mut self, wanted: bool) -> Result<(), AppendError>;
+
+    /// Puts the oldest messages that are not in the index into it, up to `limit`; says how many
+    /// there were. Between two batches alone.
+    fn fill_index(&mut self, limit: usize) -> Result<usize, AppendError>;
 
     /// A message, the open batch included.
     fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError>;

@@ -2,6 +2,8 @@
 //! consistent moment of it. What they see is durable, since SQLite shows a commit only after its
 //! fsync.
 
+mod find;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use super::{
     Audience, Beside, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId,
 };
 use crate::time::Time;
+
+pub use find::{Found, Wanted};
 
 /// A pool of reading connections.
 #[derive(Clone)]

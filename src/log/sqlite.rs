@@ -8,6 +8,7 @@ mod change;
 mod checkpoint;
 mod copy;
 mod folder;
+mod index;
 mod stream;
 mod wal;
 
@@ -31,6 +32,9 @@ use crate::time::Time;
 
 pub(crate) use copy::{Copy, Put, copy};
 pub(crate) use folder::{inspect, lock_file};
+pub(super) use index::{
+    mark as index_mark, of_author as token_of_author, of_chat as token_of_chat,
+};
 pub(crate) use stream::Placed;
 
 /// The number of this layout; a file with a higher one is refused.
@@ -59,6 +63,8 @@ pub struct SqliteLog {
     staged: Pos,
     /// When the next message ends, while that is known: it is asked for with every batch.
     next_end: Cell<Option<Option<Time>>>,
+    /// The last message in the index of texts, if there is one, while that is known.
+    indexed: Cell<Option<Option<Id>>>,
 }
 
 /// Where the data folder's database lies.
@@ -94,6 +100,7 @@ impl SqliteLog {
             last,
             staged: last,
             next_end: Cell::new(None),
+            indexed: Cell::new(None),
         })
     }
 
@@ -247,6 +254,7 @@ impl Log for SqliteLog {
     fn rollback(&mut self) {
         self.staged = self.last;
         self.next_end.set(None);
+        self.indexed.set(None);
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -329,6 +337,14 @@ impl Log for SqliteLog {
             }
             Ok(gone.len())
         })
+    }
+
+    fn want_index(&mut self, wanted: bool) -> Result<(), AppendError> {
+        self.make_or_drop_index(wanted)
+    }
+
+    fn fill_index(&mut self, limit: usize) -> Result<usize, AppendError> {
+        self.index_some(limit)
     }
 
     fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {

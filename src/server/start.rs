@@ -15,7 +15,8 @@ use super::gate::Gate;
 use super::guesses::Guesses;
 use super::{Core, Target, descriptors, signals, systemd};
 use crate::bus::{
-    Bus, Durable, Frames, Hub, Shared, Snapshotter, World, WorldError, Writer, WriterOptions,
+    Bus, Durable, Frames, Hub, Indexer, Shared, Snapshotter, World, WorldError, Writer,
+    WriterOptions,
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::cluster::{Cluster, ClusterError};
@@ -25,7 +26,7 @@ use crate::feature::{Features, Field, Route, conflict, registry};
 use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::{SqliteLog, lock_file};
-use crate::log::{Log, LogError};
+use crate::log::{AppendError, Log, LogError};
 use crate::memory;
 use crate::objects::{Janitor, Sharing, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
@@ -57,6 +58,9 @@ pub(crate) enum ServeError {
     /// The log can't be opened.
     #[error("veche.db can't be opened")]
     Log(#[from] LogError),
+    /// The index of texts can't be made, or dropped.
+    #[error("the index of texts can't be kept")]
+    Index(#[from] AppendError),
     /// A feature's objects can't be reached.
     #[error("the objects can't be reached")]
     Objects(#[from] StoreError),
@@ -144,6 +148,8 @@ pub(crate) async fn serve(
     let _lock = lock(&config.server.data)?;
     let log = SqliteLog::open(&config.server.data)?;
     let (mut log, cluster) = join(&config, log).await?;
+    let behind = features.text_index();
+    log.want_index(behind.is_some())?;
     let reader = Reader::new(&config.server.data);
     let stores = Arc::new(open_stores(&config, &features, &reader, log.as_mut())?);
     let clock = Clock::system();
@@ -214,6 +220,11 @@ pub(crate) async fn serve(
         .run(bus.clone(), reader.clone()),
     );
 
+    let indexing = behind.map(|behind| {
+        let indexer = Indexer { behind };
+        tokio::spawn(indexer.run(bus.clone(), reader.clone()))
+    });
+
     let (listener, address) = match handed {
         Some(socket) => adopt(socket).map_err(ServeError::Activation)?,
         None => listen(&config.server.listen).await?,
@@ -280,6 +291,7 @@ pub(crate) async fn serve(
         tracing::error!(%error, "the administrators' socket ended early");
     }
     snapshots.abort();
+    indexing.into_iter().for_each(|indexing| indexing.abort());
     telling.into_iter().for_each(|telling| telling.abort());
     cleaning.abort();
     watching.abort();

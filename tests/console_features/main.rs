@@ -138,6 +138,7 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
         ("/get 3", "files"),
         ("/room Garden", "rooms"),
         ("/approve bob", "rooms"),
+        ("/search x", "search"),
     ] {
         ann.types(line, &[&format!("! this server has no {feature}")]);
     }
@@ -157,6 +158,7 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
         ("comments", "/comment ID"),
         ("files", "/file PATH"),
         ("rooms", "/room [--all]"),
+        ("search", "/search WORDS"),
     ] {
         if has(&[feature]) {
             ann.types("/help", &[command]);
@@ -269,6 +271,21 @@ fn a_complaint_is_answered_in_a_sentence_and_its_accused_is_told() {
     bob.sees(&["· your ban is over: you can post again"]);
     let (_, seen) = bob.end();
     assert!(!seen.contains("spam") && !seen.contains("eve"), "{seen}");
+}
+
+#[test]
+fn what_is_searched_for_is_told_with_its_words_marked() {
+    if !has(&["search"]) {
+        return;
+    }
+    let server = Server::start();
+    let (other, mut console) = both(&server);
+    server.connect("bob").tell("ann", "a needle in the hay");
+    other.say("no needles here");
+    console.types("/search NEEDLE", &["bob to @ann: a *needle* in the hay"]);
+    console.types("/search needle -hay", &["nothing was found"]);
+    console.types("/search -hay", &["says only what not to find"]);
+    console.end();
 }
 
 #[test]

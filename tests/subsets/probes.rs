@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use veche::testing::{Client, wait_until};
+use veche::testing::{Client, encode, wait_until};
 
 use crate::stage::{POSTS, Stage, list};
 
@@ -57,6 +57,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(RateLimit),
         Box::new(Rooms::default()),
         Box::new(Schedule::default()),
+        Box::new(Search),
         Box::new(Ttl),
         Box::new(Web),
     ]
@@ -572,6 +573,31 @@ impl Probe for Presence {
 
     fn act(&mut self, stage: &mut Stage) {
         Self::tell(stage);
+    }
+}
+
+struct Search;
+
+impl Probe for Search {
+    fn name(&self) -> &'static str {
+        "search"
+    }
+
+    fn found(&mut self, stage: &mut Stage) {
+        self.act(stage);
+    }
+
+    fn hidden(&self, stage: &mut Stage) {
+        let asked = stage.ann.get("/search?q=needle");
+        asked.problem(404, "feature_off");
+    }
+
+    fn act(&mut self, stage: &mut Stage) {
+        let message = stage.post("common", &json!({}));
+        let text = encode(message["text"].as_str().unwrap_or_default());
+        let path = format!("/search?q=%22{text}%22&limit=1");
+        let found = stage.ann.get(&path).expect(200);
+        assert_eq!(found["found"][0]["message"]["id"], message["id"]);
     }
 }
 

@@ -2,7 +2,7 @@
 //! parser, `/help` and the completion know. How a command is read and done stands in the file of
 //! its feature.
 
-use super::{Parsed, chat, comments, complaints, edits, files, rooms, schedule};
+use super::{Parsed, chat, comments, complaints, edits, files, rooms, schedule, search};
 
 /// One command.
 #[derive(Debug)]
@@ -143,6 +143,13 @@ pub const COMMANDS: &[Spec] = &[
         edits::remove,
     )
     .takes(Takes::Message),
+    of(
+        "search",
+        "/search",
+        "WORDS",
+        "messages in which these words stand",
+        search::search,
+    ),
     of(
         "files",
         "/file",

@@ -11,6 +11,7 @@ mod files;
 mod list;
 mod rooms;
 mod schedule;
+mod search;
 mod words;
 
 use serde_json::Value;
@@ -63,6 +64,8 @@ pub enum Command {
     Rooms(rooms::Command),
     /// One of the feature `schedule`.
     Schedule(schedule::Command),
+    /// One of the feature `search`.
+    Search(search::Command),
 }
 
 /// What commands remember from one to the next.
@@ -156,6 +159,7 @@ impl Command {
             Command::Quit | Command::Logout => Ok(None),
             Command::Chat(command) => command.run(worker, current),
             Command::Comments(command) => command.run(worker).map(|()| None),
+            Command::Search(command) => command.run(worker).map(|()| None),
             Command::Complaints(command) => command.run(worker).map(|()| None),
             Command::Edits(command) => command.run(worker).map(|()| None),
             Command::Files(command) => command.run(worker, current).map(|()| None),

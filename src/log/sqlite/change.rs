@@ -81,9 +81,14 @@ impl SqliteLog {
                     params![pos, owner, message, author, at, fact, text, object, sum],
                 )?;
             }
-            Change::Reword(id) => self.reword(record, text.unwrap_or_default(), *id)?,
+            Change::Reword(id) => {
+                self.unindex(*id)?;
+                self.reword(record, text.unwrap_or_default(), *id)?;
+                self.index_again(*id)?;
+            }
             Change::Remove(ids) => {
                 for id in ids {
+                    self.unindex(*id)?;
                     let beside = self.ids("SELECT id FROM rows WHERE message = ?1", *id)?;
                     self.write("DELETE FROM messages WHERE id = ?1", [int(*id)])?;
                     let held = self.gone(*id)?;
