@@ -414,3 +414,22 @@ fn a_room_is_searched_by_its_members_as_far_as_they_see_it() {
         assert_eq!(texts(&bob, "secret"), [""; 0]);
     }
 }
+
+#[cfg(has_feature = "edits")]
+#[test]
+fn an_edited_message_is_found_by_what_it_says_now() {
+    let server = Server::with(with("edits", &format!("[features.search]\n{INDEXED}\n")));
+    let ann = server.connect("ann");
+    let id = says(&ann, "the qzbefore");
+    indexed(&ann, &server.data());
+    assert_eq!(texts(&ann, "qzbefore").len(), 1);
+    let edit = json!({"message": id, "text": "the qzafter"});
+    ann.post("/edit", &edit).expect(200);
+    assert_eq!(texts(&ann, "qzbefore"), [""; 0], "at once");
+    assert_eq!(texts(&ann, "qzafter"), ["the qzafter"]);
+    assert_eq!(terms(&server.data(), "qzb"), 0, "off the index, too");
+    assert_eq!(terms(&server.data(), "qza"), 1);
+    server.told(&["remove", &id.to_string()]);
+    assert_eq!(texts(&ann, "qzafter"), [""; 0]);
+    assert_eq!(terms(&server.data(), "qz"), 0);
+}
