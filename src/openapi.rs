@@ -7,7 +7,9 @@ pub mod strings;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use schemars::Schema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::transform::{RecursiveTransform, ReplaceBoolSchemas, Transform};
 use serde_json::{Map, Value, json};
 
 use crate::feature::{Field, MakeSchema, Owner, Route, Run};
@@ -44,6 +46,7 @@ pub(crate) fn document(routes: &[(&str, Route)], fields: &[Field]) -> Value {
     settings.meta_schema = None;
     settings.definitions_path = "/components/schemas".into();
     settings.transforms.clear();
+    settings.transforms.push(Box::new(plain as fn(&mut Schema)));
     let mut generator = settings.into_generator();
     let mut paths: Map<String, Value> = Map::new();
     for (owner, route) in routes {
@@ -95,6 +98,29 @@ pub(crate) fn document(routes: &[(&str, Route)], fields: &[Field]) -> Value {
             },
         },
     })
+}
+
+/// The same schema in words that more of its readers know.
+fn plain(schema: &mut Schema) {
+    let mut objects = ReplaceBoolSchemas::default();
+    objects.skip_additional_properties = true;
+    objects.transform(schema);
+    let bound = |schema: &mut Schema| {
+        if schema
+            .get("format")
+            .is_some_and(|format| format == "uint64")
+        {
+            schema.insert("maximum".into(), u64::MAX.into());
+        }
+    };
+    RecursiveTransform(bound).transform(schema);
+}
+
+/// A schema where it is used.
+fn used(make: MakeSchema, generator: &mut SchemaGenerator) -> Value {
+    let mut schema = make(generator);
+    plain(&mut schema);
+    schema.to_value()
 }
 
 fn operation(owner: &str, route: &Route, generator: &mut SchemaGenerator) -> Value {
@@ -208,13 +234,13 @@ fn parameters(route: &Route, generator: &mut SchemaGenerator) -> Vec<Value> {
 
 /// A schema written out where it is used: a query's fields are parameters of their own.
 fn inlined(make: MakeSchema, generator: &mut SchemaGenerator) -> Value {
-    match definition(make, generator) {
-        None => make(generator).to_value(),
-        Some(name) => generator
-            .definitions_mut()
-            .remove(&name)
-            .unwrap_or_default(),
-    }
+    let Some(name) = definition(make, generator) else {
+        return used(make, generator);
+    };
+    let found = generator.definitions_mut().remove(&name);
+    let mut schema = Schema::try_from(found.unwrap_or_default()).unwrap_or_default();
+    plain(&mut schema);
+    schema.to_value()
 }
 
 /// The name of a schema that is defined once.
@@ -243,7 +269,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     for (status, about, schema) in &route.returns {
         let mut response = json!({"description": about});
         if let Some(schema) = schema {
-            response["content"] = content(schema(generator).to_value());
+            response["content"] = content(used(*schema, generator));
         } else if gives_bytes && *status == 200 {
             response["content"] = json!({"*/*": {}});
         }

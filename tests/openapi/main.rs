@@ -1,5 +1,7 @@
 //! The API's description: OpenAPI 3.1 of exactly what the running server answers.
 
+mod tools;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
