@@ -44,10 +44,10 @@ fn run(folder: &Folder, command: &mut Command) -> String {
 fn folder(server: &Server, files: &[&str]) -> Folder {
     let folder = Folder::new();
     let description = server.guest().get("/openapi.json").expect(200).to_string();
-    folder.write("openapi.json", &description);
+    folder.write("openapi.json", description);
     for name in files {
         let text = fs::read_to_string(Path::new(ROOT).join("tests/openapi").join(name));
-        folder.write(name, &text.expect("it is there"));
+        folder.write(name, text.expect("it is there"));
     }
     folder
 }
