@@ -284,6 +284,7 @@ mod tests {
             "２026-11-24T20:18:55Z",
             "2026-11-24T20:18:55é",
             "9999-12-31T23:59:59-23:00",
+            "0000-01-01T00:00:55.123456+01:00",
         ] {
             let error = text.parse::<Time>().expect_err(text).to_string();
             assert!(error.contains("RFC 3339"), "{error}");
