@@ -62,6 +62,8 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(u64, Pos), LogError> {
             "INSERT INTO main.{table} ({columns}) SELECT {values} FROM source.{table}"
         ))?;
     }
+    // The index of texts stays behind: a mark would say that it is there.
+    copy.execute_batch("DELETE FROM meta WHERE key LIKE 'indexed\\_by\\_%' ESCAPE '\\'")?;
     sums::sum_schema(&copy)?;
     copy.execute_batch("COMMIT")?;
     copy.execute_batch("DETACH source")?;
