@@ -11,7 +11,7 @@
 //! [features.schedule]
 //! horizon = "365d"
 //! pending = 100
-//! max_late = "24h"
+//! max_late = "1d"
 //! ```
 //!
 //! Address and text are judged when it is made, and again by every rule when it is due. Then it

@@ -80,9 +80,12 @@ struct Target {
 impl Core {
     /// A message that a user may see; 404 otherwise, as if it did not exist.
     pub(crate) async fn message(&self, id: Id, user: UserId) -> Result<MessageRow, Problem> {
+        let bus = self.bus.clone();
+        let sees =
+            move |row: &MessageRow| bus.peek(|view| chat::sees(&view.world().chat, user, row));
         let row = self
             .reader
-            .read(move |reading| reading.message(id))
+            .read(move |reading| reading.message(id, sees))
             .await
             .map_err(|error| internal("reading a message", &error))?;
         // What is not there takes as long as what may not be seen.

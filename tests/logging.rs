@@ -1,7 +1,8 @@
 //! The log: each action with its user, client and outcome, and no secret in it.
 
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -122,6 +123,45 @@ fn as_json_each_line_is_an_object() {
         "{log}"
     );
     no_secret(&log, &[&ann, &bob]);
+}
+
+#[test]
+fn what_leads_nowhere_has_a_line_that_shows_no_secret_of_a_link() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    ann.get("/joyn/SECRET").expect(404);
+    ann.delete("/send").expect(405);
+    let mut wire = server.wire();
+    wire.write("GET / HTTP/1.1\r\n\r\n");
+    let answer = wire.response();
+    let id = answer.header("x-request-id").expect("a name").to_owned();
+    let log = wait_until("the lines", || {
+        let log = server.log();
+        log.contains(&id).then_some(log)
+    });
+    let line = |with: &str| {
+        log.lines()
+            .find(|line| line.contains(with))
+            .unwrap_or_else(|| panic!("no {with} in\n{log}"))
+            .to_owned()
+    };
+    assert!(line("/joyn").contains("status=404"), "{log}");
+    assert!(!log.contains("SECRET"), "{log}");
+    let wrong_method = line("status=405");
+    assert!(wrong_method.contains("/send"), "{log}");
+    assert!(line(&id).contains("status=400"), "{log}");
+    assert!(line(&id).contains("Host"), "{log}");
+}
+
+#[test]
+fn a_data_folder_that_others_may_look_into_is_named_at_the_start() {
+    let mut server = Server::core();
+    assert!(!server.log().contains("chmod"), "{}", server.log());
+    server.stop();
+    let open = Permissions::from_mode(0o750);
+    fs::set_permissions(server.data(), open).expect("the folder is ours");
+    server.restart();
+    assert!(server.log().contains("mode=\"750\""), "{}", server.log());
 }
 
 #[test]

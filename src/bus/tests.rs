@@ -132,8 +132,12 @@ impl Log for Faulty {
     fn fill_index(&mut self, limit: usize) -> Result<usize, AppendError> {
         self.inner.fill_index(limit)
     }
-    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
-        self.inner.message(id)
+    fn message_if(
+        &self,
+        id: Id,
+        is_wanted: &dyn Fn(&MessageRow) -> bool,
+    ) -> Result<Option<MessageRow>, LogError> {
+        self.inner.message_if(id, is_wanted)
     }
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
         self.inner.row(id)

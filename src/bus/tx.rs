@@ -85,11 +85,9 @@ impl<'a> Tx<'a> {
 
     /// A message that `user` may see; 404 otherwise, as if it did not exist.
     pub fn message(&self, id: Id, user: UserId) -> Result<MessageRow, Problem> {
-        let row = self
-            .log
-            .message(id)
-            .map_err(|error| internal("a look-up", &error))?;
-        row.filter(|row| chat::sees(&self.view.world().chat, user, row))
+        let sees = |row: &MessageRow| chat::sees(&self.view.world().chat, user, row);
+        let row = self.log.message_if(id, &sees);
+        row.map_err(|error| internal("a look-up", &error))?
             .ok_or_else(chat::no_message)
     }
 

@@ -34,6 +34,7 @@ struct Argument {
     value: String,
     flag: bool,
     optional: bool,
+    help: Option<String>,
 }
 
 /// Why a command was not done.
@@ -84,6 +85,7 @@ fn describe(offer: &Offer) -> Command {
         let arguments = offered.arguments.iter().map(|argument| {
             let arg = Arg::new(argument.field.clone())
                 .value_name(argument.value.clone())
+                .help(argument.help.clone().unwrap_or_default())
                 .required(!argument.optional);
             match argument.flag {
                 true => arg.long(argument.field.replace('_', "-")),

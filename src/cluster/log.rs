@@ -494,8 +494,12 @@ impl Log for ClusterLog {
         Log::fill_index(&mut self.local, limit)
     }
 
-    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
-        self.local.message(id)
+    fn message_if(
+        &self,
+        id: Id,
+        is_wanted: &dyn Fn(&MessageRow) -> bool,
+    ) -> Result<Option<MessageRow>, LogError> {
+        self.local.message_if(id, is_wanted)
     }
 
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {

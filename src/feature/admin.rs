@@ -136,6 +136,7 @@ impl Usage {
                 "value": argument.value,
                 "flag": argument.is_flag,
                 "optional": argument.is_optional,
+                "help": argument.help(),
             })
         });
         json!({
@@ -146,6 +147,22 @@ impl Usage {
             "method": command.run.method().as_str(),
             "arguments": arguments.collect::<Vec<_>>(),
         })
+    }
+}
+
+impl Argument {
+    /// What is to stand there, where the value's name is one of the usual ones.
+    fn help(&self) -> Option<&'static str> {
+        match (self.field.as_str(), self.value.as_str()) {
+            ("after", _) => Some("Shows only what comes behind this one"),
+            (_, "USER") => Some("A user's name"),
+            (_, "MESSAGE") => Some("A message's id"),
+            (_, "ROOM") => Some("A room's address, such as #kitchen"),
+            (_, "ID-or-USER") => Some("The id of one, or a user's name for all about them"),
+            (_, "TIME") => Some("How long, such as 30m, 4h or 7d"),
+            (_, "TEXT") => Some("Words that are shown with it"),
+            _ => None,
+        }
     }
 }
 

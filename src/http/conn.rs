@@ -191,9 +191,10 @@ impl<S> Connection<S> {
 /// Answers a problem of the layer itself, and closes.
 pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Output, input: Input) {
     let id = RequestId::new();
-    id.clone().scope_sync(
-        || tracing::debug!(%peer, code = %problem.code, detail = %problem.detail, "refused"),
-    );
+    id.clone().scope_sync(|| {
+        let (status, code) = (problem.status.as_u16(), &problem.code);
+        tracing::info!(%peer, status, %code, detail = %problem.detail, "refused");
+    });
     let (parts, payload) = refusal(problem).into_parts();
     // The request is not understood, so nothing of it counts: not even a HEAD.
     let asked = Asked {

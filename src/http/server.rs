@@ -22,8 +22,8 @@ use super::wire::{Away, Return};
 use super::{Limits, Problem, Service, conn};
 use crate::counts::{COUNTS, signed};
 
-/// Connections beyond the bound that are being told so at once; any further one is closed
-/// without a word.
+/// Connections beyond the bound that are being told so at once; the next waits to be accepted.
+/// While there is room for others, one that is too many of its address is closed without a word.
 const REFUSALS: usize = 64;
 
 /// TLS handshakes at once. Each keeps a processor busy for a millisecond or so; a client that does
@@ -77,7 +77,8 @@ pub async fn serve<S: Service>(
                 report(ended);
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(),
+                if connections.count() < most || refusals.len() < REFUSALS => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -267,7 +268,6 @@ async fn refuse(
     tls: Option<Arc<Tls>>,
     limits: &Limits,
 ) {
-    tracing::debug!(%peer, code = %problem.code, "too many connections");
     let Some(tls) = tls else {
         return tell(stream, peer, problem, limits.write_timeout).await;
     };

@@ -443,7 +443,16 @@ pub trait Log: Send {
     fn fill_index(&mut self, limit: usize) -> Result<usize, AppendError>;
 
     /// A message, the open batch included.
-    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError>;
+    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
+        self.message_if(id, &|_| true)
+    }
+
+    /// The same where `is_wanted` says so: what lies beside another is not looked for.
+    fn message_if(
+        &self,
+        id: Id,
+        is_wanted: &dyn Fn(&MessageRow) -> bool,
+    ) -> Result<Option<MessageRow>, LogError>;
 
     /// A feature's row, the open batch included.
     fn row(&self, id: Id) -> Result<Option<Row>, LogError>;

@@ -58,8 +58,18 @@ pub(super) fn record(row: &SqlRow<'_>) -> Result<Record, LogError> {
 
 /// A message with the counts of what lies beside it.
 pub(super) fn message(connection: &Connection, id: Id) -> Result<Option<MessageRow>, LogError> {
+    message_if(connection, id, |_| true)
+}
+
+/// The same where `is_wanted` says so of the bare message.
+pub(super) fn message_if(
+    connection: &Connection,
+    id: Id,
+    is_wanted: impl FnOnce(&MessageRow) -> bool,
+) -> Result<Option<MessageRow>, LogError> {
     let sql = format!("SELECT {} FROM messages WHERE id = ?1", MessageRow::COLUMNS);
-    let Some(mut row) = one(connection, &sql, [int(id)], MessageRow::from_sql)? else {
+    let row = one(connection, &sql, [int(id)], MessageRow::from_sql)?;
+    let Some(mut row) = row.filter(is_wanted) else {
         return Ok(None);
     };
     row.counts = counts(connection, id)?;

@@ -185,9 +185,13 @@ impl Reading {
         Ok((rows, more))
     }
 
-    /// One message.
-    pub fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
-        query::message(&self.connection, id)
+    /// One message where `is_wanted` says so: what lies beside another is not looked for.
+    pub fn message(
+        &self,
+        id: Id,
+        is_wanted: impl FnOnce(&MessageRow) -> bool,
+    ) -> Result<Option<MessageRow>, LogError> {
+        query::message_if(&self.connection, id, is_wanted)
     }
 
     /// A feature's row.

@@ -347,8 +347,12 @@ impl Log for SqliteLog {
         self.index_some(limit)
     }
 
-    fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
-        query::message(&self.connection, id)
+    fn message_if(
+        &self,
+        id: Id,
+        is_wanted: &dyn Fn(&MessageRow) -> bool,
+    ) -> Result<Option<MessageRow>, LogError> {
+        query::message_if(&self.connection, id, is_wanted)
     }
 
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {

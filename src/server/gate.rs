@@ -48,6 +48,8 @@ pub(super) struct Gate(pub(super) Arc<Core>);
 #[derive(Default)]
 struct Seen<'a> {
     target: Option<&'a Target>,
+    /// Where it led to nothing: what may be shown of its path.
+    beside: Option<String>,
     call: Option<Call>,
     code: Option<String>,
 }
@@ -107,16 +109,20 @@ impl Gate {
         seen: &mut Seen<'a>,
     ) -> Result<Response, Problem> {
         let core = &self.0;
+        let path = request.uri().path();
         if request.method() == Method::OPTIONS {
+            seen.beside = Some(outline(path));
             return self.options(&request);
         }
-        let (target, params) = match core.router.find(request.method(), request.uri().path()) {
+        let (target, params) = match core.router.find(request.method(), path) {
             Found::Target { target, params } => (target, params),
             Found::NotFound => {
+                seen.beside = Some(outline(path));
                 let detail = "there is nothing at this path";
                 return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
             }
             Found::MethodNotAllowed { allow } => {
+                seen.beside = Some(outline(path));
                 let detail = format!("this path takes {}", allow.to_str().unwrap_or_default());
                 return Err(Problem::new(
                     StatusCode::METHOD_NOT_ALLOWED,
@@ -271,7 +277,10 @@ impl Gate {
         });
         tracing::info!(
             %method,
-            path = seen.target.map_or("", |target| target.path),
+            path = seen
+                .target
+                .map(|target| target.path)
+                .or(seen.beside.as_deref()),
             user,
             client = seen.call.as_ref().map(|call| tracing::field::display(call.client)),
             peer = peer.map(tracing::field::display),
@@ -286,6 +295,16 @@ impl Gate {
 /// The address that a request came from.
 pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<Peer>().map(|peer| peer.address)
+}
+
+/// The first part of a path, at most 32 bytes. What follows it may be the secret of a link.
+fn outline(path: &str) -> String {
+    let is_end = |(at, char): &(usize, char)| *char == '/' || *at >= 32;
+    let end = path.char_indices().skip(1).find(is_end);
+    match end {
+        Some((end, _)) => format!("{}…", &path[..end]),
+        None => path.to_owned(),
+    }
 }
 
 /// Refuses what is a feature's that is off.

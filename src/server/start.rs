@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -132,6 +132,16 @@ pub(crate) fn lock(folder: &Path) -> Result<File, ServeError> {
     }
 }
 
+/// Says so where others of the machine may look into a data folder. Who made it so may mean it, for
+/// a group that takes backups.
+fn warn_if_shared(folder: &Path) {
+    let mode = folder.metadata().map_or(0, |found| found.mode() & 0o777);
+    if mode & 0o077 != 0 {
+        let (folder, mode) = (folder.display(), format!("{mode:03o}"));
+        tracing::warn!(%folder, mode, "others may look into the data folder; chmod 700 keeps it private");
+    }
+}
+
 /// Serves until SIGTERM or SIGINT, then drains; on the socket that was handed over, if one was.
 pub(crate) async fn serve(
     config: Config,
@@ -146,6 +156,7 @@ pub(crate) async fn serve(
     let tls = tls.map(Arc::new);
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
     let _lock = lock(&config.server.data)?;
+    warn_if_shared(&config.server.data);
     let log = SqliteLog::open(&config.server.data)?;
     let (mut log, cluster) = join(&config, log).await?;
     let behind = features.text_index();

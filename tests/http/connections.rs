@@ -224,6 +224,13 @@ fn one_connection_too_many_is_503_and_room_is_made_by_closing() {
     let response = one_more.response();
     assert_eq!(response.status(), 503);
     assert!(response.closes());
+    drop(one_more);
+    // However many come at once.
+    let mut many: Vec<Wire> = (0..200).map(|_| server.wire()).collect();
+    many.iter_mut().for_each(|wire| wire.write(NEXT));
+    for mut wire in many {
+        assert_eq!(wire.response().status(), 503);
+    }
     open.pop();
     wait_until("room for one more", || {
         let mut wire = server.wire();

@@ -30,9 +30,9 @@ fn line(name: &str, value: &Value, text: &mut String) {
 
 /// Rows under the names of all fields that any of them has, in the order in which they come.
 fn table(rows: &[Value], text: &mut String) {
-    let rows: Vec<Map<String, Value>> = rows.iter().map(flat).collect();
+    let rows: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
     let mut names: Vec<&String> = Vec::new();
-    for name in rows.iter().flat_map(Map::keys) {
+    for name in rows.iter().flat_map(|row| row.keys()) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -66,32 +66,17 @@ fn long(text: &str) -> usize {
     text.graphemes(true).count()
 }
 
-/// A row without objects in it: their fields stand under both names.
-fn flat(row: &Value) -> Map<String, Value> {
-    let mut flat = Map::new();
-    for (name, value) in row.as_object().into_iter().flatten() {
-        match value.as_object() {
-            Some(inner) => {
-                flat.extend(
-                    inner
-                        .iter()
-                        .map(|(inner, value)| (format!("{name}.{inner}"), value.clone())),
-                );
-            }
-            None => {
-                flat.insert(name.clone(), value.clone());
-            }
-        }
-    }
-    flat
-}
-
 /// A value in one line, in which nothing steers a terminal.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        // In a column of its own each field would make a wide table, and mostly an empty one.
+        Value::Object(fields) => {
+            let field = |(name, value)| format!("{name}={}", cell(value));
+            fields.iter().map(field).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     };
     let mut inert = String::with_capacity(text.len());
@@ -119,9 +104,9 @@ mod tests {
         ]);
         let shown = show(&json!({"users": users, "next": "x"}));
         let expected = "\
-name             online  case.warnings  case.limit  seen
-ann              true    2                    3
-Żółć\\u{1b}[2J  false                                         -
+name             online  case                  seen
+ann              true    warnings=2 limit=3
+Żółć\\u{1b}[2J  false                         -
 ";
         let squeeze = |text: &str| -> Vec<String> {
             let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
