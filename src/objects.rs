@@ -244,12 +244,12 @@ impl Store {
         }
     }
 
-    /// An object that is there, and as long as it was: else 500, and a line in the log.
-    pub(crate) async fn stored(&self, id: Uuid, size: u64) -> Result<Stored, Problem> {
+    /// An object as long as it was, else 500 and a line in the log; `None` where it is not there.
+    pub(crate) async fn stored(&self, id: Uuid, size: u64) -> Result<Option<Stored>, Problem> {
         let _turn = self.turn().await?;
         let found = match self.objects.head(&name(id)).await {
             Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Err(damaged(id, "it is missing")),
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(internal("reading an object", &error)),
         };
         let stored = Stored {
@@ -259,7 +259,7 @@ impl Store {
             has_sums: found.size == sums::with_sums(size),
         };
         if stored.has_sums || found.size == size {
-            return Ok(stored);
+            return Ok(Some(stored));
         }
         let (found, whole) = (found.size, sums::with_sums(size));
         let what = format!("it has {found} bytes instead of {whole}");
@@ -324,7 +324,7 @@ impl Stored {
 }
 
 /// 500 `damaged`, and a line in the log.
-fn damaged(id: Uuid, what: &str) -> Problem {
+pub(crate) fn damaged(id: Uuid, what: &str) -> Problem {
     let what = what.to_owned();
     internal("reading an object", &LogError::DamagedObject { id, what })
 }

@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{Call, Feature, Named};
 use crate::bus::{Answer, Content, Tx, View, fault, internal};
-use crate::chat::{invalid, show};
+use crate::chat::{invalid, not_found, show};
 use crate::http::{Problem, Selected, select};
 use crate::log::{Found, Id, MessageRow, Row, UserId, Wanted};
-use crate::objects::{NewObject, Store};
+use crate::objects::{NewObject, Store, damaged};
 use crate::server::{Core, idempotency_key};
 
 /// A request being answered beside the writer.
@@ -151,7 +151,14 @@ impl<F: Feature> Ask<F> {
     /// by RFC 9110, sections 13 and 14. `etag` is the strong one, quotes included.
     pub async fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
         let parts = &self.parts;
-        let object = self.store()?.stored(object, size).await?;
+        let object = match self.store()?.stored(object, size).await? {
+            Some(object) => object,
+            // It went while it was asked for.
+            None if self.row_of(object).await?.is_none() => {
+                return Err(not_found("it was removed a moment ago"));
+            }
+            None => return Err(damaged(object, "it is missing")),
+        };
         let tag = HeaderValue::from_str(etag).map_err(|error| internal(F::NAME, &error))?;
         let answer = match select(&parts.method, &parts.headers, etag, size) {
             Selected::Whole => {
