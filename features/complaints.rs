@@ -125,7 +125,11 @@ impl Feature for Complaints {
     }
 
     fn check(&self, cases: &Cases, draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<Fact> {
-        match cases.banned_until(draft.from, tx.now()) {
+        let of = [Some(draft.from), draft.sponsor].into_iter().flatten();
+        let until = of
+            .filter_map(|user| cases.banned_until(user, tx.now()))
+            .max();
+        match until {
             None => Verdict::pass(),
             Some(until) => Verdict::refuse(
                 Problem::new(

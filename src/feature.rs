@@ -44,7 +44,9 @@ pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
 pub use fixed::Fixed;
 pub(crate) use fixed::answer as answer_fixed;
 pub use parse::{parse_json, parse_query};
-pub(crate) use routes::{Boxed, Field, Handler, MakeSchema, Owner, Parts, Prepare, Route, Run};
+pub(crate) use routes::{
+    Boxed, Field, Handler, MakeSchema, Owner, Parts, Prepare, PrepareOpen, Route, Run,
+};
 pub use routes::{Call, Routes};
 pub use verdict::Verdict;
 pub use visit::Visit;

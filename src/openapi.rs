@@ -137,6 +137,9 @@ fn operation(owner: &str, route: &Route, generator: &mut SchemaGenerator) -> Val
             "content": {"application/json": {"schema": body(generator)}},
         });
     }
+    if matches!(route.run, Run::Open(_)) {
+        operation["requestBody"] = json!({"required": true, "content": {"*/*": {}}});
+    }
     if matches!(route.run, Run::Upload { .. }) {
         let file = json!({"type": "string", "format": "binary"});
         let form = json!({"type": "object", "properties": {"file": file}, "required": ["file"]});

@@ -13,10 +13,11 @@ pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{
-    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Verdict, Visit,
+    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Verdict, Visit, parse_json,
+    parse_query,
 };
 pub use crate::http::Network;
-pub use crate::http::{Problem, Upload};
+pub use crate::http::{Params, Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
 pub use crate::log::{Found, Phrase, Wanted, Word, words};
 pub use crate::objects::Object;

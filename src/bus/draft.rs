@@ -38,6 +38,9 @@ pub enum Purpose {
 pub struct Draft<'a> {
     /// Who posts.
     pub from: UserId,
+    /// Who answers for it, where `from` is no person: the chats that they are in are those that it may
+    /// be posted to, and a ban of theirs holds for it.
+    pub sponsor: Option<UserId>,
     /// Where to.
     pub to: Address,
     /// What for.
@@ -55,12 +58,19 @@ impl<'a> Draft<'a> {
     pub fn message(from: UserId, to: Address, text: &'a str) -> Self {
         Self {
             from,
+            sponsor: None,
             to,
             purpose: Purpose::PostNow,
             beside: None,
             text,
             more: None,
         }
+    }
+
+    /// The same with somebody who answers for it.
+    pub fn sponsored(mut self, sponsor: UserId) -> Self {
+        self.sponsor = Some(sponsor);
+        self
     }
 
     /// Something to be posted now beside a message.

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use http::StatusCode;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use super::{
     Address, Answer, Draft, Entry, Event, Live, PassedDraft, Purpose, Recipients, View, World,
     fault, internal,
 };
-use crate::chat::{self, Fact};
+use crate::chat::{self, Fact, Name};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
@@ -131,6 +132,11 @@ impl<'a> Tx<'a> {
         })
     }
 
+    /// How many characters a text may have.
+    pub fn text_limit(&self) -> usize {
+        self.text_limit
+    }
+
     /// Whether a text in `field` of a body is as long as a text may be: else 422 `invalid`. A
     /// draft's text is judged with the draft.
     pub fn check_text(&self, field: &str, text: &str) -> Result<(), Problem> {
@@ -172,7 +178,7 @@ impl<'a> Tx<'a> {
             }
         }
         if let Address::Chat(chat) = draft.to
-            && !self.is_member(chat, draft.from)
+            && !self.is_member(chat, draft.sponsor.unwrap_or(draft.from))
         {
             judgement.refuse_first(chat::unknown_chat());
         }
@@ -279,6 +285,23 @@ impl<'a> Tx<'a> {
             .ended(self.now(), limit)
             .map_err(|error| internal("looking for messages that ended", &error))?;
         self.take_away(&rows)
+    }
+
+    /// Makes a user who is no person, and gives the name as it is spelt: nobody can connect as one, and what posts as it says who
+    /// answers for that ([`Draft::sponsored`]). 422 where it can't be a name, 409 `name_taken` where it
+    /// is somebody's.
+    pub fn enrol(&mut self, name: &str) -> Result<(UserId, String), Problem> {
+        let name = Name::parse(name)?;
+        if self.find_user(name.as_str()).is_some() {
+            let detail = "the name is somebody's already";
+            return Err(Problem::new(StatusCode::CONFLICT, "name_taken", detail));
+        }
+        let fact = Fact::Joined {
+            name: name.as_str().to_owned(),
+            password: None,
+        };
+        let user = UserId(self.core(&fact, Audience::Nobody)?);
+        Ok((user, name.as_str().to_owned()))
     }
 
     /// Makes a chat with members, the feature's own. `all` says whether members see what was

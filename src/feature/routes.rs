@@ -27,6 +27,10 @@ pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Prepare =
     Arc<dyn Fn(Call, &Bytes) -> Result<crate::bus::Decide, Problem> + Send + Sync>;
 
+/// The same from a path's parts and a body alone: nobody is known to have asked.
+pub(crate) type PrepareOpen =
+    Arc<dyn Fn(Params, &Bytes) -> Result<crate::bus::Decide, Problem> + Send + Sync>;
+
 /// Answers a request without the writer, or with it when it chooses.
 pub(crate) type Handler =
     Arc<dyn Fn(Arc<Core>, Option<Call>, Request) -> Boxed<Result<Response, Problem>> + Send + Sync>;
@@ -85,6 +89,8 @@ pub(crate) enum Run {
     Read(Handler),
     /// Its body, a file, is read beside the writer, which then decides.
     Upload { receive: Handler, keep: Prepare },
+    /// It has the writer decide for whoever knows the path.
+    Open(PrepareOpen),
     /// Anyone is answered with fixed content.
     Fixed(Find),
 }
@@ -389,6 +395,32 @@ impl<F: Feature> Routes<F> {
             })
         });
         self.add(Method::GET, path, about, Run::Read(handler))
+            .open()
+    }
+}
+
+impl<F: Feature> Routes<F> {
+    /// A POST that needs no client's token, decided on the writer: who may ask is told by what the path
+    /// says ([`Params`]). The body comes as it is, whatever its type. What `decide` does not find, 404,
+    /// counts as a guess of the address that it came from.
+    #[must_use]
+    pub fn open_post(
+        self,
+        path: &'static str,
+        about: &'static str,
+        decide: impl Fn(&F, &mut Tx<'_>, &Params, &[u8]) -> Result<Answer, Problem>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let decide = Arc::new(decide);
+        let prepare: PrepareOpen = Arc::new(move |params, body| {
+            let (decide, body) = (Arc::clone(&decide), body.clone());
+            Ok(decide_on(move |feature, tx| {
+                decide(feature, tx, &params, &body)
+            }))
+        });
+        self.add(Method::POST, path, about, Run::Open(prepare))
             .open()
     }
 }

@@ -65,15 +65,19 @@ impl Core {
     /// The decision that another node of the cluster asks for; none where it is of a path that is
     /// not here.
     pub(crate) fn prepare(&self, asked: &Asked, body: &Bytes) -> Option<Result<Decide, Problem>> {
-        let Some((user, client)) = asked.by else {
-            let joining: Joining = serde_json::from_slice(body)
-                .ok()
-                .filter(|_| asked.path == JOIN)?;
+        if asked.by.is_none() && asked.path == JOIN {
+            let joining: Joining = serde_json::from_slice(body).ok()?;
             return Some(Ok(Box::new(move |tx| joining.decide(tx))));
-        };
+        }
         let method = asked.method.parse().ok()?;
         let Found::Target { target, params } = self.router.find(&method, &asked.path) else {
             return None;
+        };
+        let Some((user, client)) = asked.by else {
+            return match &target.run {
+                Run::Open(prepare) if target.off.is_none() => Some(prepare(params, body)),
+                _ => None,
+            };
         };
         let call = Call {
             user,

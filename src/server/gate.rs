@@ -24,7 +24,7 @@ use crate::chat::Digest;
 use crate::chat::connect::bearer;
 use crate::chat::invalid;
 use crate::counts::COUNTS;
-use crate::feature::{Call, Run, answer_fixed};
+use crate::feature::{Call, PrepareOpen, Run, answer_fixed};
 use crate::http::{
     Chunk, Found, Params, Payload, Peer, Problem, Request, Response, Service, Source,
 };
@@ -138,6 +138,7 @@ impl Gate {
             return match &target.run {
                 Run::Read(handler) => handler(Arc::clone(core), None, request).await,
                 Run::Fixed(find) => answer_fixed(find, &params, &request),
+                Run::Open(prepare) => self.open(prepare, params, request).await,
                 Run::Write(_) | Run::Upload { .. } => Err(unauthorized()),
             };
         }
@@ -151,6 +152,8 @@ impl Gate {
                 receive: handler, ..
             } => handler(Arc::clone(core), Some(call), request).await,
             Run::Fixed(find) => answer_fixed(find, &call.params, &request),
+            // Those are open.
+            Run::Open(_) => Err(unauthorized()),
             Run::Write(_) => self.write(target, call, request).await,
         }
     }
@@ -183,6 +186,32 @@ impl Gate {
         };
         let decide = prepare(call, &bytes)?;
         self.0.decide(asking, decide).await.map(respond)
+    }
+
+    /// Has decided what whoever knows the path may ask for.
+    async fn open(
+        &self,
+        prepare: &PrepareOpen,
+        params: Params,
+        mut request: Request,
+    ) -> Result<Response, Problem> {
+        let most = usize::try_from(self.0.config.server.body.bytes()).unwrap_or(usize::MAX);
+        let bytes = request.body_mut().bytes(most).await?;
+        let decide = prepare(params, &bytes)?;
+        let asking = Asking {
+            by: None,
+            method: request.method(),
+            path: request.uri().path(),
+            key: None,
+            body: &bytes,
+        };
+        match self.0.decide(asking, decide).await {
+            Ok(answer) => Ok(respond(answer)),
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+                Err(self.0.guesses.token(peer(&request), problem).await)
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Whose token it is. One that is not found is looked for again once all is durable, since it

@@ -230,3 +230,22 @@ fn a_text_that_is_changed_is_erased_in_the_stream_and_every_node_has_the_new_one
         assert_eq!(again["text"], "remembered");
     }
 }
+
+#[cfg(has_feature = "webhooks")]
+#[test]
+fn a_hook_that_one_node_made_is_posted_to_at_each() {
+    let cluster = Cluster::start(1, 3, "");
+    let ann = cluster.join("ann");
+    let new = json!({ "name": "alerts", "to": "common" });
+    let made = ann[0].post("/hooks", &new).expect(201);
+    let url = made["url"].as_str().expect("a path").to_owned();
+    for (number, node) in cluster.nodes.iter().enumerate() {
+        let text = json!({ "text": format!("from {number}") });
+        // A node that is behind knows the hook once it has caught up: it does not decide that alone.
+        let reply = node.guest().post(&url, &text);
+        assert_eq!((reply.status, reply.text.as_str()), (200, "ok"), "{reply}");
+    }
+    agreed(&ann, "common", 3);
+    let posted = ann[0].messages("common");
+    assert!(posted.iter().all(|message| message["from"] == "alerts"));
+}

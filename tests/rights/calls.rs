@@ -19,6 +19,8 @@ pub fn of_what_is_not(scene: &Scene) -> Scene {
         file: NOBODYS.to_owned(),
         in_room: id(&scene.in_room),
         scheduled: NOBODYS.to_owned(),
+        hook: id(&scene.hook),
+        secret: format!("/hooks/{}", "0".repeat(32)),
     }
 }
 
@@ -48,6 +50,8 @@ pub fn call(scene: &Scene, row: &Row) -> Request {
         "/search" => format!("{path}?q=hello"),
         "/events" => format!("{path}?wait=1ms"),
         "/files" => format!("{path}?name=x"),
+        "/hooks/{hook}" if method == "POST" => scene.secret.clone(),
+        "/hooks/{hook}" => format!("/hooks/{}", scene.hook),
         _ => path.to_owned(),
     };
     let id = match path.split('/').nth(1).unwrap_or_default() {
@@ -81,6 +85,8 @@ fn body(scene: &Scene, row: &Row, to: &str) -> Option<Value> {
         "POST /read" if is_about_a_room => json!({"chat": to, "upto": scene.in_room}),
         "POST /complaints" if row.about == "somebody" => json!({"user": scene.accused}),
         "POST /complaints" => json!({"user": scene.accused, "message": scene.message}),
+        "POST /hooks" => json!({"name": format!("bot{}", scene.accused), "to": "@me"}),
+        "POST /hooks/{hook}" => json!({"text": "hello"}),
         "POST /rooms" => json!({"title": "Another"}),
         "POST /rooms/{id}/invites" => json!({"user": "stranger"}),
         "POST /rooms/{id}/requests/{name}" => json!({"approve": true}),

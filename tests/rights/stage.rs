@@ -37,6 +37,9 @@ pub struct Scene {
     pub in_room: Value,
     /// A scheduled message of the owner's.
     pub scheduled: String,
+    /// A hook of the owner's, and its path.
+    pub hook: Value,
+    pub secret: String,
 }
 
 impl Stage {
@@ -48,6 +51,7 @@ impl Stage {
             ("rooms", "rooms = 100000"),
             ("schedule", "pending = 100000"),
             ("files", "pending = 100000"),
+            ("webhooks", "hooks = 1000"),
             // Off, unless it is told otherwise.
             ("metrics", "enabled = true"),
         ] {
@@ -104,6 +108,8 @@ impl Stage {
             file: String::new(),
             in_room: Value::Null,
             scheduled: String::new(),
+            hook: Value::Null,
+            secret: String::new(),
         };
         if row.call == "POST /complaints" {
             self.server.connect(&scene.accused);
@@ -123,6 +129,12 @@ impl Stage {
             let later = json!({"to": "@member", "text": "later", "in": "1h"});
             let made = self.owner.post("/scheduled", &later).expect(201);
             scene.scheduled = text(&made["id"]);
+        }
+        if row.feature.contains("webhooks") {
+            let new = json!({"name": "bot", "to": "@me"});
+            let made = self.owner.post("/hooks", &new).expect(201);
+            scene.hook = made["id"].clone();
+            scene.secret = text(&made["url"]);
         }
         scene
     }
