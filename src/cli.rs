@@ -6,12 +6,13 @@ mod client;
 mod copy;
 mod export;
 mod import;
+mod new_feature;
 mod verify;
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -54,6 +55,11 @@ enum Command {
     Import(Import),
     /// Reads all the data through and names what is damaged; the server may be running
     Verify(Verify),
+    /// Writes the files of a new feature here: into veche's own tree, or as a crate of its own
+    NewFeature {
+        /// Its name: lower-case letters, digits and `_`
+        name: String,
+    },
     /// Prints what makes a shell complete the commands and flags of this program
     Completions {
         /// The shell
@@ -159,6 +165,9 @@ pub fn main() -> ExitCode {
         Some(Command::Export(arguments)) => export(arguments),
         Some(Command::Import(arguments)) => import(arguments),
         Some(Command::Verify(arguments)) => verify(arguments),
+        Some(Command::NewFeature { name }) => {
+            new_feature::write(Path::new(""), &name).map_err(Into::into)
+        }
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man { command }) => man(command.as_deref()),
     };

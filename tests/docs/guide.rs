@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use veche::testing::Folder;
+use veche::testing::{Folder, binary};
 
 use crate::pages::{blocks, read, root};
 
@@ -105,6 +105,9 @@ fn the_guides_feature_is_dropped_into_the_folder_and_builds_without_a_warning() 
     assert!(made.is_ok(), "{made:?}");
     copy(root(), &place);
     write(&place.join("features/quiet.rs"), &file("features/quiet.rs"));
+    let made = new_feature(&place, "read_marks");
+    assert!(made.contains("features/read_marks.rs"), "{made}");
+    assert!(made.contains("cargo test --test read_marks"), "{made}");
     let target = target();
     let complaints = cargo(
         &place,
@@ -120,10 +123,27 @@ fn target() -> PathBuf {
     folder.next().map(Path::to_path_buf).unwrap_or_default()
 }
 
-#[test]
-fn the_guides_feature_in_a_crate_of_its_own_passes_its_test_in_its_own_server() {
-    let folder = Folder::new();
-    let manifest = file("Cargo.toml").replace("../veche", &root().display().to_string());
+/// Says what `veche new-feature` says in a folder.
+fn new_feature(folder: &Path, name: &str) -> String {
+    let mut veche = Command::new(binary());
+    let done = veche
+        .args(["new-feature", name])
+        .current_dir(folder)
+        .output();
+    done.map_or_else(
+        |error| error.to_string(),
+        |done| {
+            let said = [done.stdout, done.stderr].concat();
+            String::from_utf8_lossy(&said).into_owned()
+        },
+    )
+}
+
+/// Runs the tests of a crate with a feature, whose manifest says where veche lies by the guide's path.
+fn passes(folder: &Path, name: &str) {
+    let path = folder.join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).unwrap_or_default();
+    let manifest = manifest.replace("../veche", &root().display().to_string());
     // The profiles of the root, so that what is built already is not built again.
     let own: toml::Table = read("Cargo.toml").parse().unwrap_or_default();
     let mut more = toml::Table::new();
@@ -132,20 +152,43 @@ fn the_guides_feature_in_a_crate_of_its_own_passes_its_test_in_its_own_server() 
     if let Some(packages) = more["profile"]["dev"]["package"].as_table_mut() {
         packages.insert("veche".into(), plain);
     }
-    folder.write("Cargo.toml", format!("{manifest}\n[workspace]\n{more}"));
-    folder.write("Cargo.lock", read("Cargo.lock"));
+    write(&path, &format!("{manifest}\n[workspace]\n{more}"));
+    write(&folder.join("Cargo.lock"), &read("Cargo.lock"));
+    let target = target();
+    let server = target.join("debug").join(name);
+    cargo(
+        folder,
+        &["test", "--offline", "--quiet"],
+        &[("CARGO_TARGET_DIR", &target), ("VECHE_BINARY", &server)],
+    );
+}
+
+#[test]
+fn the_guides_feature_in_a_crate_of_its_own_passes_its_test_in_its_own_server() {
+    let folder = Folder::new();
     for (from, to) in [
+        ("Cargo.toml", "Cargo.toml"),
         ("features/quiet.rs", "src/lib.rs"),
         ("src/main.rs", "src/main.rs"),
         ("tests/quiet.rs", "tests/quiet.rs"),
     ] {
         write(&folder.join(to), &file(from));
     }
-    let target = target();
-    let server = target.join("debug/quiet");
-    cargo(
-        folder.path(),
-        &["test", "--offline", "--quiet"],
-        &[("CARGO_TARGET_DIR", &target), ("VECHE_BINARY", &server)],
+    passes(folder.path(), "quiet");
+}
+
+#[test]
+fn a_new_feature_passes_its_test_before_it_is_changed() {
+    let folder = Folder::new();
+    let made = new_feature(folder.path(), "read_marks");
+    assert!(made.contains("read_marks/src/lib.rs"), "{made}");
+    assert!(made.contains("cargo test"), "{made}");
+    passes(&folder.join("read_marks"), "read_marks");
+    let again = new_feature(folder.path(), "read_marks");
+    assert!(
+        again.contains("read_marks/Cargo.toml can't be written"),
+        "{again}"
     );
+    let taken = new_feature(folder.path(), "Read-Marks");
+    assert!(taken.contains("can't be a feature's name"), "{taken}");
 }
