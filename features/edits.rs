@@ -87,6 +87,15 @@ struct Earlier {
     at: String,
 }
 
+/// What one may do with one's own messages, in one's own `/status`.
+#[derive(Serialize, JsonSchema)]
+struct Allowed {
+    /// For so many seconds after its posting a message can be changed or removed; 0: always.
+    window_s: u64,
+    /// Whether what a message said before is kept.
+    keep_history: bool,
+}
+
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct EarlierList {
@@ -118,6 +127,7 @@ impl Feature for Edits {
             )
             .returns::<EarlierList>(200, "Its earlier texts, oldest first")
             .message_field::<Option<String>>("edited", "When it was last changed, if it was")
+            .user_part::<Allowed>("Until when one's own messages can be changed and removed")
     }
 
     fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
@@ -134,10 +144,17 @@ impl Feature for Edits {
     }
 
     fn show(&self, (): &(), of: &Subject<'_>, _: &View<'_>, to: &mut Fields) {
-        if let Subject::Message(message) = of
-            && let Some(Fact::Edited { at, .. }) = message.rider::<Self>()
-        {
-            to.set("edited", at.to_string());
+        match of {
+            Subject::Message(message) => {
+                if let Some(Fact::Edited { at, .. }) = message.rider::<Self>() {
+                    to.set("edited", at.to_string());
+                }
+            }
+            Subject::User(_) => to.set_all(&Allowed {
+                window_s: self.settings.window.as_ms() / 1000,
+                keep_history: self.settings.keep_history,
+            }),
+            Subject::Chat { .. } => {}
         }
     }
 }

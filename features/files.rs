@@ -199,6 +199,13 @@ impl File {
     }
 }
 
+/// What one may upload, in one's own `/status`.
+#[derive(Serialize, JsonSchema)]
+struct Allowed {
+    /// The largest file, in bytes.
+    max_size: u64,
+}
+
 impl Feature for Files {
     const ABOUT: &'static str = "Files in messages";
 
@@ -225,6 +232,7 @@ impl Feature for Files {
             .returns_file("All of it")
             .draft_field::<String>("file", "The id of an upload, or of a file that one sees")
             .message_field::<File>("file", "The file in it")
+            .user_part::<Allowed>("How large a file may be")
     }
 
     fn check(&self, state: &State, draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<Fact> {
@@ -264,11 +272,16 @@ impl Feature for Files {
     }
 
     fn show(&self, _: &State, of: &Subject<'_>, _: &View<'_>, to: &mut Fields) {
-        let Subject::Message(message) = of else {
-            return;
-        };
-        if let Some(file) = message.held::<Self>().next().and_then(File::of) {
-            to.set("file", json!(file));
+        match of {
+            Subject::Message(message) => {
+                if let Some(file) = message.held::<Self>().next().and_then(File::of) {
+                    to.set("file", json!(file));
+                }
+            }
+            Subject::User(_) => to.set_all(&Allowed {
+                max_size: self.settings.max_size.bytes(),
+            }),
+            Subject::Chat { .. } => {}
         }
     }
 }

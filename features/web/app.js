@@ -1,16 +1,16 @@
 /** The page put together: the door, the stream, which chat is open, and what is up. */
-import { $, countdown, el, say } from "./dom.js";
+import { $, announce, countdown, el, say } from "./dom.js";
 import { post, session, setSession } from "./net.js";
 import { follow } from "./hub.js";
-import { changed, chatOf, everyone, hear, load, notice, onChange, state, takeComment, takeMessage } from "./store.js";
+import { asksIn, changed, chatOf, hear, load, membersOf, notice, onChange, refresh, state, takeComment, takeMessage } from "./store.js";
 import { flush, sent, wipe } from "./outbox.js";
-import { close } from "./sheet.js";
+import { close, rest } from "./sheet.js";
 import { explain } from "./words.js";
-import { titleOf } from "./chats.js";
+import { asksText, titleOf } from "./chats.js";
 import * as composer from "./composer.js";
 import * as messages from "./messages.js";
 import { showAccount } from "./account.js";
-import { showJoin, showRoom, waitingAt } from "./groups.js";
+import { showJoin, showRoom } from "./groups.js";
 import { showLater } from "./later.js";
 import { showPeople, showPerson } from "./people.js";
 import "./find.js";
@@ -19,10 +19,16 @@ import { heardTyping, stoppedTyping, typists } from "./typing.js";
 const isWide = matchMedia("(min-width: 700px)");
 /** Where a page that is loaded anew finds what to say. */
 const WHY = "veche.why";
+/** How long a notice stands, in milliseconds. */
+const NOTICED = 8000;
 let hub;
 let isOpening = false;
 /** The address of the chat that is shown. */
 let shown = "";
+/** The address of the chat that the field is for. */
+let written = "";
+/** How often all that is known was void. */
+let resets = 0;
 
 /** The code in the address, where the page was come to by a link. */
 const code = () => /^\/join\/([^/]+)$/.exec(location.pathname)?.[1];
@@ -34,6 +40,7 @@ function begin() {
   if (who) {
     state.me = who.name;
     hub = follow(who, told);
+    route();
   } else {
     $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
     sessionStorage.removeItem(WHY);
@@ -46,7 +53,7 @@ function told(message) {
   if (message.state === "ended") return signedOut("You were signed out.");
   if (message.state) {
     const isBack = message.state === "open" && state.link.state !== "open";
-    state.link = { ...message, until: Date.now() + 1000 * (message.wait ?? 0) };
+    state.link = message;
     if (isBack) opened();
   }
   if (message.events) {
@@ -57,6 +64,7 @@ function told(message) {
     }
     if (message.events.some(({ event }) => event === "reset")) {
       state.ready = false;
+      resets += 1;
       opened();
     }
   }
@@ -69,10 +77,12 @@ async function opened() {
   isOpening = true;
   messages.again();
   try {
-    if (state.ready) await everyone();
-    // Also where it turned out meanwhile that all is to be asked for anew.
-    if (!state.ready) {
+    if (state.ready) await refresh();
+    // Also where it turns out meanwhile that all is to be asked for anew.
+    while (!state.ready) {
+      const before = resets;
       await load();
+      state.ready = before === resets;
       shown = "";
       route();
     }
@@ -111,13 +121,16 @@ function route() {
   const address = named() || (isWide.matches ? "common" : "");
   state.open = address;
   document.body.classList.toggle("open", Boolean(address));
+  // What is typed needs no server: it is kept from the first letter on, whatever is still to be fetched.
+  if (address !== written) {
+    written = address;
+    if (address) composer.show(address);
+    if (address && isWide.matches && !$("sheet").open) $("text").focus();
+  }
   if (state.ready && address !== shown) {
     shown = address;
-    if (address) {
-      messages.show(address);
-      composer.show(address);
-      if (!$("sheet").open) $(isWide.matches ? "text" : "title").focus();
-    }
+    if (address) messages.show(address);
+    if (address && !isWide.matches && !$("sheet").open && document.activeElement !== $("text")) $("title").focus();
   }
   changed();
 }
@@ -131,11 +144,12 @@ onChange(() => {
   const chat = chatOf(address);
   say($("title"), titleOf(chat));
   const { online } = state.users.get(address.slice(1)) ?? {};
-  const asks = waitingAt(address);
+  const asks = asksIn(address);
+  const members = membersOf(chat);
   say($("about"), typists(address) ?? {
-    common: `${chat.members} ${chat.members === 1 ? "person" : "people"}, ${[...state.users.values()].filter((one) => one.online).length} online`,
+    common: `${members} ${members === 1 ? "person" : "people"}, ${[...state.users.values()].filter((one) => one.online).length} online`,
     private: address === `@${state.me}` ? "only you" : online ? "online" : "not here now",
-    room: `${chat.members} member${chat.members === 1 ? "" : "s"}${asks ? `, ${asks} ask${asks === 1 ? "s" : ""} to come in` : ""}`,
+    room: `${members} member${members === 1 ? "" : "s"}${asks ? `, ${asksText(asks)} to come in` : ""}`,
   }[chat.kind]);
   $("details").classList.toggle("asks", asks > 0);
   $("text").placeholder = `Write to ${titleOf(chat)}`;
@@ -164,7 +178,7 @@ $("connect").onsubmit = async (event) => {
     form.reset();
     begin();
   } catch (problem) {
-    error.textContent = explain(problem);
+    error.textContent = explain(problem.code === "wrong_password" && !password ? { ...problem, code: "no_password" } : problem);
   }
   button.disabled = false;
 };
@@ -189,12 +203,20 @@ addEventListener("hashchange", () => {
 addEventListener("online", () => hub?.retry());
 addEventListener("ended", () => signedOut("You were signed out."));
 let toast;
+/** Takes away what was told. */
+function dismiss() {
+  const hadFocus = $("toast").contains(document.activeElement);
+  $("toast").hidden = true;
+  if (hadFocus) rest();
+}
 addEventListener("notice", ({ detail }) => {
   $("toast").hidden = false;
-  $("toast").replaceChildren(el("span", ...detail));
+  $("notice").replaceChildren(el("span", ...detail));
+  announce(...detail.map((one) => one.cloneNode?.(true) ?? one));
   clearTimeout(toast);
-  toast = setTimeout(() => ($("toast").hidden = true), 6000);
+  toast = setTimeout(dismiss, NOTICED);
 });
+$("dismiss").onclick = dismiss;
 addEventListener("storage", ({ key }) => {
   if (key === "veche.session") location.reload();
   changed();

@@ -1,7 +1,7 @@
 /** The chats at the side, with what is unread and who invites. */
 import { $, el, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
-import { isMe, notice, onChange, state } from "./store.js";
+import { asksIn, isMe, notice, onChange, state } from "./store.js";
 import { draft } from "./outbox.js";
 import { explain } from "./words.js";
 
@@ -22,13 +22,17 @@ function line({ chat, last }) {
   return [isMe(last.from) ? "You" : chat.startsWith("@") ? null : last.from, words];
 }
 
+/** That so many ask to come into a room. */
+export const asksText = (asks) => `${asks} ask${asks === 1 ? "s" : ""}`;
+
 function chatView(chat) {
-  const { unread, isOpen, isOnline, line: [by, words] } = chat;
-  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread ? "unread" : null },
+  const { unread, asks, isOpen, isOnline, line: [by, words] } = chat;
+  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, [...titleOf(chat)][0].toUpperCase()),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
     el("span.last", by && [name(by), ": "], name(words)),
-    unread > 0 && el("span.count", unread, el("span.unseen", " unread"))));
+    unread > 0 && el("span.count", unread, el("span.unseen", " unread")),
+    asks > 0 && el("span.asking", asksText(asks), el("span.unseen", " to come in"))));
 }
 
 function inviteView({ room, title, from }) {
@@ -54,14 +58,18 @@ onChange(() => {
   const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && Boolean(state.users.get(chat.title)?.online);
   keyed($("chats"), [
     ...[...state.invites.values()].map((one) => [`invite ${one.room}`, one, inviteView]),
-    ...chats.map((chat) => [chat.chat, { ...chat, isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),
+    ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),
     ...[...state.asked.values()].filter(({ decided }) => !decided).map((one) => [`asked ${one.at}`, one, askedView]),
   ]);
-  const count = (some) => some.reduce((sum, chat) => sum + chat.unread, 0);
-  const [unread, elsewhere] = [count(chats), count(chats.filter(({ chat }) => chat !== state.open))];
+  const sum = (some, count) => some.reduce((all, chat) => all + count(chat), 0);
+  const unread = (some) => sum(some, (chat) => chat.unread);
+  const asks = (some) => sum(some, ({ chat }) => asksIn(chat));
   // Where the list is out of sight, the way back to it says what waits there.
-  $("elsewhere").textContent = elsewhere || "";
-  $("back").setAttribute("aria-label", elsewhere ? `All chats, ${elsewhere} unread` : "All chats");
-  document.title = unread ? `(${unread}) ${state.server.name}` : state.server.name;
-  say($("server"), state.server.name);
+  const others = chats.filter(({ chat }) => chat !== state.open);
+  const words = [unread(others) && `${unread(others)} unread`, asks(others) && `${asksText(asks(others))} to come in`];
+  $("elsewhere").textContent = unread(others) + asks(others) || "";
+  $("back").setAttribute("aria-label", ["All chats", ...words.filter(Boolean)].join(", "));
+  const all = unread(chats) + asks(chats);
+  document.title = all ? `(${all}) ${state.server.name}` : state.server.name;
+  for (const id of ["server", "named"]) say($(id), state.server.name);
 });

@@ -1,9 +1,9 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
 import { $, countdown, el, keyed, moment, name, say, size } from "./dom.js";
 import { post, upload } from "./net.js";
-import { allowance, bannedUntil, find, has, notice, onChange, ownLast, state } from "./store.js";
+import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
 import { send } from "./outbox.js";
-import { explain } from "./words.js";
+import { explain, tooLarge } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
 import { tellTyping } from "./typing.js";
@@ -40,8 +40,17 @@ function attach(files) {
   for (const file of files) {
     const one = { key: (number += 1), file };
     here().push(one);
-    start(one);
+    const { max_size: max } = state.user.files ?? {};
+    if (file.size > max) refuse(one, max);
+    else start(one);
   }
+}
+
+/** A file that is too large is so at every try. */
+function refuse(one, max) {
+  Object.assign(one, { failed: tooLarge(one.file.size, max), isFinal: true });
+  isPressed = false;
+  render();
 }
 
 async function start(one) {
@@ -51,8 +60,7 @@ async function start(one) {
   render();
   const progress = (part) => {
     one.part = part;
-    const bar = document.querySelector(`#files [data-key="${one.key}"] progress`);
-    if (bar) bar.value = part;
+    document.querySelector(`#files [data-key="${one.key}"] .progress`)?.replaceWith(progressView(one));
   };
   try {
     one.done = await upload(one.file, progress, control.signal);
@@ -61,6 +69,7 @@ async function start(one) {
       if (isPressed) submit();
     }
   } catch (problem) {
+    if (problem.code === "too_large" && problem.max) return refuse(one, problem.max);
     one.failed = explain(problem);
     isPressed = false;
   }
@@ -75,12 +84,22 @@ function drop(one) {
   render();
 }
 
+/**
+ * How far an upload is. The browser counts what it has handed on, which may be all of it long before the server
+ * has it: from then on no part is shown, until the answer is there.
+ */
+function progressView({ file, part }) {
+  const isHandedOn = part >= 1;
+  return el("span.progress", el("progress", { value: isHandedOn ? null : part, "aria-label": `Uploading ${file.name}` }),
+    el("small", isHandedOn ? "sending\u2026" : `${Math.floor(100 * part)} %`));
+}
+
 function fileView(one) {
-  const { file: { name: called, size: bytes }, done, failed, part } = one;
+  const { file: { name: called, size: bytes }, done, failed, isFinal } = one;
   return el("li", { class: failed ? "failed" : null },
     el("span.name", called ? name(called) : "picture"), el("small", failed ?? size(bytes)),
-    !done && !failed && el("progress", { value: part, "aria-label": `Uploading ${called}` }),
-    failed && el("button", { type: "button", class: "quiet", onclick: () => start(one) }, "Try again"),
+    !done && !failed && progressView(one),
+    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => start(one) }, "Try again"),
     el("button", { type: "button", class: "quiet", "aria-label": `Remove ${called}`, onclick: () => drop(one) }, "Remove"));
 }
 
@@ -101,7 +120,8 @@ function hint() {
   if (address === "common" && limit?.left <= 5 && limit.until) {
     return [`${limit.left || "No"} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`];
   }
-  if (here().some(({ failed }) => failed)) return ["A file was not uploaded: try again, or remove it."];
+  const failed = here().filter((one) => one.failed);
+  if (failed.length) return [failed.every(({ isFinal }) => isFinal) ? "A file is too large: remove it." : "A file was not uploaded: try again, or remove it."];
   return isPressed ? ["It is sent as soon as the files are uploaded."] : [];
 }
 
@@ -174,9 +194,9 @@ $("pick").onchange = () => {
 text.addEventListener("keydown", (event) => {
   if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (event.key === "Escape" && edited) leave();
-  if (event.key !== "ArrowUp" || text.value || edited || !has("edits")) return;
+  if (event.key !== "ArrowUp" || text.value || edited) return;
   const last = ownLast(address);
-  if (!last) return;
+  if (!last || !isChangeable(last)) return;
   event.preventDefault();
   edit(last);
 });

@@ -124,8 +124,11 @@ setInterval(() => {
   for (const node of document.querySelectorAll("[data-until]")) node.textContent = remaining(node.dataset.until);
 }, 1000);
 
-export function size(bytes) {
+/** A number of bytes as people say it; rounded up, where it is no limit. */
+export function size(bytes, round = Math.ceil) {
   const units = ["B", "KiB", "MiB", "GiB"];
   const step = Math.min(3, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${(bytes / 2 ** (10 * step)).toFixed(step && bytes < 10 * 2 ** (10 * step) ? 1 : 0)} ${units[step]}`;
+  const value = bytes / 2 ** (10 * step);
+  const parts = value < 10 ? 10 : 1;
+  return `${round(value * parts) / parts} ${units[step]}`;
 }

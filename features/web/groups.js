@@ -133,16 +133,17 @@ export function showJoin(code) {
       location.hash = hashOf(roomCalled(title));
     }, { class: "main" });
     body.append(line, ask);
+    ask.focus();
     return () => {
       if (!title) return;
       const { decided } = [...state.asked.values()].findLast((one) => one.title === title && !older.includes(one.at)) ?? {};
       if (decided === "in") say(line, "You are let into ", name(title), ".");
       else if (decided) say(line, "The owner of ", name(title), " said no.");
       else say(line, "You asked to come into ", name(title), ". Here you will see what its owner says; you may close this meanwhile.");
-      if (decided === "in" && roomCalled(title) && !enter.isConnected) body.append(enter);
+      if (decided === "in" && roomCalled(title) && !enter.isConnected) {
+        body.append(enter);
+        if (!body.contains(document.activeElement)) enter.focus();
+      }
     };
   });
 }
-
-/** How many wait to be let into a room. */
-export const waitingAt = (address) => state.rooms.get(address)?.requests?.length ?? 0;

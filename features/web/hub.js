@@ -13,7 +13,7 @@ const PATIENCE = 4000;
 // The one address of a script that is not written in a page: the policy names who may make it.
 const policy = globalThis.trustedTypes?.createPolicy("veche", { createScriptURL: () => "/web/worker.js" });
 
-/** Tells of `{state, wait}` and `{events}` until it is stopped; gives back how to ask and stop. */
+/** Tells of `{state, until}` and `{events}` until it is stopped; gives back how to ask and stop. */
 export function follow({ client, token }, tell) {
   let name = `veche-${client}`;
   const locks = !globalThis.SharedWorker && navigator.locks;

@@ -1,10 +1,11 @@
 /** The messages of the chat that is open: scrolling, the mark where the unread begins, reading. */
 import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, say, size } from "./dom.js";
-import { post } from "./net.js";
-import { changed, chatOf, countOthers, fetchHistory, has, isMe, notice, onChange, state, trim } from "./store.js";
-import { discard, draft, isHeld, keepDraft, retry, waiting } from "./outbox.js";
+import { now, post } from "./net.js";
+import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
+import { LONGEST, discard, draft, isHeld, keepDraft, retry, unsent } from "./outbox.js";
 import { explain } from "./words.js";
 import { fileView } from "./attach.js";
+import { showEarlier } from "./earlier.js";
 import { showThread } from "./thread.js";
 import { showPerson } from "./people.js";
 import { action, close, open } from "./sheet.js";
@@ -55,6 +56,7 @@ function render() {
   const places = isAtEnd ? [] : inSight().map((node) => [node.dataset.key, node.offsetTop - scroll.scrollTop]);
   keyed(list, [...entries(history?.list ?? [])]);
   keyed($("pending"), pending(address));
+  lookAgain(history?.list ?? []);
   say($("start"), startLine(history));
   const [kept, place] = places.find(([key]) => entryOf(key)) ?? [];
   const found = goal && entryOf(goal);
@@ -64,6 +66,15 @@ function render() {
   else if (kept) move(entryOf(kept).offsetTop - scroll.scrollTop - place);
   look();
   read();
+}
+
+let closing;
+/** Looks again when the next of the messages can be changed no more. */
+function lookAgain(messages) {
+  clearTimeout(closing);
+  const next = messages.find(isChangeable);
+  const wait = next ? changeableUntil(next) - now() : Infinity;
+  if (wait <= LONGEST) closing = setTimeout(changed, wait);
 }
 
 /** Scrolls by so many pixels. By none would stop a finger's swing, too. */
@@ -139,23 +150,23 @@ function* entries(messages) {
     if (isNewDay) yield [day(message.at), dayName(message.at), (text) => el("li.day", text)];
     if (isFirst) yield ["mark", "New", (text) => el("li.mark", text)];
     const follows = !isNewDay && !isFirst && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
-    yield [message.id, { ...message, follows }, messageView];
+    yield [message.id, { ...message, follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.user.edits?.keep_history) }, messageView];
     before = message;
   }
 }
 
 function messageView(message) {
-  const { id, from, text, at, expires, file, comments, edited, follows } = message;
+  const { id, from, text, at, expires, file, comments, edited, follows, isOpen, hasHistory } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
     el("div", { class: follows ? "unseen" : "by" }, name(from), " ", hour(at)),
     text && textView(text),
     file && fileView(file),
-    edited && el("small.hint", { title: moment(edited) }, "(edited)"),
+    edited && (hasHistory ? el("button.quiet.edited", { title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     el("div", { class: `acts${comments ? " has" : ""}` },
       has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
-      isMe(from) && has("edits") && [
+      isOpen && [
         el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
         el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
       ],
@@ -184,7 +195,7 @@ export const textView = (text) => el("p.text", { dir: "auto" },
 
 /** What is not sent yet in a place. Where one post is held, those after it wait for the same time. */
 export function pending(place) {
-  const posts = waiting(place);
+  const posts = unsent(place);
   const held = posts.find(isHeld);
   const about = { held: held && [held.why, held.until], isOpen: state.link.state === "open" };
   return posts.map((one) => [one.key, { ...one, ...about }, pendingView]);
@@ -267,7 +278,14 @@ scroll.addEventListener("scroll", () => {
   scrolled();
   if (scroll.scrollTop < 300 && state.histories.get(address)?.more) more();
 }, { passive: true });
-new ResizeObserver(() => isAtEnd && (scroll.scrollTop = scroll.scrollHeight)).observe(scroll);
+let edge = 0;
+/** A line that comes above the messages, or goes, moves none of them. */
+new ResizeObserver(() => {
+  const before = edge;
+  edge = scroll.getBoundingClientRect().top;
+  if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+  else move(edge - before);
+}).observe(scroll);
 $("down").onclick = () => {
   toEnd();
   scroll.focus();

@@ -63,12 +63,19 @@ function ended(problem) {
   throw problem;
 }
 
+let skew = 0;
+
+/** What time it is for the server, in milliseconds since 1970, to the second: the clock here may be wrong. */
+export const now = () => Date.now() + skew;
+
 async function call(method, path, body, key) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   const options = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) };
   const response = await request(session()?.token, path, options).catch(ended);
+  const date = Date.parse(response.headers.get("Date"));
+  if (date) skew = date - Date.now();
   const limit = response.headers.get("RateLimit");
   if (limit) dispatchEvent(new CustomEvent("limit", { detail: limit }));
   return response.status === 204 ? null : response.json();

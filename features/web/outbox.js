@@ -41,6 +41,17 @@ export function waiting(place) {
 /** Whether a post waits for the time that the server named. */
 export const isHeld = ({ failed, until }) => !failed && until > Date.now();
 
+/** The keys of posts that came as events before their answers did: they stand among the others already. */
+const arrived = new Set();
+addEventListener("own", ({ detail: { place, text, file } }) => {
+  const isIt = (one) => !one.failed && !isHeld(one) && !arrived.has(one.key) && (one.body.text ?? "") === text && one.body.file === file?.id;
+  const one = waiting(place).find(isIt);
+  if (one) arrived.add(one.key);
+});
+
+/** What is to be shown as not yet sent. */
+export const unsent = (place) => waiting(place).filter((one) => one.failed || isHeld(one) || !arrived.has(one.key));
+
 const keep = (one) => localStorage.setItem(entry("post", one.key), JSON.stringify(one));
 let last = 0;
 
@@ -58,12 +69,13 @@ export function retry(one) {
 
 export function discard(one) {
   localStorage.removeItem(entry("post", one.key));
+  arrived.delete(one.key);
   proceed();
 }
 
 export const sent = new EventTarget();
 /** The longest that a browser's timer takes, in milliseconds. */
-const LONGEST = 2 ** 31 - 1;
+export const LONGEST = 2 ** 31 - 1;
 let busy = false;
 let timer;
 

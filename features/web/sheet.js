@@ -1,9 +1,11 @@
 /** The one dialog: people, rooms, comments and what is one's own open in it, beside the chat. */
 import { $, el, say } from "./dom.js";
-import { onChange } from "./store.js";
+import { onChange, state } from "./store.js";
 import { explain } from "./words.js";
 
 const sheet = $("sheet");
+/** Where the focus in a field would open a keyboard over half of the screen. */
+const isTouch = matchMedia("(pointer: coarse)");
 let update;
 /** The list's entry that it was opened from. */
 let opener;
@@ -17,7 +19,7 @@ export function open(title, build) {
     opener = document.activeElement.closest("[data-key]");
     sheet.showModal();
     // What lies outside of it can't be reached now.
-    sheet.append($("news"));
+    $("sheet-body").before($("news"));
   }
   update = build(body);
   update?.();
@@ -51,6 +53,7 @@ export function form(fields, label, act, props) {
 }
 
 async function attempt(button, act) {
+  const hadFocus = document.activeElement === button;
   button.disabled = true;
   fail(null);
   try {
@@ -59,6 +62,10 @@ async function attempt(button, act) {
     fail(problem);
   }
   button.disabled = false;
+  // A button that does its work can't have the focus, and may be gone after it.
+  if (!hadFocus || !sheet.open || ![document.body, sheet].includes(document.activeElement)) return;
+  if (button.isConnected) button.focus();
+  else rest();
 }
 
 onChange(() => sheet.open && update?.());
@@ -67,11 +74,19 @@ $("close").onclick = close;
 sheet.addEventListener("click", ({ target }) => target === sheet && close());
 sheet.onclose = () => {
   update = null;
-  $("app").append($("news"));
+  $("link").after($("news"));
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));
   // The browser gives the focus back, unless what had it was made anew meanwhile.
-  if (document.activeElement !== document.body || !opener) return;
-  const key = CSS.escape(opener.dataset.key);
-  document.querySelector(`.${opener.classList[0]}[data-key="${key}"]`)?.focus();
+  if (document.activeElement !== document.body) return;
+  const key = opener && CSS.escape(opener.dataset.key);
+  const anew = key && document.querySelector(`.${opener.classList[0]}[data-key="${key}"]`);
+  if (anew) anew.focus();
+  else rest();
 };
+
+/** Puts the focus where one goes on, when what had it is gone. */
+export function rest() {
+  const place = sheet.open ? $("sheet-title") : !state.open ? document.querySelector("#chats a") : isTouch.matches ? $("title") : $("text");
+  place?.focus();
+}

@@ -3,7 +3,7 @@
  * told by `onChange`; nothing else writes it.
  */
 import { name } from "./dom.js";
-import { get } from "./net.js";
+import { get, now } from "./net.js";
 
 /** So many messages are fetched at once. */
 const PAGE = 50;
@@ -73,6 +73,18 @@ export function bannedUntil() {
   return until && Date.parse(until) > Date.now() ? until : null;
 }
 
+/**
+ * How many are in a chat. Names are counted wherever they are known, since events can come before or after
+ * what was asked for at the same time: a name that is told twice is one, a number would be off by one.
+ */
+export function membersOf({ chat, members }) {
+  if (chat === "common") return state.users.size < MOST ? Math.max(members, state.users.size) : members;
+  return state.rooms.get(chat)?.members?.length ?? members;
+}
+
+/** How many ask to come into a room of one's own. */
+export const asksIn = (address) => state.rooms.get(address)?.requests?.length ?? 0;
+
 export const chatOf = (address) => state.chats.get(address) ?? blank(address);
 
 function blank(address) {
@@ -141,8 +153,16 @@ async function overview() {
   for (const chat of chats) chat.top = chat.last?.id ?? 0;
 }
 
+/** Somebody is there; a name that is not known is new. */
+function meet(name, about = {}) {
+  state.users.set(name, { name, online: false, seen: null, ...state.users.get(name), ...about });
+}
+
+/** What no event tells again after an outage: who is there. */
+export const refresh = () => meanwhile(everyone);
+
 /** Who is there, as far as a list of them is of use. */
-export async function everyone() {
+async function everyone() {
   const users = new Map();
   for (let page = { more: true }, after = ""; page.more && users.size < MOST;) {
     page = await get(`/users?limit=200${after && `&after=${encodeURIComponent(after)}`}`);
@@ -242,6 +262,15 @@ export function takeMessage(message, isAnswer) {
   if (history) put(history.list, message);
 }
 
+/** Until when a message can be changed and removed by who is here, in milliseconds since 1970. */
+export function changeableUntil({ from, at }) {
+  const { edits } = state.user;
+  if (!edits || !isMe(from)) return 0;
+  return edits.window_s ? Date.parse(at) + 1000 * edits.window_s : Infinity;
+}
+
+export const isChangeable = (message) => changeableUntil(message) > now();
+
 /** One's own last message in a chat, of those that are there. */
 export const ownLast = (address) => state.histories.get(address)?.list.findLast(({ from }) => isMe(from));
 
@@ -250,8 +279,18 @@ export function takeComment(comment) {
   if (thread?.message === comment.message) put(thread.list, comment);
 }
 
+/** One's own post was heard of, perhaps before it is answered. */
+function own(place, { from, text, file }) {
+  if (isMe(from)) dispatchEvent(new CustomEvent("own", { detail: { place, text, file } }));
+}
+
 const events = {
-  message: (message) => takeMessage(message),
+  message(message) {
+    takeMessage(message);
+    // Whoever has no stream is told of by no event of their own.
+    meet(message.from);
+    own(addressOf(message), message);
+  },
   removed({ ids }) {
     for (const history of state.histories.values()) {
       history.list = history.list.filter(({ id }) => !ids.includes(id));
@@ -281,13 +320,13 @@ const events = {
     else state.clients.delete(id);
   },
   user({ name, online }) {
-    const isNew = !state.users.has(name);
-    state.users.set(name, { name, online, seen: new Date().toISOString() });
-    if (isNew && state.chats.has("common")) state.chats.get("common").members += 1;
+    meet(name, { online, seen: new Date().toISOString() });
   },
   comment(comment, isLate) {
-    takeComment(comment);
     const { message } = comment;
+    takeComment(comment);
+    meet(comment.from);
+    own(`#${message}`, comment);
     // One that came while its message was asked for may be counted there already.
     if (isLate) get(`/messages/${message}`).then((now) => { change(message, now); changed(); }, () => {});
     else change(message, { comments: (find(message)?.comments ?? 0) + 1 });
@@ -296,13 +335,13 @@ const events = {
     const known = state.rooms.get(room.room);
     state.rooms.set(room.room, { ...known, ...room });
     if (!room.members) return;
-    const members = room.members.length;
     const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, last: null, top: 0 };
-    state.chats.set(room.room, { ...chat, title: room.title, members });
+    state.chats.set(room.room, { ...chat, title: room.title });
     // The past of a room is told by no event.
     if (!known && room.history === "all") doubt();
   },
-  joined({ room: address, user, at }) {
+  joined({ room: address, user }) {
+    meet(user);
     if (isMe(user)) state.invites.delete(address);
     else settle(address, user, (room) => [...room.members.filter((one) => one !== user), user]);
   },
@@ -320,7 +359,11 @@ const events = {
     else add(invite.room, "invites", invite);
   },
   join_request(request) {
-    if (request.user) add(request.room, "requests", request);
+    if (request.user) {
+      meet(request.user);
+      add(request.room, "requests", request);
+      notice(name(request.user), " asks to come into ", name(request.title), ".");
+    }
     else if (request.state === "pending") state.asked.set(request.at, { at: request.at, title: request.title });
     else decide(request, "in", "You are let into ", name(request.title), ".");
   },
@@ -363,10 +406,8 @@ function add(address, part, one) {
 /** Changes who is in a room; whoever is in it waits no more. */
 function settle(address, user, members) {
   const room = state.rooms.get(address);
-  if (!room) return;
+  if (!room?.members) return;
   without(room, "invites", user);
   without(room, "requests", user);
   room.members = members(room);
-  const chat = state.chats.get(address);
-  if (chat) chat.members = room.members.length;
 }

@@ -1,6 +1,7 @@
 /**
  * The stream of events, read by fetch: an `EventSource` can't send a token. It goes on by itself
- * where it broke off, and tells what is up: `{state, wait, cursor}` or `{events, cursor}`.
+ * where it broke off, and tells what is up: `{state, until, cursor}`, where `until` is when it is tried again
+ * in milliseconds since 1970, or `{events, cursor}`.
  */
 import { request } from "./net.js";
 
@@ -20,7 +21,8 @@ export function listen(token, cursor, tell) {
   let stopped = false;
   let failures = 0;
   let broken;
-  let hurry = () => {};
+  /** Ends the pause between two tries, while there is one. */
+  let hurry = null;
 
   async function read() {
     broken = new AbortController();
@@ -69,11 +71,12 @@ export function listen(token, cursor, tell) {
       }
       if (stopped) return;
       wait = Math.max(wait, Math.min(30, 2 ** failures++)) * (0.8 + Math.random() / 5);
-      tell({ state: "offline", wait: Math.ceil(wait), cursor });
+      tell({ state: "offline", until: Date.now() + wait * 1000, cursor });
       await new Promise((go) => {
         hurry = go;
         setTimeout(go, wait * 1000);
       });
+      hurry = null;
     }
   }
   run();
@@ -82,11 +85,17 @@ export function listen(token, cursor, tell) {
     get cursor() {
       return cursor;
     },
-    retry: () => hurry(),
+    /** Tries at once, and as one that has not failed yet: somebody looks, and waits. */
+    retry() {
+      if (!hurry) return;
+      failures = 0;
+      tell({ state: "connecting", cursor });
+      hurry();
+    },
     stop() {
       stopped = true;
       broken?.abort();
-      hurry();
+      hurry?.();
     },
   };
 }
@@ -108,8 +117,8 @@ export function lead(name, token, cursor) {
     channel.close();
   };
   channel.onmessage = ({ data }) => {
+    if (data.ask || data.retry) stream.retry();
     if (data.ask) channel.postMessage({ ...last, cursor: stream.cursor });
-    if (data.retry) stream.retry();
     if (data.stop) stop();
   };
   return stop;

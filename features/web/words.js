@@ -3,8 +3,9 @@ import { moment, size, span } from "./dom.js";
 
 const WORDS = {
   offline: "The server can't be reached.",
-  name_taken: "This name is taken and has no password, so only a browser that is connected under it can use it. Take another one.",
-  wrong_password: "This name is taken, and that is not its password. Type its password, or take another name.",
+  name_taken: "This name is taken and has no password, so nobody can come in under it from here. Choose another name.",
+  no_password: "This name is taken and has a password. Type it, or choose another name.",
+  wrong_password: "This name is taken, and that is not its password. Type its password, or choose another name.",
   too_many_guesses: "Too many wrong passwords.",
   "invalid name": "A name has 1 to 32 letters or digits of any script, and - _ . between them. “me” is not one.",
   "invalid password": "This password is too long.",
@@ -25,10 +26,12 @@ const WORDS = {
 
 const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replaceAll("`", "")}.`;
 
+/** A limit is rounded down and what is over it up, so that they never read alike. */
+export const tooLarge = (bytes, max) => `It has ${size(bytes)}; a file may have ${size(max, Math.floor)}.`;
+
 /** Why something was not done. */
-export function why({ code, field, status, detail, until, max }) {
+export function why({ code, field, status, detail, until }) {
   if (code === "banned") return until ? `You may not post until ${moment(until)}.` : "You were not allowed to post at that time.";
-  if (code === "too_large" && max) return `A file may have ${size(max)}.`;
   if (status >= 500) return "The server can't do this just now.";
   return WORDS[code === "invalid" ? `invalid ${field}` : code] ?? sentence(detail);
 }

@@ -1,6 +1,6 @@
 /** Changing and removing one's own messages. */
 import assert from "node:assert/strict";
-import { checkAccess, connect, message, say, stage, testOf, until, visit } from "./stage.mjs";
+import { Server, checkAccess, connect, message, say, stage, testOf, until, visit } from "./stage.mjs";
 
 const it = stage("");
 
@@ -71,4 +71,37 @@ testOf(["edits"], "a message is removed when that is confirmed, and one that can
   await ann.locator("#toast", { hasText: "gone meanwhile" }).waitFor();
   assert.equal(await ann.locator("#text").inputValue(), "");
   await ann.context().close();
+});
+
+testOf(["edits"], "what can be changed no more has no buttons for it", async () => {
+  const strict = await Server.start('[features.edits]\nwindow = "4s"\n');
+  const ann = await visit(it.browser, strict.url);
+  await connect(ann, "ann");
+  await say(ann, "soon fixed");
+  const line = message(ann, "soon fixed");
+  await line.hover();
+  await line.getByRole("button", { name: "Edit" }).waitFor();
+  for (const name of ["Edit", "Remove"]) await line.getByRole("button", { name }).waitFor({ state: "detached" });
+  await ann.locator("#text").press("ArrowUp");
+  assert.equal(await ann.locator("#text").inputValue(), "");
+  await ann.context().close();
+  await strict.end();
+});
+
+testOf(["edits"], "where it is kept, what a message said before is a click away", async () => {
+  const open = await Server.start("[features.edits]\nkeep_history = true\n");
+  const ann = await visit(it.browser, open.url);
+  await connect(ann, "ann");
+  const bob = await open.person("bob");
+  const { id } = await bob.post("/send", { to: "common", text: "at five" });
+  await bob.post("/edit", { message: id, text: "at six" });
+  await bob.post("/edit", { message: id, text: "at seven" });
+  const line = message(ann, "at seven");
+  await line.getByRole("button", { name: "(edited)" }).click();
+  const texts = ann.locator("#sheet .text");
+  await texts.filter({ hasText: "at five" }).waitFor();
+  assert.deepEqual(await texts.allTextContents(), ["at five", "at six", "at seven"]);
+  await checkAccess(ann, "earlier texts");
+  await ann.context().close();
+  await open.end();
 });

@@ -153,8 +153,58 @@ testOf(["files"], "a file that is not uploaded says why, and is tried again", as
   await ann.locator("#files").getByRole("button", { name: "Try again" }).click();
   await ann.locator(".send").click();
   await ann.getByRole("button", { name: /^again\.txt/ }).waitFor();
-  await ann.locator("#pick").setInputFiles({ name: "large.bin", mimeType: "text/plain", buffer: Buffer.alloc(6 * 1024 * 1024) });
-  await ann.locator("#files .failed").filter({ hasText: "5242880" }).or(ann.locator("#files .failed").filter({ hasText: "MiB" })).waitFor();
+  await ann.context().close();
+});
+
+testOf(["files"], "a file that is too large is refused before it is sent, and for good", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "ugo");
+  let uploads = 0;
+  ann.on("request", (request) => (uploads += request.url().includes("/files")));
+  const over = ann.locator("#files .failed");
+  const refused = async (bytes, words) => {
+    await ann.locator("#pick").setInputFiles({ name: "large.bin", mimeType: "text/plain", buffer: Buffer.alloc(bytes) });
+    await over.getByText(words).waitFor();
+    assert.equal(await over.getByRole("button", { name: "Try again" }).count(), 0);
+    await ann.locator("#told").getByText("A file is too large: remove it.").waitFor();
+    await over.getByRole("button", { name: "Remove large.bin" }).click();
+    await over.waitFor({ state: "detached" });
+  };
+  await refused(6 * 1024 * 1024, "It has 6 MiB; a file may have 5 MiB.");
+  await refused(5 * 1024 * 1024 + 1, "It has 5.1 MiB; a file may have 5 MiB.");
+  assert.equal(uploads, 0);
+  // One that was allowed when the page was loaded.
+  const problem = { code: "too_large", status: 413, detail: "too large", max: 1000 };
+  await ann.route("**/files?*", (route) => route.fulfill({ status: 413, contentType: "application/problem+json", body: JSON.stringify(problem) }));
+  await refused(1024, "It has 1 KiB; a file may have 1000 B.");
+  await ann.context().close();
+});
+
+testOf(["files"], "a file that is handed on is not yet said to be there", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "ulf");
+  await ann.evaluate(() => {
+    const { send } = XMLHttpRequest.prototype;
+    XMLHttpRequest.prototype.send = function (body) {
+      window.uploading = this;
+      send.call(this, body);
+    };
+  });
+  let release;
+  const held = new Promise((go) => (release = go));
+  await ann.route("**/files?*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await ann.locator("#pick").setInputFiles({ name: "slow.txt", mimeType: "text/plain", buffer: Buffer.from("slow") });
+  const bar = ann.locator("#files progress");
+  await bar.waitFor();
+  // The browser tells that all of it is handed on, as it does with a small file and a slow line.
+  await ann.evaluate(() => window.uploading.upload.onprogress({ loaded: 4, total: 4 }));
+  await ann.locator("#files").getByText("sending…").waitFor();
+  assert.equal(await bar.evaluate((node) => node.position), -1, "how far is not known");
+  release();
+  await bar.waitFor({ state: "detached" });
   await ann.context().close();
 });
 
@@ -174,6 +224,58 @@ testOf(["comments"], "a comment is counted on its message and shown to others at
   await ann.context().close();
   await bob.context().close();
 });
+
+for (const first of ["event", "answer"]) {
+  testOf(["comments"], `a post is shown once, where its ${first} comes first`, async () => {
+    const isEvent = first === "event";
+    const ann = await visit(it.browser, it.server.url);
+    // What the stream brings is held back where it comes in.
+    await ann.context().addInitScript(() => {
+      window.held = [];
+      window.isHolding = false;
+      const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, "onmessage");
+      Object.defineProperty(BroadcastChannel.prototype, "onmessage", {
+        set(take) {
+          set.call(this, (event) => (window.isHolding && event.data.events ? window.held.push(() => take(event)) : take(event)));
+        },
+      });
+    });
+    await ann.reload();
+    await connect(ann, `una-${first}`);
+    await say(ann, `of the ${first}`);
+    await message(ann, `of the ${first}`).hover();
+    await message(ann, `of the ${first}`).getByRole("button", { name: "Comment" }).click();
+    const posted = async (path, write, seen) => {
+      let answer;
+      const answered = new Promise((go) => (answer = go));
+      if (isEvent) {
+        await ann.route(path, async (route) => {
+          const response = await route.fetch();
+          await answered;
+          await route.fulfill({ response });
+        }, { times: 1 });
+      } else await ann.evaluate(() => (window.isHolding = true));
+      await write();
+      await until("it is shown as posted", async () => (await seen.locator("time").count()) === 1);
+      assert.equal(await seen.count(), 1, "before the other");
+      answer();
+      if (!isEvent) await until("its event is there", () => ann.evaluate(() => window.held.length > 0));
+      await ann.evaluate(() => {
+        window.isHolding = false;
+        window.held.splice(0).forEach((take) => take());
+      });
+      await until("nothing waits", () => ann.evaluate(() => !Object.keys(localStorage).some((key) => key.includes(".post."))));
+      assert.equal(await seen.count(), 1, "after the other");
+    };
+    const field = ann.getByRole("textbox", { name: "Comment" });
+    await field.fill("much");
+    await posted("**/comments", () => field.press("Enter"), ann.locator(".comments li").filter({ hasText: "much" }));
+    await ann.keyboard.press("Escape");
+    await message(ann, `of the ${first}`).getByRole("button", { name: "1 comment" }).waitFor();
+    await posted("**/send", () => say(ann, `after the ${first}`), ann.locator("#scroll .message").filter({ hasText: `after the ${first}` }));
+    await ann.context().close();
+  });
+}
 
 testOf(["rooms"], "a room is joined by a link and an approval", async () => {
   const ann = await visit(it.browser, it.server.url);
@@ -278,6 +380,27 @@ test("the server is killed and comes back, and nothing that was typed is lost", 
   assert.equal(await message(ann, "during the outage").count(), 1);
   await ann.context().close();
   await bob.context().close();
+});
+
+test("a page that is opened once the server is back connects at once, and so do the others", async () => {
+  const away = await Server.start();
+  const one = await visit(it.browser, away.url);
+  await connect(one, "nora");
+  await away.kill();
+  // By now the next try is some seconds away.
+  await one.locator("#link").filter({ hasText: /in [4-9] s/ }).waitFor();
+  await away.restart();
+  const two = await one.context().newPage();
+  await two.addInitScript(() => {
+    window.told = [];
+    new MutationObserver(() => window.told.push(document.getElementById("link")?.textContent)).observe(document, { subtree: true, childList: true });
+  });
+  await two.goto(away.url);
+  await two.locator("#chats a").first().waitFor();
+  assert.deepEqual((await two.evaluate(() => window.told)).filter((words) => /Offline/.test(words)), []);
+  for (const page of [one, two]) await page.locator("#link").waitFor({ state: "hidden" });
+  await one.context().close();
+  await away.end();
 });
 
 test("a server that comes back with older data is shown as it is", async () => {
@@ -404,6 +527,27 @@ test("each tab keeps what was typed in it over a reload, also where another writ
   await one.context().close();
 });
 
+test("what is typed before the chats are there is kept", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "early");
+  await page.locator("#text").fill("an old draft");
+  let release;
+  const held = new Promise((go) => (release = go));
+  await page.route("**/status", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.reload();
+  await until("the draft is there at once", async () => (await page.locator("#text").inputValue()) === "an old draft");
+  await page.locator("#text").fill("typed at once");
+  release();
+  await page.locator("#chats a").first().waitFor();
+  assert.equal(await page.locator("#text").inputValue(), "typed at once");
+  await page.locator("#text").press("Enter");
+  await message(page, "typed at once").waitFor();
+  await page.context().close();
+});
+
 test("on a phone the chats and a chat are a screen each", async () => {
   const ann = await visit(it.browser, it.server.url, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
   await connect(ann, "pia");
@@ -455,6 +599,21 @@ test("what the server has not, the page does not show", async () => {
   await bare.end();
 });
 
+test("each view has one first heading for those who listen", async () => {
+  const page = await visit(it.browser, it.server.url);
+  const headings = () => page.getByRole("heading", { level: 1 }).count();
+  assert.equal(await headings(), 1, "the door");
+  await connect(page, "hedda");
+  assert.equal(await headings(), 1, "a wide screen");
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.goto(`${it.server.url}/#`);
+  assert.equal(await headings(), 1, "the chats on a phone");
+  await page.goto(`${it.server.url}/#common`);
+  await page.locator("#text").waitFor();
+  assert.equal(await headings(), 1, "a chat on a phone");
+  await page.context().close();
+});
+
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing in the ${colorScheme} page, wide and narrow`, async () => {
     const page = await visit(it.browser, it.server.url, { colorScheme });
@@ -475,8 +634,11 @@ for (const colorScheme of ["light", "dark"]) {
       await page.keyboard.press("Escape");
     }
     await page.setViewportSize({ width: 390, height: 800 });
+    await page.goto(`${it.server.url}/#common`);
+    await page.locator("#text").waitFor();
     await checkAccess(page, "a chat on a phone");
     await page.goto(`${it.server.url}/#`);
+    await page.locator("#side").waitFor();
     await checkAccess(page, "the chats on a phone");
     await page.context().close();
   });

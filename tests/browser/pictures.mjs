@@ -56,6 +56,8 @@ await ann.locator("#pick").setInputFiles({ name: "square.png", mimeType: "image/
 await say(ann, "This is where it stood last year.");
 await message(ann, "This is where").locator("img[src]").waitFor();
 
+await ann.getByRole("button", { name: "Dismiss" }).click();
+
 async function shots(colorScheme) {
   await ann.emulateMedia({ colorScheme });
   const shoot = async (name) => {

@@ -1,6 +1,6 @@
 /** Rooms: who asked by a link is told, and links are revoked one by one. */
 import assert from "node:assert/strict";
-import { connect, say, stage, tab, testOf, tokenOf, until, visit } from "./stage.mjs";
+import { checkAccess, connect, message, say, stage, tab, testOf, tokenOf, until, visit } from "./stage.mjs";
 
 const it = stage();
 
@@ -120,4 +120,102 @@ testOf(["rooms"], "links are listed, and one is revoked while the others work", 
   await links.waitFor({ state: "detached" });
   await page.context().close();
   await other.context().close();
+});
+
+testOf(["rooms"], "who asks to come in is told to the owner wherever they are, also after a reload", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "odo");
+  const token = await tokenOf(page);
+  const owner = { post: (path, body = {}) => it.server.call(token, "POST", path, body) };
+  const { path, url } = await roomOf(owner, "Stable");
+  const row = page.locator("#chats a").filter({ hasText: "Stable" });
+  await row.waitFor();
+  await page.locator("#title").filter({ hasText: "Everyone" }).waitFor();
+  const guests = [await it.server.person("gil"), await it.server.person("gus")];
+  await guests[0].post(url);
+  await row.getByText("1 asks to come in").waitFor();
+  await page.locator("#live").getByText("gil asks to come into Stable.").waitFor({ state: "attached" });
+  assert.match(await page.title(), /^\(1\)/);
+  await page.reload();
+  await row.getByText("1 asks to come in").waitFor();
+  assert.match(await page.title(), /^\(1\)/);
+  await guests[1].post(url);
+  await row.getByText("2 ask to come in").waitFor();
+  await checkAccess(page, "two ask");
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.goto(`${it.server.url}/#common`);
+  await page.getByRole("link", { name: "All chats, 2 ask to come in" }).waitFor();
+  for (const guest of ["gil", "gus"]) await owner.post(`${path}/requests/${guest}`, { approve: true });
+  await until("nothing is counted", async () => !/^\(/.test(await page.title()));
+  await page.context().close();
+});
+
+testOf(["rooms"], "how many are in a room, and here at all, is the same in two tabs whoever comes and goes", async () => {
+  const one = await visit(it.browser, it.server.url);
+  await connect(one, "dov");
+  const token = await tokenOf(one);
+  const call = (path, body = {}) => it.server.call(token, "POST", path, body);
+  const { room, path } = await roomOf({ post: call }, "Hall");
+  const two = await tab(one.context(), `${it.server.url}/#${encodeURIComponent(room)}`);
+  await one.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
+  const both = async (words) => {
+    for (const page of [one, two]) await page.locator("#about").filter({ hasText: words }).waitFor();
+  };
+  await both(/^1 member$/);
+  const guests = [];
+  for (const name of ["dag", "dan", "dot"]) {
+    guests.push(await it.server.person(name));
+    await call(`${path}/invites`, { user: name });
+    await guests.at(-1).post(`${path}/join`);
+  }
+  await both(/^4 members$/);
+  await guests[0].post(`${path}/leave`);
+  await both(/^3 members$/);
+  // Somebody comes while a page asks how things are, after it was told how many there are.
+  const people = async () => Number(/^\d+/.exec(await two.locator("#about").textContent())[0]);
+  await two.goto(`${it.server.url}/#common`);
+  await until("all are counted", async () => (await people()) > 3);
+  const before = await people();
+  let release;
+  const held = new Promise((go) => (release = go));
+  await two.route("**/users*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const asked = two.waitForRequest("**/users*");
+  await two.reload();
+  await asked;
+  const late = await visit(it.browser, it.server.url);
+  await connect(late, "dud");
+  release();
+  await two.locator("#chats a").first().waitFor();
+  await until("who came late is counted", async () => (await people()) === before + 1);
+  // Whoever has no browser open is counted once they write.
+  const quiet = await it.server.person("dim");
+  await quiet.post("/send", { to: "common", text: "not seen before" });
+  await message(two, "not seen before").waitFor();
+  await until("who writes is counted", async () => (await people()) === before + 2);
+  await one.context().close();
+  await late.context().close();
+});
+
+testOf(["rooms"], "on a phone the sheet of a link takes the focus, and gives it back to the chats", async () => {
+  const owner = await it.server.person("oke");
+  const { path, url } = await roomOf(owner, "Pier");
+  const page = await visit(it.browser, it.server.url + url, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
+  await page.getByLabel("Your name").fill("nik");
+  await page.getByRole("button", { name: "Connect" }).tap();
+  const hasFocus = (locator) => locator.evaluate((node) => node === document.activeElement);
+  const ask = page.getByRole("button", { name: "Ask to come in" });
+  await until("what one came for has the focus", () => hasFocus(ask));
+  await ask.press("Enter");
+  await page.locator("#sheet").getByText(/You asked to come into Pier/).waitFor();
+  await until("the focus stays in the sheet", () => page.evaluate(() => document.activeElement !== document.body && document.getElementById("sheet").contains(document.activeElement)));
+  await owner.post(`${path}/requests/nik`, { approve: true });
+  const enter = page.getByRole("button", { name: "Open the room" });
+  await enter.waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("#sheet").waitFor({ state: "hidden" });
+  await until("the chats have the focus", () => page.evaluate(() => Boolean(document.activeElement.closest("#chats"))));
+  await page.context().close();
 });

@@ -62,13 +62,24 @@ test("a refusal is said in plain words", async () => {
     assert.doesNotMatch(await error.textContent(), /`|token|client/);
     assert.equal(await page.getByLabel("Your name").inputValue(), name);
   };
-  await refused("ora", "", /taken and has no password/);
-  await refused("kept", "", /Type its password/);
+  await refused("ora", "", /taken and has no password.*Choose another name\.$/);
+  await refused("ora", "guessed", /taken and has no password.*Choose another name\.$/);
+  await refused("kept", "", /has a password\. Type it, or choose another name\.$/);
+  await refused("kept", "guessed", /that is not its password\. Type its password, or choose another name\.$/);
   await refused("a b", "", /A name has 1 to 32/);
   await connect(page, "pam");
   await page.goto(`${it.server.url}/#%40nobody-of-that-name`);
   await page.locator("#toast").getByText("There is nobody of that name").waitFor();
   await checkAccess(page, "a toast");
+  const box = (id) => page.locator(id).boundingBox();
+  const toast = await box("#toast");
+  for (const id of ["#chat > header", "#scroll", "#composer", "#side > header"]) {
+    const other = await box(id);
+    assert.ok(toast.y + toast.height <= other.y || other.y + other.height <= toast.y, `${id} is covered`);
+  }
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  await page.locator("#toast").waitFor({ state: "hidden" });
+  assert.ok(await page.evaluate(() => document.activeElement !== document.body), "the focus is somewhere");
   await page.goto(`${it.server.url}/#%`);
   await page.locator("#title").filter({ hasText: "Everyone" }).waitFor();
   await page.context().close();

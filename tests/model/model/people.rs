@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome, Refusal};
-use super::{COMMON, ChatIx, Model, Moment, Ms, Told, UserIx, time};
+use super::{COMMON, ChatIx, MAX_SIZE, Model, Moment, Ms, Told, UserIx, WINDOW, time};
 
 /// What the harness calls itself.
 const AGENT: &str = "veche-testing";
@@ -234,6 +234,11 @@ impl Model {
         let mut shown = json!({"name": user.name, "clients": clients.collect::<Vec<_>>()});
         for (feature, part) in [
             ("complaints", self.own_case(by)),
+            (
+                "edits",
+                json!({"window_s": WINDOW / 1000, "keep_history": false}),
+            ),
+            ("files", json!({"max_size": MAX_SIZE})),
             ("rate_limit", self.standing(by)),
             ("schedule", self.waiting(by)),
         ] {
