@@ -417,7 +417,8 @@ impl Log for ClusterLog {
                 (record, text)
             })
             .collect();
-        let mut next = self.local.last();
+        let before = self.local.last();
+        let mut next = before;
         for (record, _) in &followed {
             next += 1;
             if record.pos != next {
@@ -433,15 +434,20 @@ impl Log for ClusterLog {
         };
         self.done.extend(batch.commands);
         self.local.begin()?;
+        // They follow on one another.
+        let at = |pos: Pos| {
+            let place = usize::try_from(pos.checked_sub(before + 1)?).ok()?;
+            followed.get(place).map(|(record, _)| record)
+        };
         let placed: Vec<_> = placed
             .into_iter()
             .map(|(seq, id, first)| Placed {
                 id,
                 seq,
-                until: untold(&followed, id),
-                instead: followed
-                    .iter()
-                    .any(|(record, _)| Some(record.pos) == first && reworded(record).is_some()),
+                until: at(id).and_then(untold),
+                instead: first
+                    .and_then(at)
+                    .is_some_and(|one| reworded(one).is_some()),
             })
             .collect();
         self.local.place_texts(&placed)?;
@@ -561,8 +567,7 @@ fn reworded(record: &Record) -> Option<Id> {
 
 /// When a text that another node placed is forgotten, where it is an answer that tells of nothing
 /// that goes.
-fn untold(followed: &[Followed], of: Id) -> Option<Time> {
-    let (record, _) = followed.iter().find(|(record, _)| record.pos == of)?;
+fn untold(record: &Record) -> Option<Time> {
     let changes = crate::chat::changes(record).ok()?;
     owner(record, &changes).1
 }

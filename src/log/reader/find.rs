@@ -115,7 +115,7 @@ impl Reading {
     }
 
     fn message_that(&self, id: Id, wanted: &Wanted) -> Result<Option<MessageRow>, LogError> {
-        let text = self
+        let is_it = self
             .connection()
             .prepare_cached("SELECT text FROM messages WHERE id = ?1")?
             .query_row([int(id)], |row| {
@@ -123,7 +123,7 @@ impl Reading {
                 let has = |phrase: &Phrase| phrase.is_in(&words);
                 Ok(wanted.all.iter().all(has) && !wanted.none.iter().any(has))
             })?;
-        if !text {
+        if !is_it {
             return Ok(None);
         }
         let row = query::message(self.connection(), id)?;
