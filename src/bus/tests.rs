@@ -135,6 +135,12 @@ impl Log for Faulty {
     fn message(&self, id: Id) -> Result<Option<MessageRow>, LogError> {
         self.inner.message(id)
     }
+    fn marks(&self, message: Id) -> Result<Vec<Mark>, LogError> {
+        self.inner.marks(message)
+    }
+    fn marked(&self, owner: &str, message: Id, text: &str, by: UserId) -> Result<Marked, LogError> {
+        self.inner.marked(owner, message, text, by)
+    }
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
         self.inner.row(id)
     }
