@@ -252,7 +252,7 @@ fn a_damaged_schema_is_a_refusal_that_says_so() {
     };
     let table = find(0, b"CREATE TABLE rows");
     // Another name, which is as good as any, and another spelling, which SQLite reads alike.
-    for (word, bit) in [("author", 0), ("INTEGER", 5)] {
+    for (word, bit) in [("fact", 1), ("INTEGER", 5)] {
         let at = find(table, word.as_bytes()) + 1;
         flip(&database, at, bit);
         let before = server.log().len();
