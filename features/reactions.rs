@@ -183,8 +183,8 @@ impl Feature for Reactions {
 
 impl Reactions {
     fn react(&self, tx: &mut Tx<'_>, call: &Call, asked: &Reaction) -> Result<Answer, Problem> {
-        let emoji = spelt(&asked.emoji)?;
         let message = tx.message(asked.message, call.user)?;
+        let emoji = spelt(&asked.emoji)?;
         let mut passed = None;
         if asked.on {
             let to = tx.address_of(&message, call.user);
@@ -240,8 +240,8 @@ impl Reactions {
             limit: which.limit,
         };
         let limit = paging.limit()?;
-        let emoji = which.emoji.as_deref().map(spelt).transpose()?;
         let message = ask.message(ask.call.id("id")?).await?;
+        let emoji = which.emoji.as_deref().map(spelt).transpose()?;
         let after = which.after.unwrap_or(0);
         let emoji = emoji.map(str::to_owned);
         let (rows, more) = ask.marks(message.id, emoji, after, limit).await?;

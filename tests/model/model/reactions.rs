@@ -26,8 +26,8 @@ fn spelt(emoji: &str) -> Result<String, Refusal> {
 
 impl Model {
     pub fn react(&mut self, by: UserIx, id: u64, emoji: &str, on: bool) -> Outcome {
-        let emoji = spelt(emoji)?;
         let about = self.visible(by, id)?;
+        let emoji = spelt(emoji)?;
         let message = &self.messages[&about];
         let chat = message.chat;
         if on {
@@ -102,8 +102,8 @@ impl Model {
         after: u64,
         limit: u64,
     ) -> Outcome {
-        let emoji = emoji.map(spelt).transpose()?;
         let about = self.visible(by, id)?;
+        let emoji = emoji.map(spelt).transpose()?;
         let after = (after > 0).then(|| self.moment_of(after).unwrap_or(Moment::MAX));
         let all = self.messages[&about].reactions.iter();
         let of = all.filter(|one| emoji.as_ref().is_none_or(|emoji| one.emoji == *emoji));
