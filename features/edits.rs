@@ -168,7 +168,7 @@ impl Edits {
         let mut passed = tx.check(&draft)?;
         let headers = passed.headers();
         if message.text == edit.text {
-            return Ok(Answer::ok(tx.shown(&message)).headers(headers));
+            return Ok(Answer::ok(tx.shown(message)?).headers(headers));
         }
         let (since, times) = match message.rider::<Self>() {
             Some(Fact::Edited { at, times, .. }) => (at, times),

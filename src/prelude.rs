@@ -1,6 +1,7 @@
 //! All that a feature uses: `use veche::prelude::*;`.
 
 pub use async_trait::async_trait;
+pub use emojis;
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 pub use serde_json::{Map, Value, json};
@@ -18,7 +19,7 @@ pub use crate::feature::{
 };
 pub use crate::http::Network;
 pub use crate::http::{Params, Problem, Upload};
-pub use crate::log::{ChatId, ClientId, Id, MessageRow, Pos, Row, UserId};
+pub use crate::log::{ChatId, ClientId, Id, Mark, Marked, MessageRow, Pos, Row, UserId};
 pub use crate::log::{Found, Phrase, Wanted, Word, words};
 pub use crate::objects::Object;
 pub use crate::openapi::strings;

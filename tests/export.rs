@@ -32,6 +32,13 @@ fn used(server: &Server) -> Vec<Client> {
         let path = format!("/messages/{}/comments", private["id"]);
         ann.post(&path, &json!({"text": "a comment"})).expect(201);
     }
+    if has("reactions") {
+        for (who, emoji, on) in [(&ann, "👍", true), (&bob, "👍", true), (&bob, "👍", false)]
+        {
+            let body = json!({"message": private["id"], "emoji": emoji, "on": on});
+            who.post("/react", &body).expect(200);
+        }
+    }
     if has("files") {
         for length in [1, 70_000, 200_000] {
             let upload = ann
@@ -115,6 +122,7 @@ fn seen(client: &Client) -> Vec<Value> {
         paths.push(format!("/messages?limit=200&chat={}", encode(chat)));
         for message in client.messages(chat) {
             paths.push(format!("/messages/{}/comments", message["id"]));
+            paths.push(format!("/messages/{}/reactions", message["id"]));
             if let Some(url) = message["file"]["url"].as_str() {
                 seen.push(client.get(url).text.into());
             }
@@ -270,6 +278,29 @@ fn refused(folder: &Folder, export: impl AsRef<[u8]>, words: &[&str]) {
 }
 
 #[test]
+fn an_export_of_the_layout_before_marks_is_read() {
+    let server = Server::start();
+    let ann = server.connect("ann");
+    let message = ann.say("hello");
+    // So that there is a row.
+    server.told(&["remove", &ann.say("gone")["id"].to_string()]);
+    let lines = export(&server, "whole");
+    let nothing = ",\"marks\":null,\"marks_sum\":null";
+    assert!(lines.contains(nothing), "{lines}");
+    let before = lines.lines().map(|line| {
+        let line = line.replace("\"format\":4", "\"format\":3");
+        line.replace(nothing, "")
+    });
+    let before: Vec<String> = before.collect();
+    let file = server.folder().write("before", signed(&before));
+    let mut other = imported(&file, "");
+    other.restart();
+    let again = Client::new(&other.url(), &ann.token);
+    assert_eq!(again.messages("common")[0]["id"], message["id"]);
+    assert_eq!(again.texts("common"), ["hello"]);
+}
+
+#[test]
 fn what_is_not_whole_is_refused_with_its_line_and_leaves_nothing() {
     let server = Server::start();
     used(&server);
@@ -321,7 +352,7 @@ fn what_is_not_whole_is_refused_with_its_line_and_leaves_nothing() {
     );
     refused(
         &folder,
-        newer("\"format\":3", "\"format\":99"),
+        newer("\"format\":4", "\"format\":99"),
         &["line 1:", "newer"],
     );
     let other = |from: &str, to: &str| {

@@ -62,6 +62,16 @@ impl<F: Feature> Entry<F> {
         self
     }
 
+    /// Keeps it as what its user marks a message with, which `text` says: of a text there is one of
+    /// each user, and it takes the place of the one before. One that is not `on` is taken back, and
+    /// told of as others are. Those that are on are shown with the message
+    /// ([`Shown::marks`](super::Shown::marks)); all go with it.
+    #[must_use]
+    pub fn mark(mut self, message: Id, text: &str, on: bool) -> Self {
+        self.row = Some(Beside::Mark { message, on });
+        self.text(text)
+    }
+
     /// Puts a text into its row: it can be erased, the fact can't.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::View;
 use crate::feature::{Feature, Features, Named};
-use crate::log::{ChatId, Id, MessageRow, Riders, Row, UserId};
+use crate::log::{ChatId, Id, Mark, MessageRow, Riders, Row, UserId};
 use crate::time::Time;
 
 /// An event: its kind and its JSON, the same for everyone who gets it.
@@ -83,13 +83,16 @@ pub struct Shown<'a> {
     pub at: Time,
     /// When it ends, once that is known.
     pub ends: Option<Time>,
+    /// Who it is shown to; none where it is the same for all who see it.
+    pub to: Option<UserId>,
     pub(crate) riders: &'a Riders,
     pub(crate) held: &'a [Row],
     pub(crate) counts: &'a std::collections::BTreeMap<String, u64>,
+    pub(crate) marks: &'a [Mark],
 }
 
 impl<'a> Shown<'a> {
-    pub(crate) fn of(row: &'a MessageRow) -> Self {
+    pub(crate) fn of(row: &'a MessageRow, to: Option<UserId>) -> Self {
         Self {
             id: row.id,
             chat: row.chat,
@@ -97,9 +100,11 @@ impl<'a> Shown<'a> {
             at: row.at,
             // While it waits for its delivery, its end is not known.
             ends: if row.fuse.is_none() { row.ends } else { None },
+            to,
             riders: &row.riders,
             held: &row.held,
             counts: &row.counts,
+            marks: &row.marks,
         }
     }
 
@@ -113,6 +118,14 @@ impl<'a> Shown<'a> {
         self.held
             .iter()
             .filter(|row| row.owner == <F as Named>::NAME)
+    }
+
+    /// What users have marked it with, each text once, in no order. A message that was just posted,
+    /// or is told of as an event, has none: what came later is told by itself.
+    pub fn marks<F: Feature>(&self) -> impl Iterator<Item = &'a Mark> {
+        self.marks
+            .iter()
+            .filter(|mark| mark.owner() == <F as Named>::NAME)
     }
 
     /// How many rows the feature has beside it.

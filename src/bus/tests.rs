@@ -139,6 +139,12 @@ impl Log for Faulty {
     ) -> Result<Option<MessageRow>, LogError> {
         self.inner.message_if(id, is_wanted)
     }
+    fn marks(&self, message: Id) -> Result<Vec<Mark>, LogError> {
+        self.inner.marks(message)
+    }
+    fn marked(&self, owner: &str, message: Id, text: &str, by: UserId) -> Result<Marked, LogError> {
+        self.inner.marked(owner, message, text, by)
+    }
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
         self.inner.row(id)
     }

@@ -18,8 +18,8 @@ use crate::chat::{self, Fact, Name};
 use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
-    Audience, Beside, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, MessageRow, Pos,
-    Record, Row, UserId,
+    Audience, Beside, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, Marked, MessageRow,
+    Pos, Record, Row, UserId,
 };
 use crate::time::Time;
 
@@ -214,10 +214,11 @@ impl<'a> Tx<'a> {
             riders: record.riders.clone(),
             counts: Default::default(),
             held: self.held(&record.holds)?,
+            marks: Vec::new(),
             text: draft.text.to_owned(),
             reworded: None,
         };
-        let body = chat::message_json(&self.view, self.features, &row);
+        let body = chat::message_json(&self.view, self.features, &row, self.by);
         let contents = Contents {
             text: Some(row.text),
             held: row.held,
@@ -251,12 +252,31 @@ impl<'a> Tx<'a> {
         if let Some((record, contents)) = self.records.last() {
             message.reword(record, contents.text.as_deref().unwrap_or_default());
         }
-        Ok(Answer::ok(self.shown(&message)).made(message.id))
+        let id = message.id;
+        Ok(Answer::ok(self.shown(message)?).made(id))
     }
 
-    /// A message as those who see it are shown it.
-    pub fn shown(&self, message: &MessageRow) -> Value {
-        chat::message_json(&self.view, self.features, message)
+    /// A message as the asking user is shown it.
+    pub fn shown(&self, mut message: MessageRow) -> Result<Value, Problem> {
+        let marks = self.log.marks(message.id);
+        message.marks = marks.map_err(|error| internal("a look-up", &error))?;
+        Ok(chat::message_json(
+            &self.view,
+            self.features,
+            &message,
+            self.by,
+        ))
+    }
+
+    /// How one of the feature's marks stands on a message, for one user.
+    pub fn marked<F: Feature>(
+        &self,
+        message: Id,
+        text: &str,
+        by: UserId,
+    ) -> Result<Marked, Problem> {
+        let marked = self.log.marked(F::NAME, message, text, by);
+        marked.map_err(|error| internal(F::NAME, &error))
     }
 
     /// Takes messages away for good, with all that lies beside them.
@@ -348,6 +368,12 @@ impl<'a> Tx<'a> {
         let fact = to_raw_value(&entry.fact).map_err(|error| internal(F::NAME, &error))?;
         // A fact that its own reader refuses would stop every later start.
         serde_json::from_str::<F::Fact>(fact.get()).map_err(|error| internal(F::NAME, &error))?;
+        if let (Some(Beside::Mark { message, .. }), Some(by)) = (entry.row, self.by) {
+            let text = entry.text.as_deref().unwrap_or_default();
+            if let Some(before) = self.marked::<F>(message, text, by)?.own {
+                self.erase::<F>(vec![before.id])?;
+            }
+        }
         let record = Record {
             pos: self.next_pos(),
             at: self.now(),

@@ -201,7 +201,9 @@ fn own_changes(record: &Record) -> serde_json::Result<Vec<Change>> {
     if record.owner != crate::log::CORE {
         let change = record.row.map(|beside| match beside {
             Beside::Text(message) => Change::Reword(message),
-            Beside::Message(_) | Beside::None => Change::Row(beside, record.object),
+            Beside::Message(_) | Beside::None | Beside::Mark { .. } => {
+                Change::Row(beside, record.object)
+            }
         });
         return Ok(change.into_iter().collect());
     }

@@ -197,7 +197,7 @@ pub(crate) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result
         rows.iter()
             .map(|row| {
                 if sees(&view.world().chat, to, row) {
-                    message_json(view, &core.features, row)
+                    message_json(view, &core.features, row, Some(to))
                 } else {
                     Value::Null
                 }
@@ -266,6 +266,7 @@ impl<L: Line> Serialize for Seen<'_, L> {
             view,
             features,
             row: line.row(),
+            to: Some(self.to),
             written: line.written(),
         }))
     }

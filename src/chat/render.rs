@@ -19,6 +19,8 @@ pub(crate) struct Message<'a> {
     pub(crate) view: &'a View<'a>,
     pub(crate) features: &'a Features,
     pub(crate) row: &'a MessageRow,
+    /// Who it is for; none where it is the same for all.
+    pub(crate) to: Option<UserId>,
     /// Those of its fields that were written before.
     pub(crate) written: Option<&'a Written>,
 }
@@ -61,6 +63,7 @@ impl Serialize for Message<'_> {
             view,
             features,
             row,
+            to,
             written,
         } = self;
         let mut map = serializer.serialize_map(None)?;
@@ -75,7 +78,7 @@ impl Serialize for Message<'_> {
             map.serialize_entry("text", &row.text)?;
             map.serialize_entry("at", &Spelt(row.at))?;
         }
-        let subject = Subject::Message(Shown::of(row));
+        let subject = Subject::Message(Shown::of(row, *to));
         let mut fields = Fields::beside(FIELDS);
         for feature in features.iter() {
             feature.show(view.world(), &subject, view, &mut fields);
@@ -88,11 +91,17 @@ impl Serialize for Message<'_> {
 }
 
 /// The same as a value.
-pub(crate) fn message_json(view: &View<'_>, features: &Features, row: &MessageRow) -> Value {
+pub(crate) fn message_json(
+    view: &View<'_>,
+    features: &Features,
+    row: &MessageRow,
+    to: Option<UserId>,
+) -> Value {
     let message = Message {
         view,
         features,
         row,
+        to,
         written: None,
     };
     // Its maps have texts as keys, and nothing else can fail.
@@ -146,10 +155,11 @@ pub(crate) fn event(
                 riders: record.riders.clone(),
                 counts: Default::default(),
                 held: contents.held.clone(),
+                marks: Vec::new(),
                 text: contents.text.clone()?,
                 reworded: None,
             };
-            let event = Event::new("message", message_json(view, features, &row));
+            let event = Event::new("message", message_json(view, features, &row, None));
             return Some((event, fuse.and(to).map(|user| (user, row.id))));
         }
         Fact::Delivered { chat, to, messages } => {
@@ -209,9 +219,11 @@ fn end_fields(
             author,
             at: handed.at,
             ends,
+            to: None,
             riders: &riders,
             held: &[],
             counts: &counts,
+            marks: &[],
         });
         let mut fields = Fields::default();
         fields.set("id", handed.id);

@@ -159,6 +159,7 @@ async fn written(
                 view,
                 features,
                 row,
+                to: Some(user),
                 written: None,
             };
             // One whose chat they left meanwhile is not theirs any more.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::render::Written;
 use crate::bus::View;
-use crate::log::{ChatId, Id, MessageRow, Pos};
+use crate::log::{ChatId, Id, MessageRow, Pos, UserId};
 
 /// How many messages a tail has: a page as it is asked for by default, and one that says whether
 /// there are more.
@@ -149,7 +149,11 @@ pub(super) fn size(row: &MessageRow) -> usize {
         .map(|(name, fact)| name.len() + fact.get().len())
         .sum();
     // What is held has no text, and its facts are short.
-    row.text.len() + riders + row.held.len() * 512
+    let marks = row.marks.iter();
+    let marks: usize = marks
+        .map(|mark| 512 + mark.by.len() * size_of::<UserId>())
+        .sum();
+    row.text.len() + riders + row.held.len() * 512 + marks
 }
 
 #[cfg(test)]

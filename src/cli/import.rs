@@ -180,7 +180,7 @@ fn take_all(from: impl BufRead, rows: &Import, folder: &mut Folder) -> Result<()
         );
         return Err(told(&lines, what));
     }
-    if export != EXPORT || format != sqlite::FORMAT {
+    if export != EXPORT || format < sqlite::UNMARKED {
         let what = format!("form {export} and format {format} are not read any more");
         return Err(told(&lines, what));
     }

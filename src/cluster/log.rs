@@ -19,8 +19,8 @@ use super::role::Role;
 use super::wire::{Batch, Entry, FORMAT, Text, Texts};
 use crate::log::sqlite::{KEY_LIFE, Placed, SqliteLog};
 use crate::log::{
-    AppendError, Beside, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, MessageRow, Pos,
-    Record, Row, Snapshot, UserId,
+    AppendError, Beside, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, Mark, Marked,
+    MessageRow, Pos, Record, Row, Snapshot, UserId,
 };
 use crate::time::Time;
 
@@ -506,6 +506,14 @@ impl Log for ClusterLog {
         is_wanted: &dyn Fn(&MessageRow) -> bool,
     ) -> Result<Option<MessageRow>, LogError> {
         self.local.message_if(id, is_wanted)
+    }
+
+    fn marks(&self, message: Id) -> Result<Vec<Mark>, LogError> {
+        self.local.marks(message)
+    }
+
+    fn marked(&self, owner: &str, message: Id, text: &str, by: UserId) -> Result<Marked, LogError> {
+        self.local.marked(owner, message, text, by)
     }
 
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {

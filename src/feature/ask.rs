@@ -86,6 +86,22 @@ impl<F: Feature> Ask<F> {
         read.await.map_err(|error| internal(F::NAME, &error))
     }
 
+    /// Who has marked a message ([`Entry::mark`](crate::bus::Entry::mark)), with what or with one
+    /// `text`: the feature's rows after an id, oldest first, and whether there are more.
+    pub async fn marks(
+        &self,
+        message: Id,
+        text: Option<String>,
+        after: Id,
+        limit: usize,
+    ) -> Result<(Vec<Row>, bool), Problem> {
+        let read = self.core.reader.read(move |r| {
+            let text = text.as_deref();
+            r.marks(<F as Named>::NAME, message, text, after, limit)
+        });
+        read.await.map_err(|error| internal(F::NAME, &error))
+    }
+
     /// Whether a user sees a message that holds a row.
     pub async fn sees_holder(&self, row: Id, user: UserId) -> Result<bool, Problem> {
         let chats = self.view(|view| view.seen_by(user)).await?;

@@ -29,6 +29,9 @@ const TABLES: [(&str, &str); 7] = [
     ("facts", "pos"),
 ];
 
+/// Columns that an earlier layout has not.
+const ADDED: [&str; 2] = ["marks", "marks_sum"];
+
 /// The kind of the line of a snapshot.
 const WORLD: &str = "snapshot";
 
@@ -186,13 +189,14 @@ impl Import {
         let (table, columns) = known.ok_or_else(|| ImportError::Unknown(kind.to_owned()))?;
         let no_row = || ImportError::NoRow(kind.to_owned());
         let row: Map<String, Value> = serde_json::from_str(json).map_err(|_| no_row())?;
-        if row.len() != columns.len() {
+        if !row.keys().all(|name| columns.contains(name)) {
             return Err(no_row());
         }
         let mut values = Vec::with_capacity(columns.len());
         for column in columns {
             values.push(match row.get(column) {
                 Some(Value::Null) => SqlValue::Null,
+                None if ADDED.contains(&column.as_str()) => SqlValue::Null,
                 Some(Value::String(text)) => SqlValue::Text(text.clone()),
                 Some(Value::Number(number)) => number.as_i64().ok_or_else(no_row)?.into(),
                 _ => return Err(no_row()),

@@ -28,7 +28,7 @@ use crate::settings::Period;
 use crate::time::Time;
 
 pub use reader::{Found, Wanted};
-pub use rows::{Going, KeptAnswer, MessageRow, Row};
+pub use rows::{Going, KeptAnswer, Mark, Marked, MessageRow, Row};
 pub(crate) use verify::Named;
 pub use words::{Phrase, Word, words};
 
@@ -141,7 +141,9 @@ impl Record {
     /// The message that it lies beside, or changes.
     pub fn message(&self) -> Option<Id> {
         match self.row {
-            Some(Beside::Message(id) | Beside::Text(id)) => Some(id),
+            Some(Beside::Message(id) | Beside::Text(id) | Beside::Mark { message: id, .. }) => {
+                Some(id)
+            }
             Some(Beside::None) | None => None,
         }
     }
@@ -160,6 +162,13 @@ pub enum Beside {
     None,
     /// Nowhere: its text takes the place of this message's own, and it rides on that.
     Text(Id),
+    /// On a message, as what its user has marked it with, which the text says; and gone with it.
+    Mark {
+        /// The message.
+        message: Id,
+        /// Whether it is there, and not taken back.
+        on: bool,
+    },
 }
 
 /// What a fact changes in the rows beside the log. Derived from the fact alone, so that every
@@ -453,6 +462,12 @@ pub trait Log: Send {
         id: Id,
         is_wanted: &dyn Fn(&MessageRow) -> bool,
     ) -> Result<Option<MessageRow>, LogError>;
+
+    /// What users have marked a message with, the open batch included.
+    fn marks(&self, message: Id) -> Result<Vec<Mark>, LogError>;
+
+    /// How one mark stands on a message, for one user; the open batch included.
+    fn marked(&self, owner: &str, message: Id, text: &str, by: UserId) -> Result<Marked, LogError>;
 
     /// A feature's row, the open batch included.
     fn row(&self, id: Id) -> Result<Option<Row>, LogError>;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row as SqlRow, params};
 use uuid::Uuid;
 
 use super::sums::{FACT, HELD, META, SNAPSHOT};
-use super::{ChatId, Id, LogError, MessageRow, Pos, Record, Row, Snapshot};
+use super::{ChatId, Id, LogError, Mark, Marked, MessageRow, Pos, Record, Row, Snapshot, UserId};
 use crate::time::Time;
 
 /// A number as SQLite holds it; none of ours is beyond what it can hold, a client's may be.
@@ -88,8 +88,9 @@ pub(super) fn held(connection: &Connection, holders: &[Id]) -> Result<Vec<(Id, R
         Row::COLUMNS
     );
     many(connection, &sql, [list(holders)], |row| {
-        HELD.check(row, 9)?;
-        Ok((row.get::<_, i64>(9)?.cast_unsigned(), Row::from_sql(row)?))
+        HELD.check(row, Row::WIDTH)?;
+        let holder: i64 = row.get(Row::WIDTH)?;
+        Ok((holder.cast_unsigned(), Row::from_sql(row)?))
     })
 }
 
@@ -164,6 +165,87 @@ pub(super) fn counts(connection: &Connection, id: Id) -> Result<BTreeMap<String,
         |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
     )?;
     Ok(counts.into_iter().collect())
+}
+
+/// What users have marked messages with, each with its message. Who has is the index's word; what it says
+/// is a row's, which is verified.
+pub(super) fn marks(connection: &Connection, messages: &[Id]) -> Result<Vec<(Id, Mark)>, LogError> {
+    // A text that is not there is of a mark that was taken back, which a later fact says.
+    let found: Vec<(i64, i64, String)> = many(
+        connection,
+        "SELECT marks, max(id), group_concat(author) FROM rows
+         WHERE marks IN (SELECT value FROM json_each(?1)) AND text IS NOT NULL
+         GROUP BY marks, owner, text",
+        [list(messages)],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    let marks = found.into_iter().map(|(message, newest, by)| {
+        let (message, newest) = (message.cast_unsigned(), newest.cast_unsigned());
+        let row = row(connection, newest)?.filter(|row| row.message == Some(message));
+        let row = row.ok_or_else(|| misled("rows_by_mark", newest))?;
+        let by = by.split(',').filter_map(|user| user.parse().ok());
+        let by = by.map(UserId).collect();
+        Ok((message, Mark { row, by }))
+    });
+    marks.collect()
+}
+
+/// How a mark stands on a message, for one user. However many have it there, it is a few looks.
+pub(super) fn marked(
+    connection: &Connection,
+    owner: &str,
+    message: Id,
+    text: &str,
+    by: UserId,
+) -> Result<Marked, LogError> {
+    let (message, columns) = (int(message), Row::COLUMNS);
+    // SQLite would rather read all that have the same text.
+    let own = format!(
+        "SELECT {columns} FROM rows INDEXED BY rows_by_marker
+         WHERE marks IN (?1, -?1) AND author = ?2 AND owner = ?3 AND text = ?4"
+    );
+    let own = one(
+        connection,
+        &own,
+        params![message, int(by.0), owner, text],
+        Row::from_sql,
+    )?;
+    let newest = |marks: i64| {
+        let sql = format!(
+            "SELECT {columns} FROM rows WHERE marks = ?1 AND owner = ?2 AND text = ?3
+             ORDER BY id DESC LIMIT 1"
+        );
+        let newest = one(connection, &sql, params![marks, owner, text], Row::from_sql)?;
+        let is_it = |row: &Row| row.owner == owner && row.text.as_deref() == Some(text);
+        match newest {
+            Some(row) if !is_it(&row) => Err(misled("rows_by_mark", row.id)),
+            newest => Ok(newest),
+        }
+    };
+    let both = [newest(message)?, newest(-message)?].into_iter().flatten();
+    let mut next = connection.prepare_cached(
+        "SELECT min(text) FROM rows WHERE marks = ?1 AND owner = ?2 AND text > ?3",
+    )?;
+    let (mut different, mut last) = (0, String::new());
+    while let Some(text) = next.query_row(params![message, owner, last], |row| {
+        row.get::<_, Option<String>>(0)
+    })? {
+        last = text;
+        different += 1;
+    }
+    Ok(Marked {
+        own,
+        newest: both.max_by_key(|row| row.id),
+        different,
+    })
+}
+
+/// An index led to a row that is not of its kind.
+pub(super) fn misled(index: &'static str, id: Id) -> LogError {
+    LogError::Damaged {
+        table: index,
+        key: id.to_string(),
+    }
 }
 
 /// The newest whole snapshot.

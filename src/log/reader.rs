@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, params};
 use uuid::Uuid;
 
-use super::query::{self, int, many, one, rows as rows_limit};
+use super::query::{self, int, many, misled, one, rows as rows_limit};
 use super::readers::Readers;
 use super::rows::reworded;
 use super::sqlite;
@@ -84,14 +84,6 @@ fn in_chat(chat: ChatId, row: &SqlRow<'_>) -> Result<MessageRow, LogError> {
         return Ok(row);
     }
     Err(misled("messages_by_chat", row.id))
-}
-
-/// An index led to a row that is not of its kind.
-fn misled(index: &'static str, id: Id) -> LogError {
-    LogError::Damaged {
-        table: index,
-        key: id.to_string(),
-    }
 }
 
 /// An audience, and the positions from and to which somebody is part of it.
@@ -191,7 +183,12 @@ impl Reading {
         id: Id,
         is_wanted: impl FnOnce(&MessageRow) -> bool,
     ) -> Result<Option<MessageRow>, LogError> {
-        query::message_if(&self.connection, id, is_wanted)
+        let mut row = query::message_if(&self.connection, id, is_wanted)?;
+        if let Some(row) = &mut row {
+            let marks = query::marks(&self.connection, &[id])?.into_iter();
+            row.marks = marks.map(|(_, mark)| mark).collect();
+        }
+        Ok(row)
     }
 
     /// A feature's row.
@@ -301,6 +298,41 @@ impl Reading {
                 return Ok(row);
             }
             Err(misled("rows_by_message", row.id))
+        })?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok((rows, more))
+    }
+
+    /// Who has marked a message, with what or with one `text`: a feature's rows after an id, oldest
+    /// first, and whether there are more.
+    pub fn marks(
+        &self,
+        owner: &str,
+        message: Id,
+        text: Option<&str>,
+        after: Id,
+        limit: usize,
+    ) -> Result<(Vec<Row>, bool), LogError> {
+        let condition = match text {
+            Some(_) => "text = ?3",
+            None => "?3 IS NULL",
+        };
+        // In order of their ids are those of one text alone; the index has the ids of all.
+        let sql = format!(
+            "SELECT {} FROM rows WHERE id IN
+                 (SELECT id FROM rows WHERE marks = ?1 AND owner = ?2 AND {condition} AND id > ?4
+                  ORDER BY id LIMIT ?5) ORDER BY id",
+            Row::COLUMNS
+        );
+        let bounds = params![int(message), owner, text, int(after), rows_limit(limit + 1)];
+        let mut rows = many(&self.connection, &sql, bounds, |row| {
+            let row = Row::from_sql(row)?;
+            let is_it = row.on == Some(true) && row.message == Some(message) && row.owner == owner;
+            if is_it && text.is_none_or(|text| row.text.as_deref() == Some(text)) {
+                return Ok(row);
+            }
+            Err(misled("rows_by_mark", row.id))
         })?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -513,6 +545,13 @@ impl Reading {
         };
         if any("SELECT 1 FROM rows WHERE message BETWEEN ?1 AND ?2 LIMIT 1")? {
             self.count_beside(rows, &ids)?;
+        }
+        if any("SELECT 1 FROM rows WHERE marks BETWEEN ?1 AND ?2 LIMIT 1")? {
+            for (message, mark) in query::marks(&self.connection, &ids)? {
+                if let Some(row) = rows.iter_mut().find(|row| row.id == message) {
+                    row.marks.push(mark);
+                }
+            }
         }
         if any("SELECT 1 FROM held WHERE holder BETWEEN ?1 AND ?2 LIMIT 1")? {
             for (holder, held) in query::held(&self.connection, &ids)? {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
-use super::sums::{END, MESSAGE, ROW};
+use super::sums::{END, MARK, MESSAGE, ROW};
 use super::{CORE, ChatId, Id, LogError, Pos, Record, Riders, UserId};
 use crate::feature::Feature;
 use crate::settings::Period;
@@ -37,6 +37,8 @@ pub struct MessageRow {
     pub counts: BTreeMap<String, u64>,
     /// The rows that it holds.
     pub held: Vec<Row>,
+    /// What users have marked it with, where it was read to be shown.
+    pub(crate) marks: Vec<Mark>,
     /// The text.
     pub text: String,
     /// The fact whose text that is, where it is not the one that made the message.
@@ -102,6 +104,7 @@ impl MessageRow {
             riders,
             counts: BTreeMap::new(),
             held: Vec::new(),
+            marks: Vec::new(),
             text: row.get(6)?,
             reworded: reworded.transpose().map_err(unreadable)?,
         })
@@ -160,8 +163,10 @@ pub struct Row {
     pub id: Id,
     /// The feature it belongs to.
     pub owner: String,
-    /// The message it lies beside.
+    /// The message it lies beside, or is a mark on.
     pub message: Option<Id>,
+    /// Whether it is a mark, and there: not taken back.
+    pub on: Option<bool>,
     /// Whose request made it.
     pub author: Option<UserId>,
     /// When it was made.
@@ -179,15 +184,23 @@ impl Row {
         serde_json::from_str(self.fact.get()).ok()
     }
 
-    pub(super) const COLUMNS: &str = "id, owner, message, author, at, fact, text, object, rows.sum";
+    pub(super) const COLUMNS: &str =
+        "id, owner, message, author, at, fact, text, object, rows.sum, id, marks, marks_sum";
+
+    /// How many those are.
+    pub(super) const WIDTH: usize = 12;
 
     pub(super) fn from_sql(row: &SqlRow<'_>) -> Result<Self, LogError> {
         ROW.check(row, 0)?;
+        MARK.check(row, 9)?;
         let id = row.get::<_, i64>(0)?.cast_unsigned();
+        let marks: Option<i64> = row.get(10)?;
+        let beside = row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned);
         Ok(Self {
             id,
             owner: row.get(1)?,
-            message: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+            message: beside.or(marks.map(i64::unsigned_abs)),
+            on: marks.map(i64::is_positive),
             author: row
                 .get::<_, Option<i64>>(3)?
                 .map(|id| UserId(id.cast_unsigned())),
@@ -202,6 +215,43 @@ impl Row {
                 .and_then(|object| object.parse().ok()),
         })
     }
+}
+
+/// What users have marked a message with ([`Entry::mark`](crate::bus::Entry::mark)).
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The row of one of them.
+    pub(super) row: Row,
+    /// Who.
+    pub by: Vec<UserId>,
+}
+
+impl Mark {
+    /// What it says.
+    pub fn text(&self) -> &str {
+        self.row.text.as_deref().unwrap_or_default()
+    }
+
+    /// Its feature.
+    pub(crate) fn owner(&self) -> &str {
+        &self.row.owner
+    }
+
+    /// The row of one of them.
+    pub fn row(&self) -> &Row {
+        &self.row
+    }
+}
+
+/// How a mark stands on a message, for one user.
+#[derive(Clone, Debug)]
+pub struct Marked {
+    /// The user's own row, whether it is on or was taken back.
+    pub own: Option<Row>,
+    /// The newest row of anybody, whether it is on or was taken back.
+    pub newest: Option<Row>,
+    /// How many different ones of its feature's are on the message.
+    pub different: usize,
 }
 
 /// An answer as it is kept under an idempotency key: a text, erased with what it tells of.

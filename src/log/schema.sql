@@ -49,10 +49,16 @@ CREATE TABLE rows (
     fact TEXT NOT NULL,
     text TEXT,
     object TEXT,
-    sum INTEGER
+    sum INTEGER,
+    -- The message that it is a mark on; negated, once it is taken back. Such a row lies beside none.
+    marks INTEGER,
+    marks_sum INTEGER
 ) STRICT;
 CREATE INDEX rows_by_message ON rows (message, owner, id);
 CREATE UNIQUE INDEX rows_by_object ON rows (object) WHERE object IS NOT NULL;
+-- Who has marked a message with what, with no look at the rows.
+CREATE INDEX rows_by_mark ON rows (marks, owner, text, id, author) WHERE marks IS NOT NULL;
+CREATE INDEX rows_by_marker ON rows (marks, author) WHERE marks IS NOT NULL;
 
 -- Which rows a message, or another row, holds: such a row goes when nothing holds it any more.
 -- The chat is the message's: whether somebody sees a row is asked by their chats.

@@ -24,8 +24,8 @@ use self::folder::{Note, There};
 use super::query::{self, int, many, one, read, rows};
 use super::sums::{self, ANSWER, FACT, KEY, META, Part, SNAPSHOT, STORE};
 use super::{
-    AppendError, Change, ChatId, Going, Id, Kept, Log, LogError, MessageRow, Pos, Record, Row,
-    Snapshot, UserId,
+    AppendError, Change, ChatId, Going, Id, Kept, Log, LogError, Mark, Marked, MessageRow, Pos,
+    Record, Row, Snapshot, UserId,
 };
 use crate::settings::Period;
 use crate::time::Time;
@@ -38,10 +38,18 @@ pub(super) use index::{
 pub(crate) use stream::Placed;
 
 /// The number of this layout; a file with a higher one is refused.
-pub(crate) const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 4;
+
+/// The last layout whose rows were no marks.
+pub(crate) const UNMARKED: i64 = 3;
 
 /// The last layout without checksums, which are added to it.
 const UNSUMMED: i64 = 2;
+
+/// What is added to a layout without marks.
+const MARKS: &str = "ALTER TABLE rows ADD COLUMN marks INTEGER;
+CREATE INDEX rows_by_mark ON rows (marks, owner, text, id, author) WHERE marks IS NOT NULL;
+CREATE INDEX rows_by_marker ON rows (marks, author) WHERE marks IS NOT NULL;";
 
 /// How long an answer is kept for a repeated request.
 pub const KEY_LIFE: Period = Period::hours(24);
@@ -355,6 +363,15 @@ impl Log for SqliteLog {
         query::message_if(&self.connection, id, is_wanted)
     }
 
+    fn marks(&self, message: Id) -> Result<Vec<Mark>, LogError> {
+        let marks = query::marks(&self.connection, &[message])?.into_iter();
+        Ok(marks.map(|(_, mark)| mark).collect())
+    }
+
+    fn marked(&self, owner: &str, message: Id, text: &str, by: UserId) -> Result<Marked, LogError> {
+        query::marked(&self.connection, owner, message, text, by)
+    }
+
     fn row(&self, id: Id) -> Result<Option<Row>, LogError> {
         query::row(&self.connection, id)
     }
@@ -465,8 +482,17 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
             })?;
         match found {
             FORMAT => {}
+            UNMARKED => {
+                // What is damaged is not to be taken for what was made now.
+                sums::check_schema(&transaction)?;
+                transaction.execute_batch(MARKS)?;
+                transaction.execute_batch("ALTER TABLE rows ADD COLUMN marks_sum INTEGER")?;
+                sums::sum_schema(&transaction)?;
+                set_meta(&transaction, "format", &FORMAT)?;
+            }
             UNSUMMED => {
                 tracing::info!("giving every row of the log a checksum");
+                transaction.execute_batch(MARKS)?;
                 sums::add(&transaction)?;
                 set_meta(&transaction, "format", &FORMAT)?;
             }

@@ -64,6 +64,7 @@ parts! {
     KEY = "keys", 5 of "user, key, at, digest, made" by 2, "sum";
     ANSWER = "keys", 3 of "user, key, answer" by 2, "answer_sum";
     SNAPSHOT = "snapshots", 3 of "pos, part, body" by 2, "sum";
+    MARK = "rows", 2 of "id, marks" by 1, "marks_sum";
 }
 
 impl Part {

@@ -1,5 +1,6 @@
 //! One suite over every store behind [`Log`].
 
+mod marks;
 mod sums;
 
 use serde_json::value::RawValue;

@@ -249,3 +249,42 @@ fn a_hook_that_one_node_made_is_posted_to_at_each() {
     let posted = ann[0].messages("common");
     assert!(posted.iter().all(|message| message["from"] == "alerts"));
 }
+
+#[cfg(all(has_feature = "reactions", has_feature = "edits"))]
+#[test]
+fn a_reaction_counts_on_every_node_and_goes_with_its_message_from_the_stream() {
+    let cluster = Cluster::start(1, 2, "");
+    let (ann, bob) = (cluster.join("ann"), cluster.join("bob"));
+    let message = ann[0].say("hello");
+    agreed(&ann, "common", 1);
+    let react = |by: &Client, emoji: &str, on: bool| {
+        let body = json!({ "message": message["id"], "emoji": emoji, "on": on });
+        by.post("/react", &body).expect(200)["count"].clone()
+    };
+    // Emoji that stand nowhere else.
+    assert_eq!(react(&ann[0], "🫎", true), 1);
+    assert_eq!(react(&bob[1], "🫎", true), 2);
+    assert_eq!(react(&ann[1], "🪿", true), 1);
+    assert_eq!(react(&bob[0], "🫎", false), 1);
+    for client in &ann {
+        wait_until("the reactions", || {
+            let shown = client.messages("common")[0]["reactions"].clone();
+            let shown = shown.as_array()?.iter();
+            let counts = shown.map(|one| json!([one["emoji"], one["count"], one["mine"]]));
+            let expected = [json!(["🫎", 1, true]), json!(["🪿", 1, true])];
+            (counts.collect::<Vec<_>>() == expected).then_some(())
+        });
+    }
+    assert!(cluster.nats[0].holds("🫎"));
+    let gone = json!({ "message": message["id"] });
+    ann[1].post("/remove", &gone).expect(204);
+    for emoji in ["🫎", "🪿"] {
+        wait_until("the emoji to leave NATS's files", || {
+            let holds = cluster.nats.iter().any(|nats| nats.holds(emoji));
+            (!holds).then_some(())
+        });
+        for node in &cluster.nodes {
+            node.forgets(Duration::from_secs(30), emoji);
+        }
+    }
+}

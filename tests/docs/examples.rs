@@ -24,7 +24,7 @@ code=$?
 ";
 
 /// What differs from run to run.
-const VARIES: [&str; 17] = [
+const VARIES: [&str; 18] = [
     "agent",
     "at",
     "banned_until",
@@ -32,6 +32,7 @@ const VARIES: [&str; 17] = [
     "cursor",
     "edited",
     "expires",
+    "first",
     "id",
     "message",
     "room",

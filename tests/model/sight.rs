@@ -2,7 +2,7 @@
 
 use crate::model::call::{Call, Page, When};
 use crate::model::{HOUR, Kind, Model, Room, SECOND, UserIx};
-use crate::steps::{FILES, N, NOBODY, TEXTS, To, What};
+use crate::steps::{EMOJI, FILES, N, NOBODY, TEXTS, To, What};
 
 /// The first large number.
 const LARGE: N = 6;
@@ -181,9 +181,11 @@ impl What {
             }
             Self::File { .. } => !model.files_of(by).is_empty(),
             Self::Cancel { .. } => !model.scheduled_by(by).is_empty(),
-            Self::Message { .. } | Self::Comment { .. } | Self::Comments { .. } => {
-                model.messages.keys().any(|moment| model.sees(by, *moment))
-            }
+            Self::Message { .. }
+            | Self::Comment { .. }
+            | Self::Comments { .. }
+            | Self::React { .. }
+            | Self::Reactions { .. } => model.messages.keys().any(|moment| model.sees(by, *moment)),
             Self::Edit { .. } | Self::Unsay { .. } => {
                 let mut messages = model.messages.iter();
                 messages.any(|(moment, message)| message.from == by && model.sees(by, *moment))
@@ -241,7 +243,9 @@ impl What {
             | Self::Edit { id, .. }
             | Self::Unsay { id }
             | Self::Comment { id, .. }
-            | Self::Comments { id, .. } => Self::Send {
+            | Self::Comments { id, .. }
+            | Self::React { id, .. }
+            | Self::Reactions { id, .. } => Self::Send {
                 to: To::User(*id),
                 text: 0,
                 file: None,
@@ -299,6 +303,22 @@ impl What {
             },
             Self::Unsay { id } => Call::Unsay {
                 id: sight.own_id(id),
+            },
+            Self::React { id, emoji, on } => Call::React {
+                id: sight.id(id),
+                emoji: EMOJI[emoji % EMOJI.len()].to_owned(),
+                on,
+            },
+            Self::Reactions {
+                id,
+                emoji,
+                after,
+                limit,
+            } => Call::Reactions {
+                id: sight.id(id),
+                emoji: emoji.map(|n| EMOJI[n % EMOJI.len()].to_owned()),
+                after: after.map_or(0, |n| sight.id(n + LARGE)),
+                limit,
             },
             Self::Comment { id, text: t } => Call::Comment {
                 id: sight.id(id),

@@ -24,6 +24,9 @@ pub const TEXTS: [&str; 6] = [
     "1234567890123",
 ];
 
+/// What is put on messages: two of them are one, and the last is no emoji.
+pub const EMOJI: [&str; 5] = ["👍", "❤", "❤\u{fe0f}", "👍🏽", "x"];
+
 /// Names of files.
 pub const FILES: [&str; 3] = ["a.txt", "Küche.md", "\"q\" 1"];
 
@@ -109,6 +112,17 @@ pub enum What {
     },
     Unsay {
         id: N,
+    },
+    React {
+        id: N,
+        emoji: N,
+        on: bool,
+    },
+    Reactions {
+        id: N,
+        emoji: Option<N>,
+        after: Option<N>,
+        limit: u64,
     },
     Comment {
         id: N,
@@ -257,6 +271,10 @@ fn features() -> impl Strategy<Value = What> {
     let due = || prop_oneof![6 => 0..7200i64, 2 => 0..200_000i64, 1 => -60..0i64, 1 => 2_592_000..2_600_000i64];
     prop_oneof![
         8 => (0..9usize, a_text()).prop_map(|(id, text)| What::Comment { id, text }),
+        12 => (0..9usize, prop_oneof![9 => 0..4usize, 1 => Just(4)], prop::bool::weighted(0.6))
+            .prop_map(|(id, emoji, on)| What::React { id, emoji, on }),
+        2 => (0..9usize, weighted(0.5, 0..5usize), weighted(0.3, 0..5usize), limit())
+            .prop_map(|(id, emoji, after, limit)| What::Reactions { id, emoji, after, limit }),
         8 => (0..9usize, a_text()).prop_map(|(id, text)| What::Edit { id, text }),
         3 => (0..9usize).prop_map(|id| What::Unsay { id }),
         3 => (0..9usize, weighted(0.3, 0..5usize), limit())

@@ -80,6 +80,7 @@ fn body(scene: &Scene, row: &Row, to: &str) -> Option<Value> {
         "POST /send" if row.about == "the owner's file" => json!({"to": to, "file": scene.file}),
         "POST /send" | "POST /messages/{id}/comments" => json!({"to": to, "text": "hello"}),
         "POST /edit" => json!({"message": scene.message, "text": "another"}),
+        "POST /react" => json!({"message": scene.message, "emoji": "👍"}),
         "POST /remove" => json!({"message": scene.message}),
         "POST /typing" => json!({"to": to}),
         "POST /read" if is_about_a_room => json!({"chat": to, "upto": scene.in_room}),

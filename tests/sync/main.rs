@@ -162,6 +162,45 @@ fn comments_are_counted_the_same_on_every_client() {
 }
 
 #[test]
+fn reactions_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    if !stage.has("reactions") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    let eve = stage.join_quietly("eve");
+    let (common, private) = (ann.say("hello"), ann.tell("bob", "psst"));
+    stage.check("posting");
+    let react = |client: &Client, message: &Value, emoji: &str, on: bool| {
+        let body = json!({"message": message["id"], "emoji": emoji, "on": on});
+        client.post("/react", &body).expect(200);
+    };
+    for (client, message, emoji) in [
+        (&ann, &common, "👍"),
+        (&bob, &common, "🎉"),
+        (&eve, &common, "👍"),
+        (&bob, &private, "❤"),
+    ] {
+        react(client, message, emoji, true);
+    }
+    stage.check("reacting");
+    react(&ann, &common, "👍", false);
+    stage.check("taking back");
+    react(&eve, &common, "👍", false);
+    react(&bob, &private, "❤", false);
+    stage.check("taking the last one back");
+    react(&ann, &common, "👍", true);
+    react(&ann, &private, "❤", true);
+    stage.restart();
+    react(&bob, &common, "👍", true);
+    react(&bob, &common, "👍", false);
+    react(&bob, &common, "👍", true);
+    stage.check("a restart");
+    stage.finish();
+}
+
+#[test]
 fn what_ends_ends_on_every_client() {
     let mut stage = Stage::new(&[("ttl", "after = \"3s\"\nundelivered = \"4s\"")]);
     if !stage.has("ttl") {

@@ -103,6 +103,7 @@ impl Replica {
                 }
             }
             "comment" => self.comment(data.clone()),
+            "reaction" => self.reaction(data),
             "warned" | "warning_ended" | "banned" | "unbanned" => {
                 self.complaints = json!({
                     "warnings": data["warnings"],
@@ -155,6 +156,33 @@ impl Replica {
             self.private.insert(address);
         }
         self.messages.insert(id, message.clone());
+    }
+
+    fn reaction(&mut self, data: &Value) {
+        let Some(message) = self.messages.get_mut(&number(&data["message"])) else {
+            return;
+        };
+        let mut all = list(&message["reactions"]);
+        let before = all.iter().position(|one| one["emoji"] == data["emoji"]);
+        let before = before.map(|place| all.remove(place));
+        let was_mine = before.is_some_and(|one| one["mine"] == true);
+        let mine = match data["user"] == self.me.as_str() {
+            true => data["on"] == true,
+            false => was_mine,
+        };
+        if data["count"] != 0 {
+            let part = |name: &str| data[name].clone();
+            let (emoji, count, first) = (part("emoji"), part("count"), part("first"));
+            all.push(json!({"emoji": emoji, "count": count, "mine": mine, "first": first}));
+            all.sort_by_key(|one| number(&one["first"]));
+        }
+        if all.is_empty() {
+            message
+                .as_object_mut()
+                .map(|message| message.shift_remove("reactions"));
+        } else {
+            message["reactions"] = all.into();
+        }
     }
 
     fn comment(&mut self, comment: Value) {

@@ -15,6 +15,7 @@ fn row(id: Id, text: &str) -> Kept {
         fuse: None,
         riders: Riders::new(),
         counts: Default::default(),
+        marks: Vec::new(),
         held: Vec::new(),
         text: text.to_owned(),
         reworded: None,

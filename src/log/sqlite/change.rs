@@ -5,7 +5,7 @@ use rusqlite::types::Null;
 
 use super::{KEY_LIFE, SqliteLog, sum, unwritable};
 use crate::log::query::{self, int, many, one};
-use crate::log::sums::{ANSWER, END, HELD, KEY, LEFT, MESSAGE, ROW, STAY, TRASH};
+use crate::log::sums::{ANSWER, END, HELD, KEY, LEFT, MARK, MESSAGE, ROW, STAY, TRASH};
 use crate::log::{AppendError, Beside, Change, Id, KeptAnswer, Record};
 
 impl SqliteLog {
@@ -65,9 +65,11 @@ impl SqliteLog {
                 )?;
             }
             Change::Row(beside, object) => {
-                let message = match beside {
-                    Beside::Message(id) => Some(int(*id)),
-                    Beside::None | Beside::Text(_) => None,
+                let (message, marks) = match beside {
+                    Beside::Message(id) => (Some(int(*id)), None),
+                    Beside::Mark { message, on: true } => (None, Some(int(*message))),
+                    Beside::Mark { message, on: false } => (None, Some(-int(*message))),
+                    Beside::None | Beside::Text(_) => (None, None),
                 };
                 let (owner, at, fact) = (&record.owner, record.at.0, record.fact.get());
                 let object = object.map(|object| object.to_string());
@@ -75,10 +77,15 @@ impl SqliteLog {
                     &ROW,
                     params![pos, owner, message, author, at, fact, text, object],
                 )?;
+                let marks_sum = marks.map(|_| self::sum(&MARK, params![pos, marks]));
+                let marks_sum = marks_sum.transpose()?;
                 self.write(
-                    "INSERT INTO rows (id, owner, message, author, at, fact, text, object, sum)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                    params![pos, owner, message, author, at, fact, text, object, sum],
+                    "INSERT INTO rows (id, owner, message, author, at, fact, text, object, sum,
+                                       marks, marks_sum)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    params![
+                        pos, owner, message, author, at, fact, text, object, sum, marks, marks_sum
+                    ],
                 )?;
             }
             Change::Reword(id) => {
@@ -89,7 +96,11 @@ impl SqliteLog {
             Change::Remove(ids) => {
                 for id in ids {
                     self.unindex(*id)?;
-                    let beside = self.ids("SELECT id FROM rows WHERE message = ?1", *id)?;
+                    let beside = self.ids(
+                        "SELECT id FROM rows WHERE message = ?1
+                         UNION ALL SELECT id FROM rows WHERE marks IN (?1, -?1)",
+                        *id,
+                    )?;
                     self.write("DELETE FROM messages WHERE id = ?1", [int(*id)])?;
                     let held = self.gone(*id)?;
                     self.delete_rows(beside)?;

@@ -30,8 +30,8 @@ const TABLES: [(&str, &str, &str); 13] = [
     ),
     (
         "rows",
-        "id, owner, message, author, at, fact, object, sum, text",
-        "id, owner, message, author, at, fact, object, sum, NULL",
+        "id, owner, message, author, at, fact, object, sum, marks, marks_sum, text",
+        "id, owner, message, author, at, fact, object, sum, marks, marks_sum, NULL",
     ),
     ("held", "holder, row, chat, sum", "holder, row, chat, sum"),
     ("stores", "owner, place, sum", "owner, place, sum"),

@@ -17,9 +17,15 @@ fn filled(folder: &Folder) {
     change(&mut log, 7, gone);
     change(&mut log, 8, Change::Erase(vec![7]));
     change(&mut log, 9, Change::Row(Beside::Message(2), None));
+    let on = true;
+    change(
+        &mut log,
+        10,
+        Change::Row(Beside::Mark { message: 2, on }, None),
+    );
     log.commit(0).expect("durable");
     log.set_store("test", "place").expect("noted");
-    log.save_part(9, 0, b"a world", true).expect("saved");
+    log.save_part(10, 0, b"a world", true).expect("saved");
 }
 
 fn database(folder: &Folder) -> std::path::PathBuf {
@@ -99,8 +105,8 @@ fn writing_to_a_damaged_row_hides_nothing_and_its_end_still_takes_it() {
         .expect("changed");
     drop(connection);
     let mut log = folder.log();
-    change(&mut log, 10, Change::Delivered(vec![(3, Time(8))]));
-    log.commit(9).expect("durable");
+    change(&mut log, 11, Change::Delivered(vec![(3, Time(8))]));
+    log.commit(10).expect("durable");
     assert!(matches!(log.message(3), Err(LogError::Damaged { .. })));
     let ended = log.ended(Time(8), 10).expect("readable");
     assert_eq!(ended.iter().map(|row| row.id).collect::<Vec<_>>(), [3]);

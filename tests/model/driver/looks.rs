@@ -67,6 +67,17 @@ impl Driver {
                 self.look(client, Call::Message { id })?;
                 self.look(client, Call::Comments { id, after, limit })?;
             }
+            for id in self.model.reacted(user) {
+                let (emoji, after, limit) = (None, 0, 200);
+                self.look(client, Call::Message { id })?;
+                let who = Call::Reactions {
+                    id,
+                    emoji,
+                    after,
+                    limit,
+                };
+                self.look(client, who)?;
+            }
         }
         self.look_at_the_disk();
         Ok(())

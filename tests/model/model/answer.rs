@@ -171,8 +171,10 @@ impl Model {
             return Err(Refusal::new(410, "gone"));
         }
         let mut answer = kept.answer.clone();
-        if let Some(Made::Message(moment)) = answer.made {
-            answer.body["text"] = self.messages[&moment].text.clone().into();
+        if let Some(Made::Message(moment)) = answer.made
+            && let Some(text) = answer.body.get_mut("text")
+        {
+            *text = self.messages[&moment].text.clone().into();
         }
         answer.headers.push(("idempotency-replayed", "true".into()));
         Ok(answer)
@@ -198,6 +200,13 @@ impl Model {
             Call::Read { chat, upto } => self.read(by, chat.as_deref(), *upto),
             Call::Edit { id, text } => self.edit(by, *id, text),
             Call::Unsay { id } => self.unsay(by, *id),
+            Call::React { id, emoji, on } => self.react(by, *id, emoji, *on),
+            Call::Reactions {
+                id,
+                emoji,
+                after,
+                limit,
+            } => self.reactions(by, *id, emoji.as_deref(), *after, *limit),
             Call::Comment { id, text } => self.comment(by, *id, text, seen),
             Call::Comments { id, after, limit } => self.comments(by, *id, *after, *limit),
             Call::Complain {

@@ -43,6 +43,17 @@ pub enum Call {
     Unsay {
         id: u64,
     },
+    React {
+        id: u64,
+        emoji: String,
+        on: bool,
+    },
+    Reactions {
+        id: u64,
+        emoji: Option<String>,
+        after: u64,
+        limit: u64,
+    },
     Comment {
         id: u64,
         text: String,
@@ -147,6 +158,7 @@ impl Call {
             Self::Comment { .. } | Self::Comments { .. } => "comments",
             Self::Complain { .. } => "complaints",
             Self::Edit { .. } | Self::Unsay { .. } => "edits",
+            Self::React { .. } | Self::Reactions { .. } => "reactions",
             Self::Upload { .. } | Self::File { .. } => "files",
             Self::Schedule { .. } | Self::Scheduled | Self::Cancel { .. } => "schedule",
             Self::MakeRoom { .. } | Self::Rooms | Self::Room { .. } => "rooms",
@@ -205,6 +217,24 @@ impl Call {
             }
             Self::Edit { id, text } => post("/edit".into(), json!({"message": id, "text": text})),
             Self::Unsay { id } => post("/remove".into(), json!({"message": id})),
+            Self::React { id, emoji, on } => {
+                let body = json!({"message": id, "emoji": emoji, "on": on});
+                post("/react".into(), body)
+            }
+            Self::Reactions {
+                id,
+                emoji,
+                after,
+                limit,
+            } => {
+                let emoji = emoji
+                    .iter()
+                    .map(|emoji| format!("&emoji={}", encode(emoji)));
+                get(format!(
+                    "/messages/{id}/reactions?after={after}&limit={limit}{}",
+                    emoji.collect::<String>()
+                ))
+            }
             Self::Comment { id, text } => {
                 post(format!("/messages/{id}/comments"), json!({"text": text}))
             }

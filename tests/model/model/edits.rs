@@ -58,13 +58,13 @@ impl Model {
             }
             self.tell(told, Told::Edited(moment, times, data));
             let made = Some(Made::Message(moment));
-            let body = self.shown(moment);
+            let body = self.shown_to(by, moment);
             return Ok(Answer {
                 made,
                 ..Answer::ok(body)
             });
         }
-        Ok(Answer::ok(self.shown(moment)))
+        Ok(Answer::ok(self.shown_to(by, moment)))
     }
 
     pub fn unsay(&mut self, by: UserIx, id: u64) -> Outcome {

@@ -13,6 +13,9 @@ pub enum Told {
     Message(Moment),
     /// A message says something else, for the nth time; not once it has changed again, or is gone.
     Edited(Moment, u64, Value),
+    /// An emoji was put on a message by a user, or taken back; not once they have said another
+    /// word on it, or it is gone.
+    Reaction(Moment, (UserIx, String), Moment, Value),
     /// A comment on a message; not once that is gone.
     Comment(Moment, Moment, Value),
     /// Messages of one address are gone; which of them each of those told had seen.
@@ -92,6 +95,10 @@ impl Model {
             Told::Edited(moment, nth, data) => {
                 let message = self.messages.get(moment)?;
                 (message.times == *nth).then(|| ("edited", data.clone()))?
+            }
+            Told::Reaction(about, whose, moment, data) => {
+                let last = self.messages.get(about)?.said.get(whose);
+                (last == Some(moment)).then(|| ("reaction", data.clone()))?
             }
             Told::Comment(about, moment, data) => {
                 let comments = &self.messages.get(about)?.comments;

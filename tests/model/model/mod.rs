@@ -5,7 +5,8 @@
 //! - `call.rs`: the calls; `answer.rs`: what one is answered.
 //! - `people.rs`: users, clients, who asked when.
 //! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
-//! - `rooms.rs`, `complaints.rs`, `edits.rs`, `schedule.rs`, `files.rs`: the features with rules of their own.
+//! - `rooms.rs`, `complaints.rs`, `edits.rs`, `reactions.rs`, `schedule.rs`, `files.rs`: the features with rules of their
+//!   own.
 //! - `views.rs`: what a user sees; `events.rs`: what they are told.
 
 pub mod answer;
@@ -16,6 +17,7 @@ pub mod events;
 pub mod files;
 mod people;
 mod posts;
+mod reactions;
 mod rooms;
 mod schedule;
 mod views;
@@ -28,7 +30,9 @@ use veche::prelude::Time;
 pub use answer::{Keyed, Outcome};
 pub use events::Told;
 pub use people::User;
+pub use reactions::Reaction;
 pub use rooms::Room;
+use views::MOST;
 
 pub type Ms = i64;
 
@@ -61,10 +65,11 @@ pub const AFTER: Ms = HOUR;
 pub const UNDELIVERED: Ms = 7 * DAY;
 pub const WINDOW: Ms = 15 * MINUTE;
 pub const TIMES: u64 = 2;
+pub const EMOJIS: usize = 2;
 
 /// The same as the server reads them, by feature; the core's come first.
 pub const CORE: &str = "[chat]\nhistory = 3\ntext = 12\n[storage]\nsnapshot_every = 1\n";
-pub const SETTINGS: [(&str, &str); 6] = [
+pub const SETTINGS: [(&str, &str); 7] = [
     ("complaints", "warnings = 2\nban = \"1h\"\ndecay = \"2h\"\n"),
     ("edits", "window = \"15m\"\ntimes = 2\n"),
     (
@@ -72,6 +77,7 @@ pub const SETTINGS: [(&str, &str); 6] = [
         "max_size = \"1KiB\"\norphan = \"1h\"\npending = 2\n",
     ),
     ("rate_limit", "messages = 2\nper = \"30m\"\n"),
+    ("reactions", "emojis = 2\n"),
     (
         "rooms",
         "cooldown = \"1h\"\nrooms = 3\nmembers = 3\ninvites = 2\nlinks = 2\nrequests = 2\n",
@@ -115,6 +121,10 @@ pub struct Message {
     /// How long it lives from its delivery on, until it is delivered.
     pub fuse: Option<Ms>,
     pub comments: Vec<Comment>,
+    /// The emoji on it, in the order in which they came.
+    pub reactions: Vec<Reaction>,
+    /// When each user last put each emoji on it or took it back.
+    pub said: BTreeMap<(UserIx, String), Moment>,
     /// How it was shown as it was posted, with the text that it has now.
     pub posted: Value,
     /// When it was last changed, and how often it was.

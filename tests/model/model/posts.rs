@@ -211,6 +211,8 @@ impl Model {
             ends: lives.then_some(self.now + life),
             fuse: (lives && waits).then_some(AFTER),
             comments: Vec::new(),
+            reactions: Vec::new(),
+            said: BTreeMap::new(),
             posted: Value::Null,
             edited: None,
             times: 0,

@@ -8,7 +8,7 @@ use super::posts::To;
 use super::{ChatIx, Kind, Model, Moment, Told, UserIx, time};
 
 /// What the API takes a larger limit for.
-const MOST: u64 = 200;
+pub const MOST: u64 = 200;
 
 impl Model {
     /// Who is in a chat, in order of their coming.
@@ -71,7 +71,8 @@ impl Model {
         let waits = |moment: &&Moment| self.messages[*moment].to == Some(to);
         let handed: Vec<Moment> = moments.iter().filter(waits).copied().collect();
         self.handed.extend(handed);
-        moments.iter().map(|moment| self.shown(*moment)).collect()
+        let shown = moments.iter().map(|moment| self.shown_to(to, *moment));
+        shown.collect()
     }
 
     /// The messages of a chat that a user sees.
