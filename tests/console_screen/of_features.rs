@@ -20,8 +20,17 @@ fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
     ann.sees("2 to send in");
     ann.keys(&["C-c"]);
     ann.sees("common> three");
-    wait_until("the second", || {
-        (bob.texts("common") == ["one", "two"]).then_some(())
+    // Other chats are not held up.
+    ann.keys(&["C-u"]);
+    ann.says("/msg @bob psst");
+    wait_until("what bob alone is told", || {
+        (bob.texts("@ann") == ["psst"]).then_some(())
+    });
+    ann.keys(&["M-1"]);
+    ann.says("/msg common three");
+    ann.sees("ann: three  sent after the one above");
+    wait_until("the second and the third", || {
+        (bob.texts("common") == ["one", "two", "three"]).then_some(())
     });
     ann.sees("ann: two");
 }

@@ -67,9 +67,7 @@ impl Screen {
             }
             KeyCode::Enter if !alt && empty => {
                 self.model.chat_mut().bottom = None;
-                for post in self.model.again() {
-                    self.send(&post);
-                }
+                self.model.again();
             }
             KeyCode::Enter if !alt => {
                 let line = self.input.take();

@@ -126,6 +126,18 @@ fn what_is_not_there_yet_stands_below_with_how_far_it_is() {
         lines.contains("not sent: there is no answer (Enter sends it"),
         "{lines}"
     );
+    // What waits for another one says so.
+    let at = Instant::now() + std::time::Duration::from_secs(60);
+    model.stage(&post, Stage::Later(at));
+    model.stage(&Post::text("common", "hello?"), Stage::Queued);
+    let lines = shown(&mut model, &mut input(""), 90, 8).join("\n");
+    assert!(lines.contains("2 to send in 1 min"), "{lines}");
+    assert!(
+        lines.contains("ann: hello?  sent after the one above"),
+        "{lines}"
+    );
+    model.take_back();
+    model.stage(&post, Stage::Failed("there is no answer".to_owned()));
     // Where one is elsewhere it is not in the way, and not forgotten.
     model.open(1);
     let lines = shown(&mut model, &mut input(""), 90, 8).join("\n");
