@@ -280,14 +280,16 @@ fn colours() -> bool {
     io::stdout().is_terminal() && !refused && !dumb
 }
 
-/// Starts to follow the stream; returns when what was there before has been shown.
+/// Starts to follow the stream; returns when what was there before has been shown: what is unread,
+/// and the end of the common chat if `history` says so.
 fn follow(
     session: &Arc<Session>,
     output: &Arc<dyn Output>,
     jobs: &SyncSender<Job>,
+    history: bool,
 ) -> Result<(), Error> {
     let (started, shown) = sync_channel(1);
-    spawn_stream(session, output, jobs, Some(started))?;
+    spawn_stream(session, output, jobs, Some(started), history)?;
     shown.recv().unwrap_or(Err(Error::Ended))
 }
 
@@ -297,7 +299,7 @@ fn follow_later(
     output: &Arc<dyn Output>,
     jobs: &SyncSender<Job>,
 ) -> Result<(), Error> {
-    spawn_stream(session, output, jobs, None)
+    spawn_stream(session, output, jobs, None, true)
 }
 
 fn spawn_stream(
@@ -305,8 +307,10 @@ fn spawn_stream(
     output: &Arc<dyn Output>,
     jobs: &SyncSender<Job>,
     started: Option<SyncSender<Result<(), Error>>>,
+    history: bool,
 ) -> Result<(), Error> {
-    let stream = Stream::new(session.clone(), output.clone(), jobs.clone(), started);
+    let (own, output) = (session.clone(), output.clone());
+    let stream = Stream::new(own, output, jobs.clone(), started, history);
     thread::Builder::new()
         .name("stream".to_owned())
         .spawn(move || stream.run())

@@ -57,6 +57,7 @@ pub struct Stream {
     output: Arc<dyn Output>,
     jobs: SyncSender<Job>,
     started: Option<SyncSender<Result<(), Error>>>,
+    history: bool,
     cursor: Option<String>,
     due: Due,
     lost: bool,
@@ -64,20 +65,22 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream that begins now. `started` hears once whether what was there before has been
-    /// shown; without it the beginning is tried until it is there, signing in included. `jobs` hears
-    /// of what was shown later.
+    /// A stream that begins now, with the end of the common chat if `history` says so, and with
+    /// what is unread. `started` hears once whether that has been shown; without it the beginning is
+    /// tried until it is there, signing in included. `jobs` hears of what was shown later.
     pub fn new(
         session: Arc<Session>,
         output: Arc<dyn Output>,
         jobs: SyncSender<Job>,
         started: Option<SyncSender<Result<(), Error>>>,
+        history: bool,
     ) -> Stream {
         Stream {
             session,
             output,
             jobs,
             started,
+            history,
             cursor: None,
             due: Due::Beginning,
             lost: false,
@@ -251,7 +254,7 @@ impl Stream {
         }
         let mut show = |event: Event| self.show(&event);
         match self.due {
-            Due::Beginning => self.session.begin(&mut show)?,
+            Due::Beginning => self.session.begin(self.history, &mut show)?,
             Due::Missed => {
                 let here = self.session.here.get();
                 let title = here.as_deref().and_then(|room| self.session.title(room));
@@ -358,7 +361,7 @@ mod tests {
         let record = Arc::new(Record::default());
         let (jobs, queue) = sync_channel(8);
         let (started, start) = sync_channel(1);
-        let stream = Stream::new(Arc::new(session), record.clone(), jobs, Some(started));
+        let stream = Stream::new(Arc::new(session), record.clone(), jobs, Some(started), true);
         let thread: JoinHandle<()> = std::thread::spawn(move || stream.run());
         thread.join().unwrap();
         (record, queue, start)
@@ -430,7 +433,7 @@ mod tests {
         session.look_at_chats();
         let record = Arc::new(Record::default());
         let (jobs, queue) = sync_channel(8);
-        let stream = Stream::new(session.clone(), record.clone(), jobs, None);
+        let stream = Stream::new(session.clone(), record.clone(), jobs, None, true);
         std::thread::spawn(move || stream.run()).join().unwrap();
         assert!(session.is_signed_in());
         let lines = record.lines();
