@@ -100,6 +100,8 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     ann.keys(&["Escape"]);
     ann.until("the panel away", |shown| !shown.contains("Esc closes"));
     bob.sees("2 [The Garden]");
+    // Where they are, as well: they look at another chat.
+    bob.sees("you are in \"The Garden\" now: /to The Garden or Alt+2");
     bob.keys(&["M-2"]);
     bob.sees("[The Garden]>");
     bob.types("half a tho");
