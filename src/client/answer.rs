@@ -1,6 +1,7 @@
 //! What the server answers, as far as the client needs it, and why it may not answer.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -56,6 +57,21 @@ impl CallError {
                 status => status == 408 || status >= 500,
             },
             CallError::Untrusted(_) | CallError::Strange(_) => false,
+        }
+    }
+
+    /// Whether the server may have done what was asked, though it has not said so.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            CallError::Lost(error) => match &**error {
+                ureq::Error::Io(error) => error.kind() != io::ErrorKind::ConnectionRefused,
+                ureq::Error::Timeout(what) => {
+                    !matches!(what, ureq::Timeout::Resolve | ureq::Timeout::Connect)
+                }
+                ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => false,
+                _ => self.passes(),
+            },
+            _ => self.passes(),
         }
     }
 
@@ -329,6 +345,10 @@ mod tests {
             assert!(!refused(status).passes(), "{status}");
         }
         assert!(CallError::from(ureq::Error::ConnectionFailed).passes());
+        assert!(!CallError::from(ureq::Error::ConnectionFailed).may_be_done());
+        let io = |kind: io::ErrorKind| CallError::from(ureq::Error::Io(kind.into()));
+        assert!(io(io::ErrorKind::UnexpectedEof).may_be_done());
+        assert!(!io(io::ErrorKind::ConnectionRefused).may_be_done());
         assert!(!CallError::from(ureq::Error::BadUri("x".to_owned())).passes());
     }
 }

@@ -1,5 +1,6 @@
 //! Who one is at the server, and what its threads share.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub struct Session {
     pub(super) store: Store,
     pub(super) name: String,
     password: Mutex<Option<String>>,
+    /// Whether the answer was lost that would have made the name one's own.
+    pub(super) lost_name: AtomicBool,
     /// Held while this client is being signed out.
     leaving: Mutex<()>,
     state: Mutex<State>,
@@ -65,6 +68,7 @@ impl Session {
             wait: WAIT,
             store,
             password: Mutex::new(password),
+            lost_name: AtomicBool::new(false),
             leaving: Mutex::default(),
             state: Mutex::new(State {
                 me: name.clone(),

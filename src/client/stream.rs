@@ -111,7 +111,10 @@ impl Stream {
                     Ok(_) => self.output.notice("signed in again, as a new client"),
                     Err(error) if may_pass(&error) => {}
                     Err(error @ Error::Server { .. }) => return self.end(error),
-                    Err(_) => return self.end(Error::Ended),
+                    Err(Error::NameTaken(name) | Error::NameLost(name)) => {
+                        return self.end(Error::EndedForGood(name));
+                    }
+                    Err(_) => return self.end(Error::Ended(self.session.me())),
                 }
             }
             if self.started.is_some() {
@@ -392,7 +395,10 @@ mod tests {
         assert_eq!(cursors.lock().unwrap()[..], expected);
         let jobs: Vec<Job> = queue.iter().collect();
         assert!(matches!(jobs[0], Job::Marks));
-        assert!(matches!(jobs.last(), Some(Job::Fatal(Error::Ended))));
+        assert!(matches!(
+            jobs.last(),
+            Some(Job::Fatal(Error::EndedForGood(_)))
+        ));
     }
 
     #[test]
@@ -443,7 +449,10 @@ mod tests {
         );
         assert!(lines[1].starts_with("notice: the name is new"), "{lines:?}");
         let end = queue.iter().last();
-        assert!(matches!(end, Some(Job::Fatal(Error::Ended))), "{end:?}");
+        assert!(
+            matches!(end, Some(Job::Fatal(Error::EndedForGood(_)))),
+            "{end:?}"
+        );
     }
 
     #[test]
