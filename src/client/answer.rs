@@ -60,6 +60,14 @@ impl CallError {
         }
     }
 
+    /// The most bytes that the server takes, where there were more.
+    pub fn max(&self) -> Option<u64> {
+        match self {
+            CallError::Refused(problem) if problem.status == 413 => problem.max,
+            _ => None,
+        }
+    }
+
     /// Whether the server may have done what was asked, though it has not said so.
     pub fn may_be_done(&self) -> bool {
         match self {
@@ -124,6 +132,8 @@ pub struct Problem {
     detail: String,
     /// The field of the request that is at fault.
     pub field: String,
+    /// The most bytes that are taken, where there were more.
+    pub max: Option<u64>,
     until: String,
     /// After how many seconds the server asks to come again.
     #[serde(skip)]
@@ -199,6 +209,14 @@ pub struct ServerStatus {
 #[allow(missing_docs)]
 pub struct UserStatus {
     pub name: String,
+    #[serde(default)]
+    pub files: Option<FilesStatus>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[allow(missing_docs)]
+pub struct FilesStatus {
+    pub max_size: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

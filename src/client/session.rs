@@ -146,6 +146,17 @@ impl Session {
         features.is_none_or(|features| features.iter().any(|feature| feature == name))
     }
 
+    /// How many bytes a file may have, where that is less than so many.
+    pub fn max_file(&self, size: u64) -> Result<Option<u64>, CallError> {
+        let exceeded = |session: &Session| session.state().max_file.filter(|most| *most < size);
+        if exceeded(self).is_some() {
+            // It may take more by now.
+            let status = self.api.status()?;
+            self.state().learn(&status);
+        }
+        Ok(exceeded(self))
+    }
+
     /// Whether one has signed in.
     pub fn is_signed_in(&self) -> bool {
         self.state().features.is_some()
