@@ -12,6 +12,7 @@ use super::super::lines::{scroll, show_selected};
 use super::super::outgoing::Stage;
 use super::super::panel::Panel;
 use super::*;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::sync::Arc;
 
 fn input(typed: &str) -> Input {
@@ -254,4 +255,23 @@ fn the_line_being_typed_grows_with_its_rows_up_to_a_bound() {
     assert_eq!(lines[10..], ["common> one", "        two"]);
     let lines = shown(&mut model, &mut input(&"x\n".repeat(30)), 40, 12);
     assert!(lines[5].starts_with(" ● connected"), "{lines:?}");
+}
+
+#[test]
+fn alt_f_goes_to_the_end_of_the_word_as_in_a_shell() {
+    let key = |code, modifiers| KeyEvent::new(code, modifiers);
+    let forward = [
+        key(KeyCode::Char('f'), KeyModifiers::ALT),
+        key(KeyCode::Right, KeyModifiers::CONTROL),
+    ];
+    for forward in forward {
+        let mut input = input("say кот-two..\n four");
+        input.key(key(KeyCode::Up, KeyModifiers::NONE));
+        input.key(key(KeyCode::Home, KeyModifiers::NONE));
+        for _ in 0..5 {
+            input.key(forward);
+            input.key(key(KeyCode::Char('|'), KeyModifiers::NONE));
+        }
+        assert_eq!(input.text(), "say| кот|-two|..\n four||");
+    }
 }
