@@ -30,6 +30,7 @@ pub fn upload(
     let mut sending = Sending {
         file,
         left: size,
+        read: 0,
         sum: Sha256::new(),
         failed: None,
         meter: Meter::new(&session.transfers, output, &name, Some(size)),
@@ -75,6 +76,8 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
 struct Sending<'a> {
     file: File,
     left: u64,
+    /// How many bytes were read last, which are not on their way yet.
+    read: usize,
     sum: Sha256,
     failed: Option<io::Error>,
     meter: Meter<'a>,
@@ -83,6 +86,8 @@ struct Sending<'a> {
 impl Sending<'_> {
     fn piece(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         self.meter.go_on()?;
+        // What is asked for next follows what was handed to the connection.
+        self.meter.add(std::mem::take(&mut self.read));
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         let most = most.min(piece.len());
         let length = self.file.read(&mut piece[..most])?;
@@ -91,7 +96,11 @@ impl Sending<'_> {
         }
         self.sum.update(&piece[..length]);
         self.left -= length as u64;
-        self.meter.add(length);
+        self.read = length;
+        if self.left == 0 {
+            // Nobody asks once more; what is shown from here on is that the server is waited for.
+            self.meter.add(std::mem::take(&mut self.read));
+        }
         Ok(length)
     }
 }
@@ -221,6 +230,29 @@ mod tests {
         *most.lock().unwrap() = None;
         assert_eq!(upload().unwrap_err().to_string(), told);
         assert_eq!(*asked.lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn what_is_read_counts_when_it_was_handed_on() {
+        let (session, _) = server(|_| Reply::Json(201, json!({})));
+        let folder = folder();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "meow").unwrap();
+        let output: Arc<dyn Output> = Arc::new(Record::default());
+        let mut sending = Sending {
+            file: File::open(&path).unwrap(),
+            left: 4,
+            read: 0,
+            sum: Sha256::new(),
+            failed: None,
+            meter: Meter::new(&session.transfers, &output, "x", Some(4)),
+        };
+        let mut counts = Vec::new();
+        for length in [2, 1, 1] {
+            assert_eq!(sending.read(&mut vec![0; length]).unwrap(), length);
+            counts.push(sending.meter.done);
+        }
+        assert_eq!(counts, [0, 2, 4]);
     }
 
     #[test]
