@@ -61,6 +61,8 @@ pub struct Stream {
     cursor: Option<String>,
     due: Due,
     lost: bool,
+    /// Whether it was told that one cannot sign in.
+    refused: bool,
     backoff: Backoff,
 }
 
@@ -84,6 +86,7 @@ impl Stream {
             cursor: None,
             due: Due::Beginning,
             lost: false,
+            refused: false,
             backoff: Backoff::new(),
         }
     }
@@ -99,10 +102,10 @@ impl Stream {
             if self.session.is_over() || matches!(broken, Broken::Closed) {
                 return;
             }
-            let broken = match broken {
-                Broken::Refused(error) => return self.end(*error),
-                other => other,
-            };
+            match broken {
+                Broken::Refused(error) if !self.goes_on(&error) => return self.end(*error),
+                _ => {}
+            }
             if let Broken::Call(error) = &broken
                 && error.is_status(401)
             {
@@ -143,6 +146,23 @@ impl Stream {
                 return;
             }
         }
+    }
+
+    /// Whether a screen stays open that has opened while the server was down, and whose kept token
+    /// turns out to be dead: what is typed there is not taken away. It tells once what is missing.
+    fn goes_on(&mut self, error: &Error) -> bool {
+        let is_open = self.session.looks() && self.started.is_none();
+        let goes_on = match error {
+            Error::NameTaken(_) | Error::NameLost(_) => is_open,
+            Error::PasswordNeeded(_) | Error::WrongPassword(_) => is_open,
+            _ => false,
+        };
+        if goes_on && !std::mem::replace(&mut self.refused, true) {
+            self.output.trouble(&format!(
+                "not signed in: {error}; leave by Ctrl+D and start again to be asked"
+            ));
+        }
+        goes_on
     }
 
     /// Signs in, if that was not done yet.
@@ -448,6 +468,50 @@ mod tests {
             "{lines:?}"
         );
         assert!(lines[1].starts_with("notice: the name is new"), "{lines:?}");
+        let end = queue.iter().last();
+        assert!(
+            matches!(end, Some(Job::Fatal(Error::EndedForGood(_)))),
+            "{end:?}"
+        );
+    }
+
+    #[test]
+    fn a_screen_whose_kept_token_is_dead_stays_open_and_tells_what_is_missing() {
+        let connects = Arc::new(Mutex::new(0));
+        let base = serve(move |asked| {
+            let fresh = asked.field("authorization") == Some("Bearer fresh");
+            let mut connects = connects.lock().unwrap();
+            // The fresh one is dead after its first call, too.
+            *connects += usize::from(asked.path == "/connect" || fresh);
+            match (asked.path.as_str(), *connects) {
+                ("/connect", 1) => Reply::Json(401, json!({"code": "wrong_password"})),
+                ("/connect", 2) => Reply::Json(200, json!({"token": "fresh"})),
+                ("/connect", _) => Reply::Json(409, json!({})),
+                ("/status", 3) if fresh => {
+                    Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}}))
+                }
+                _ => Reply::Json(401, json!({})),
+            }
+        });
+        let (store, _folder) = store();
+        store.save(&base, "ann", "dead").unwrap();
+        let session = Arc::new(Session::new(Api::new(&base), store, "ann".to_owned(), None));
+        session.look_at_chats();
+        let record = Arc::new(Record::default());
+        let (jobs, queue) = sync_channel(8);
+        let stream = Stream::new(session.clone(), record.clone(), jobs, None, true);
+        std::thread::spawn(move || stream.run()).join().unwrap();
+        let lines = record.lines();
+        assert!(
+            lines[0].contains("not signed in: the name ann is taken"),
+            "{lines:?}"
+        );
+        assert!(
+            lines[1].starts_with("lost: the name ann is taken"),
+            "{lines:?}"
+        );
+        // It was tried again, and went well, until its token was dead for good.
+        assert!(session.is_signed_in());
         let end = queue.iter().last();
         assert!(
             matches!(end, Some(Job::Fatal(Error::EndedForGood(_)))),
