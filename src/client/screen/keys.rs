@@ -83,7 +83,7 @@ impl Screen {
                 }
             }
             KeyCode::Char('o') if ctrl => self.edit()?,
-            KeyCode::F(number) => self.function(number),
+            KeyCode::F(number) if key.modifiers.is_empty() => self.function(number),
             _ => {
                 if self.input.key(key) {
                     self.unsaved = true;
