@@ -217,6 +217,44 @@ fn what_is_said_is_listened_to_as_lines_or_as_json() {
 }
 
 #[test]
+fn what_was_listened_to_is_not_told_again_by_the_next_start() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    bob.say("before");
+    let home = home(&server, "ann");
+    let heard = |until: &str, then: &dyn Fn()| {
+        let child = command(&home, &["listen"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(mut child) = child else {
+            unreachable!("the binary starts")
+        };
+        let stdout = child.stdout.take().map(BufReader::new);
+        let _listening = Listening(child);
+        let lines = stdout.into_iter().flat_map(|out| out.lines()).flatten();
+        let mut heard = Vec::new();
+        for line in lines {
+            let said = line.rsplit(": ").next().unwrap_or_default().to_owned();
+            if said == "before" {
+                then();
+            }
+            heard.push(said);
+            if heard.last().is_some_and(|said| said == until) {
+                break;
+            }
+        }
+        heard
+    };
+    // What was there is marked before what comes is told.
+    assert_eq!(heard("one", &|| drop(bob.say("one"))), ["before", "one"]);
+    bob.say("two");
+    let heard = heard("two", &|| {});
+    assert!(!heard.contains(&"before".to_owned()), "{heard:?}");
+    assert!(heard.ends_with(&["two".to_owned()]), "{heard:?}");
+}
+
+#[test]
 fn a_file_goes_up_and_comes_down() {
     if !features(&binary()).iter().any(|known| known == "files") {
         return;

@@ -92,6 +92,13 @@ impl Terminal {
         })
     }
 
+    /// Waits until this was drawn so many times: what was drawn before is still among it.
+    fn sees_times(&self, text: &str, times: usize) {
+        wait_until(&format!("{text:?} {times} times on the screen"), || {
+            (self.seen().matches(text).count() == times).then_some(())
+        });
+    }
+
     /// What Ctrl-C sends while no line is edited.
     fn interrupt(&self) {
         let sent = Command::new("kill")
@@ -103,10 +110,31 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("on the screen: {:?}", self.seen());
+        }
         // One that has ended is no fault here.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Stops a server, and waits until each of its threads has: one that is still to be told answers.
+fn stop(server: &Server) {
+    server.terminate("STOP");
+    let tasks = format!("/proc/{}/task", server.pid());
+    wait_until("the server to stand still", || {
+        // Elsewhere than on Linux there is nothing to look at.
+        let mut tasks = std::fs::read_dir(&tasks).into_iter().flatten().flatten();
+        let stands = |stat: String| {
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|at| at.starts_with('T'))
+        };
+        tasks
+            .all(|task| std::fs::read_to_string(task.path().join("stat")).is_ok_and(stands))
+            .then_some(())
+    });
 }
 
 fn has(feature: &str) -> bool {
@@ -186,7 +214,7 @@ fn an_upload_shows_its_bar_and_ctrl_c_stops_it_and_not_the_client() {
     let film = File::create(ann.home.join("film.mkv")).and_then(|film| film.set_len(64 << 20));
     assert!(film.is_ok(), "{film:?}");
     // A server that does not read holds the upload up, so that it is there to be stopped.
-    server.terminate("STOP");
+    stop(&server);
     ann.types("/file film.mkv look\r");
     let seen = ann.sees("film.mkv             [");
     assert!(seen.contains("%  "), "{seen}");
@@ -223,25 +251,27 @@ fn ctrl_c_ends_a_file_whose_server_does_not_answer_and_not_the_client() {
     ann.home.write("small.txt", "all of it fits the kernel");
     // Each is asked for by its message, by an id that nothing is known of, and again.
     let by_id = file["id"].as_str().unwrap_or_default().to_owned();
-    for (which, waits) in [
-        (id.as_str(), format!("{id:<20} waiting for the server")),
+    for (times, which, waits) in [
+        (1, id.as_str(), format!("{id:<20} waiting for the server")),
         (
+            2,
             by_id.as_str(),
             "cat.png              waiting for the server".to_owned(),
         ),
     ] {
-        server.terminate("STOP");
+        stop(&server);
         ann.types(&format!("/get {which}\r"));
         ann.sees(&waits);
         ann.interrupt();
-        ann.sees("! the download was cancelled");
+        // A server that goes on before Ctrl-C is heard would end the download itself.
+        ann.sees_times("! the download was cancelled", times);
         server.terminate("CONT");
         ann.types(&format!("after {which}\r"));
         wait_until("what is said after it", || {
             (bob.texts("common").last()? == &format!("after {which}")).then_some(())
         });
     }
-    server.terminate("STOP");
+    stop(&server);
     ann.types("/file small.txt look\r");
     ann.sees("small.txt            [####################] 25 B, waiting for the server");
     ann.interrupt();

@@ -1,6 +1,7 @@
 //! What the server answers, as far as the client needs it, and why it may not answer.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,6 +60,29 @@ impl CallError {
         }
     }
 
+    /// The most bytes that the server takes, where there were more.
+    pub fn max(&self) -> Option<u64> {
+        match self {
+            CallError::Refused(problem) if problem.status == 413 => problem.max,
+            _ => None,
+        }
+    }
+
+    /// Whether the server may have done what was asked, though it has not said so.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            CallError::Lost(error) => match &**error {
+                ureq::Error::Io(error) => error.kind() != io::ErrorKind::ConnectionRefused,
+                ureq::Error::Timeout(what) => {
+                    !matches!(what, ureq::Timeout::Resolve | ureq::Timeout::Connect)
+                }
+                ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => false,
+                _ => self.passes(),
+            },
+            _ => self.passes(),
+        }
+    }
+
     /// Whether this is the refusal with that status.
     pub fn is_status(&self, status: u16) -> bool {
         matches!(self, CallError::Refused(problem) if problem.status == status)
@@ -108,6 +132,8 @@ pub struct Problem {
     detail: String,
     /// The field of the request that is at fault.
     pub field: String,
+    /// The most bytes that are taken, where there were more.
+    pub max: Option<u64>,
     until: String,
     /// After how many seconds the server asks to come again.
     #[serde(skip)]
@@ -183,6 +209,14 @@ pub struct ServerStatus {
 #[allow(missing_docs)]
 pub struct UserStatus {
     pub name: String,
+    #[serde(default)]
+    pub files: Option<FilesStatus>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[allow(missing_docs)]
+pub struct FilesStatus {
+    pub max_size: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -329,6 +363,10 @@ mod tests {
             assert!(!refused(status).passes(), "{status}");
         }
         assert!(CallError::from(ureq::Error::ConnectionFailed).passes());
+        assert!(!CallError::from(ureq::Error::ConnectionFailed).may_be_done());
+        let io = |kind: io::ErrorKind| CallError::from(ureq::Error::Io(kind.into()));
+        assert!(io(io::ErrorKind::UnexpectedEof).may_be_done());
+        assert!(!io(io::ErrorKind::ConnectionRefused).may_be_done());
         assert!(!CallError::from(ureq::Error::BadUri("x".to_owned())).passes());
     }
 }

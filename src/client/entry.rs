@@ -185,7 +185,10 @@ impl Entry {
 /// Whether another name may do.
 fn is_about_the_name(error: &Error) -> bool {
     match error {
-        Error::NameTaken(_) | Error::WrongPassword(_) | Error::PasswordNeeded(_) => true,
+        Error::NameTaken(_)
+        | Error::NameLost(_)
+        | Error::WrongPassword(_)
+        | Error::PasswordNeeded(_) => true,
         Error::Server { why, .. } => {
             matches!(why, CallError::Refused(problem) if problem.status == 422)
         }

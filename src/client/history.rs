@@ -15,14 +15,18 @@ const HISTORY: u16 = 20;
 const PAGE: u16 = 200;
 
 impl Session {
-    /// Shows the end of the common chat and all that is unread, oldest first, and marks it as
-    /// read. The stream is open already, so what is posted meanwhile comes by it, too.
-    pub fn begin(&self, show: &mut dyn FnMut(Event)) -> Result<(), CallError> {
+    /// Shows all that is unread, and the end of the common chat if `history` says so, oldest first,
+    /// and marks it as read. The stream is open already, so what is posted meanwhile comes by it,
+    /// too.
+    pub fn begin(&self, history: bool, show: &mut dyn FnMut(Event)) -> Result<(), CallError> {
         let status = self.api.status()?;
         self.state().learn(&status);
         self.state().note_newest(&status.chats);
-        let history = self.api.messages("common", None, HISTORY)?;
-        self.show_unread(history.messages.into(), show)
+        let history = match history {
+            true => self.api.messages("common", None, HISTORY)?.messages,
+            false => Vec::new(),
+        };
+        self.show_unread(history.into(), show)
     }
 
     /// How the chats stand.
@@ -203,6 +207,23 @@ mod tests {
         ids
     }
 
+    fn with_history(session: &Session, show: &mut dyn FnMut(Event)) -> Result<(), CallError> {
+        session.begin(true, show)
+    }
+
+    #[test]
+    fn the_beginning_without_history_shows_what_is_unread_alone() {
+        let (chats, session) = chats();
+        for (id, from) in [(1, "bob"), (2, "ann"), (3, "carl")] {
+            chats.lock().unwrap().post(id, from, "common");
+        }
+        let marks = BTreeMap::from([("common".to_owned(), 1)]);
+        chats.lock().unwrap().marks = marks;
+        let begin = |session: &Session, show: &mut dyn FnMut(Event)| session.begin(false, show);
+        assert_eq!(shown(&session, begin), [3]);
+        assert!(shown(&session, begin).is_empty());
+    }
+
     #[test]
     fn the_beginning_shows_history_and_unread_once_in_order_and_marks_it() {
         let (chats, session) = chats();
@@ -222,7 +243,7 @@ mod tests {
             }
             chats.marks.insert("@bob".to_owned(), 1);
         }
-        assert_eq!(shown(&session, Session::begin), [2, 3, 4, 6, 7, 8]);
+        assert_eq!(shown(&session, with_history), [2, 3, 4, 6, 7, 8]);
         let marks = &chats.lock().unwrap().marks;
         let marks: Vec<_> = marks
             .iter()
@@ -236,7 +257,7 @@ mod tests {
         let (chats, session) = chats();
         chats.lock().unwrap().post(1, "bob", "common");
         chats.lock().unwrap().post(2, "ann", "@bob");
-        assert_eq!(shown(&session, Session::begin), [1]);
+        assert_eq!(shown(&session, with_history), [1]);
         for id in 3..=7 {
             chats.lock().unwrap().post(id, "bob", "common");
         }
@@ -259,6 +280,6 @@ mod tests {
             "/read" => Reply::Json(204, Value::Null),
             _ => Reply::Json(200, page.clone()),
         });
-        assert_eq!(shown(&session(&base), Session::begin), [1]);
+        assert_eq!(shown(&session(&base), with_history), [1]);
     }
 }

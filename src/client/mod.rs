@@ -123,15 +123,31 @@ pub enum Error {
          choose another name"
     )]
     NameTaken(String),
+    /// The same, where an answer that would have made it one's own was lost a moment ago.
+    #[error(
+        "the name {0} is taken, perhaps by this very start, since the answer to its first try was \
+         lost; without a password it cannot be had back: choose another name"
+    )]
+    NameLost(String),
     /// The password is not the name's.
     #[error("that is not the password of {0}")]
     WrongPassword(String),
     /// The name has a password, and there was nobody to ask.
     #[error("the name {0} is taken, and has a password: give it with --password-file FILE")]
     PasswordNeeded(String),
+    /// The token died while the client ran, and the password that would make another one was not
+    /// kept.
+    #[error(
+        "this client was signed out, by /logout or /disconnect from elsewhere; start it again, and \
+         give the password of {0}"
+    )]
+    Ended(String),
     /// The token died while the client ran, and nothing else proves whose the name is.
-    #[error("this client was signed out, by /logout or /disconnect from elsewhere; start it again")]
-    Ended,
+    #[error(
+        "this client was signed out, by /logout or /disconnect from elsewhere; the name {0} has no \
+         password to come back by: start with another name"
+    )]
+    EndedForGood(String),
     /// Some lines of a pipe were not done; each was told when it happened.
     #[error("{0} of the lines were refused")]
     Refused(u64),
@@ -160,11 +176,13 @@ impl Error {
             Error::Server { why, .. } | Error::Call(why) if why.passes() || why.is_status(429) => 3,
             Error::Stream(_) => 3,
             Error::NameTaken(_)
+            | Error::NameLost(_)
             | Error::WrongPassword(_)
             | Error::PasswordNeeded(_)
             | Error::NameNeeded(_)
             | Error::Unanswered
-            | Error::Ended => 4,
+            | Error::Ended(_)
+            | Error::EndedForGood(_) => 4,
             _ => 1,
         }
     }
@@ -280,15 +298,19 @@ fn colours() -> bool {
     io::stdout().is_terminal() && !refused && !dumb
 }
 
-/// Starts to follow the stream; returns when what was there before has been shown.
+/// Starts to follow the stream; returns when what was there before has been shown: what is unread,
+/// and the end of the common chat if `history` says so.
 fn follow(
     session: &Arc<Session>,
     output: &Arc<dyn Output>,
     jobs: &SyncSender<Job>,
+    history: bool,
 ) -> Result<(), Error> {
     let (started, shown) = sync_channel(1);
-    spawn_stream(session, output, jobs, Some(started))?;
-    shown.recv().unwrap_or(Err(Error::Ended))
+    spawn_stream(session, output, jobs, Some(started), history)?;
+    shown
+        .recv()
+        .unwrap_or_else(|_| Err(Error::Ended(session.me())))
 }
 
 /// Starts to follow the stream, whenever it will be there.
@@ -297,7 +319,7 @@ fn follow_later(
     output: &Arc<dyn Output>,
     jobs: &SyncSender<Job>,
 ) -> Result<(), Error> {
-    spawn_stream(session, output, jobs, None)
+    spawn_stream(session, output, jobs, None, true)
 }
 
 fn spawn_stream(
@@ -305,8 +327,10 @@ fn spawn_stream(
     output: &Arc<dyn Output>,
     jobs: &SyncSender<Job>,
     started: Option<SyncSender<Result<(), Error>>>,
+    history: bool,
 ) -> Result<(), Error> {
-    let stream = Stream::new(session.clone(), output.clone(), jobs.clone(), started);
+    let (own, output) = (session.clone(), output.clone());
+    let stream = Stream::new(own, output, jobs.clone(), started, history);
     thread::Builder::new()
         .name("stream".to_owned())
         .spawn(move || stream.run())

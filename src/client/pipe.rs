@@ -12,7 +12,7 @@ use super::commands::{Command, Wait, parse};
 use super::here::Here;
 use super::post::Post;
 use super::render::{Event, Style};
-use super::session::Session;
+use super::session::{Session, SignedIn};
 use super::text::{Zone, safe_json};
 use super::transfer::Progress;
 use super::worker::{Ended, Job, QUEUE, Worker};
@@ -26,7 +26,7 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
     session.sign_in_patiently()?;
     let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
     let (jobs, queue) = sync_channel(QUEUE);
-    super::follow(&session, &output, &jobs)?;
+    super::follow(&session, &output, &jobs, true)?;
     let own = session.clone();
     thread::Builder::new()
         .name("lines".to_owned())
@@ -40,12 +40,13 @@ pub fn run(session: Arc<Session>, json: bool) -> Result<(), Error> {
     result
 }
 
-/// Prints what arrives, and reads nothing.
+/// Prints what arrives, and reads nothing. What was read is not printed again: the end of the common
+/// chat is for a name that is new.
 pub fn listen(session: Arc<Session>, json: bool) -> Result<(), Error> {
-    session.sign_in_patiently()?;
+    let is_new = session.sign_in_patiently()? == SignedIn::NewName;
     let output: Arc<dyn Output> = Arc::new(Lines::new(session.clone(), json));
     let (jobs, queue) = sync_channel(QUEUE);
-    super::follow(&session, &output, &jobs)?;
+    super::follow(&session, &output, &jobs, is_new)?;
     // The stream alone has jobs from here on: when it ends, so does this.
     drop(jobs);
     let result = Worker::new(session.clone(), output, false).run(&queue);

@@ -1,5 +1,6 @@
 //! Who one is at the server, and what its threads share.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub struct Session {
     pub(super) store: Store,
     pub(super) name: String,
     password: Mutex<Option<String>>,
+    /// Whether the answer was lost that would have made the name one's own.
+    pub(super) lost_name: AtomicBool,
     /// Held while this client is being signed out.
     leaving: Mutex<()>,
     state: Mutex<State>,
@@ -65,6 +68,7 @@ impl Session {
             wait: WAIT,
             store,
             password: Mutex::new(password),
+            lost_name: AtomicBool::new(false),
             leaving: Mutex::default(),
             state: Mutex::new(State {
                 me: name.clone(),
@@ -140,6 +144,17 @@ impl Session {
         let state = self.state();
         let features = state.features.as_ref();
         features.is_none_or(|features| features.iter().any(|feature| feature == name))
+    }
+
+    /// How many bytes a file may have, where that is less than so many.
+    pub fn max_file(&self, size: u64) -> Result<Option<u64>, CallError> {
+        let exceeded = |session: &Session| session.state().max_file.filter(|most| *most < size);
+        if exceeded(self).is_some() {
+            // It may take more by now.
+            let status = self.api.status()?;
+            self.state().learn(&status);
+        }
+        Ok(exceeded(self))
     }
 
     /// Whether one has signed in.

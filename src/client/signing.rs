@@ -1,5 +1,6 @@
 //! How one signs in: by a kept token, or by the name and perhaps a password.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::json;
@@ -20,6 +21,7 @@ impl Session {
             let password = self.password();
             let error = match self.api.connect(&self.name, password.as_deref()) {
                 Ok(connected) => {
+                    self.lost_name.store(false, Ordering::Relaxed);
                     let token = connected.token;
                     self.api.set_token(Some(token.clone()));
                     let status = self.api.status().map_err(|error| self.failed(error))?;
@@ -44,7 +46,13 @@ impl Session {
                 if now != kept && self.resume(now)? {
                     return Ok(SignedIn::Again);
                 }
-                return Err(Error::NameTaken(self.name.clone()));
+                return Err(match self.lost_name.load(Ordering::Relaxed) {
+                    true => Error::NameLost(self.name.clone()),
+                    false => Error::NameTaken(self.name.clone()),
+                });
+            }
+            if password.is_none() && error.may_be_done() {
+                self.lost_name.store(true, Ordering::Relaxed);
             }
             if !error.is_status(401) {
                 return Err(self.failed(error));
@@ -162,6 +170,22 @@ mod tests {
             "{error}"
         );
         assert!(!error.to_string().contains("token"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_a_lost_answer_may_have_taken_is_told_from_somebody_elses() {
+        let first = Mutex::new(true);
+        let base = serve(move |_| match std::mem::take(&mut *first.lock().unwrap()) {
+            true => Reply::Lost,
+            false => Reply::Json(409, json!({"code": "name_taken"})),
+        });
+        let (store, _folder) = store();
+        let session = Session::new(Api::new(&base), store, "ann".to_owned(), None);
+        let error = session.sign_in_patiently().unwrap_err();
+        assert_eq!(error.status(), 4);
+        let told = error.to_string();
+        assert!(told.contains("perhaps by this very start"), "{told}");
+        assert!(told.contains("choose another name"), "{told}");
     }
 
     #[test]

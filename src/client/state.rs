@@ -27,6 +27,8 @@ pub struct State {
     pub me: String,
     /// The features that the server has on, once it was asked.
     pub features: Option<Vec<String>>,
+    /// The most bytes of a file, as far as the server tells.
+    pub max_file: Option<u64>,
     /// The titles of rooms, by address.
     pub titles: HashMap<String, String>,
     /// The names to complete.
@@ -60,6 +62,7 @@ impl State {
     pub fn learn(&mut self, status: &Status) {
         self.me.clone_from(&status.user.name);
         self.features = Some(status.server.features.clone());
+        self.max_file = status.user.files.map(|files| files.max_size);
         self.titles.clear();
         for chat in &status.chats {
             if let Some(title) = &chat.title {

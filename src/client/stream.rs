@@ -57,30 +57,36 @@ pub struct Stream {
     output: Arc<dyn Output>,
     jobs: SyncSender<Job>,
     started: Option<SyncSender<Result<(), Error>>>,
+    history: bool,
     cursor: Option<String>,
     due: Due,
     lost: bool,
+    /// Whether it was told that one cannot sign in.
+    refused: bool,
     backoff: Backoff,
 }
 
 impl Stream {
-    /// A stream that begins now. `started` hears once whether what was there before has been
-    /// shown; without it the beginning is tried until it is there, signing in included. `jobs` hears
-    /// of what was shown later.
+    /// A stream that begins now, with the end of the common chat if `history` says so, and with
+    /// what is unread. `started` hears once whether that has been shown; without it the beginning is
+    /// tried until it is there, signing in included. `jobs` hears of what was shown later.
     pub fn new(
         session: Arc<Session>,
         output: Arc<dyn Output>,
         jobs: SyncSender<Job>,
         started: Option<SyncSender<Result<(), Error>>>,
+        history: bool,
     ) -> Stream {
         Stream {
             session,
             output,
             jobs,
             started,
+            history,
             cursor: None,
             due: Due::Beginning,
             lost: false,
+            refused: false,
             backoff: Backoff::new(),
         }
     }
@@ -96,10 +102,10 @@ impl Stream {
             if self.session.is_over() || matches!(broken, Broken::Closed) {
                 return;
             }
-            let broken = match broken {
-                Broken::Refused(error) => return self.end(*error),
-                other => other,
-            };
+            match broken {
+                Broken::Refused(error) if !self.goes_on(&error) => return self.end(*error),
+                _ => {}
+            }
             if let Broken::Call(error) = &broken
                 && error.is_status(401)
             {
@@ -108,7 +114,10 @@ impl Stream {
                     Ok(_) => self.output.notice("signed in again, as a new client"),
                     Err(error) if may_pass(&error) => {}
                     Err(error @ Error::Server { .. }) => return self.end(error),
-                    Err(_) => return self.end(Error::Ended),
+                    Err(Error::NameTaken(name) | Error::NameLost(name)) => {
+                        return self.end(Error::EndedForGood(name));
+                    }
+                    Err(_) => return self.end(Error::Ended(self.session.me())),
                 }
             }
             if self.started.is_some() {
@@ -137,6 +146,23 @@ impl Stream {
                 return;
             }
         }
+    }
+
+    /// Whether a screen stays open that has opened while the server was down, and whose kept token
+    /// turns out to be dead: what is typed there is not taken away. It tells once what is missing.
+    fn goes_on(&mut self, error: &Error) -> bool {
+        let is_open = self.session.looks() && self.started.is_none();
+        let goes_on = match error {
+            Error::NameTaken(_) | Error::NameLost(_) => is_open,
+            Error::PasswordNeeded(_) | Error::WrongPassword(_) => is_open,
+            _ => false,
+        };
+        if goes_on && !std::mem::replace(&mut self.refused, true) {
+            self.output.trouble(&format!(
+                "not signed in: {error}; leave by Ctrl+D and start again to be asked"
+            ));
+        }
+        goes_on
     }
 
     /// Signs in, if that was not done yet.
@@ -251,7 +277,7 @@ impl Stream {
         }
         let mut show = |event: Event| self.show(&event);
         match self.due {
-            Due::Beginning => self.session.begin(&mut show)?,
+            Due::Beginning => self.session.begin(self.history, &mut show)?,
             Due::Missed => {
                 let here = self.session.here.get();
                 let title = here.as_deref().and_then(|room| self.session.title(room));
@@ -358,7 +384,7 @@ mod tests {
         let record = Arc::new(Record::default());
         let (jobs, queue) = sync_channel(8);
         let (started, start) = sync_channel(1);
-        let stream = Stream::new(Arc::new(session), record.clone(), jobs, Some(started));
+        let stream = Stream::new(Arc::new(session), record.clone(), jobs, Some(started), true);
         let thread: JoinHandle<()> = std::thread::spawn(move || stream.run());
         thread.join().unwrap();
         (record, queue, start)
@@ -389,7 +415,10 @@ mod tests {
         assert_eq!(cursors.lock().unwrap()[..], expected);
         let jobs: Vec<Job> = queue.iter().collect();
         assert!(matches!(jobs[0], Job::Marks));
-        assert!(matches!(jobs.last(), Some(Job::Fatal(Error::Ended))));
+        assert!(matches!(
+            jobs.last(),
+            Some(Job::Fatal(Error::EndedForGood(_)))
+        ));
     }
 
     #[test]
@@ -430,7 +459,7 @@ mod tests {
         session.look_at_chats();
         let record = Arc::new(Record::default());
         let (jobs, queue) = sync_channel(8);
-        let stream = Stream::new(session.clone(), record.clone(), jobs, None);
+        let stream = Stream::new(session.clone(), record.clone(), jobs, None, true);
         std::thread::spawn(move || stream.run()).join().unwrap();
         assert!(session.is_signed_in());
         let lines = record.lines();
@@ -440,7 +469,54 @@ mod tests {
         );
         assert!(lines[1].starts_with("notice: the name is new"), "{lines:?}");
         let end = queue.iter().last();
-        assert!(matches!(end, Some(Job::Fatal(Error::Ended))), "{end:?}");
+        assert!(
+            matches!(end, Some(Job::Fatal(Error::EndedForGood(_)))),
+            "{end:?}"
+        );
+    }
+
+    #[test]
+    fn a_screen_whose_kept_token_is_dead_stays_open_and_tells_what_is_missing() {
+        let connects = Arc::new(Mutex::new(0));
+        let base = serve(move |asked| {
+            let fresh = asked.field("authorization") == Some("Bearer fresh");
+            let mut connects = connects.lock().unwrap();
+            // The fresh one is dead after its first call, too.
+            *connects += usize::from(asked.path == "/connect" || fresh);
+            match (asked.path.as_str(), *connects) {
+                ("/connect", 1) => Reply::Json(401, json!({"code": "wrong_password"})),
+                ("/connect", 2) => Reply::Json(200, json!({"token": "fresh"})),
+                ("/connect", _) => Reply::Json(409, json!({})),
+                ("/status", 3) if fresh => {
+                    Reply::Json(200, json!({"server": {}, "user": {"name": "ann"}}))
+                }
+                _ => Reply::Json(401, json!({})),
+            }
+        });
+        let (store, _folder) = store();
+        store.save(&base, "ann", "dead").unwrap();
+        let session = Arc::new(Session::new(Api::new(&base), store, "ann".to_owned(), None));
+        session.look_at_chats();
+        let record = Arc::new(Record::default());
+        let (jobs, queue) = sync_channel(8);
+        let stream = Stream::new(session.clone(), record.clone(), jobs, None, true);
+        std::thread::spawn(move || stream.run()).join().unwrap();
+        let lines = record.lines();
+        assert!(
+            lines[0].contains("not signed in: the name ann is taken"),
+            "{lines:?}"
+        );
+        assert!(
+            lines[1].starts_with("lost: the name ann is taken"),
+            "{lines:?}"
+        );
+        // It was tried again, and went well, until its token was dead for good.
+        assert!(session.is_signed_in());
+        let end = queue.iter().last();
+        assert!(
+            matches!(end, Some(Job::Fatal(Error::EndedForGood(_)))),
+            "{end:?}"
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub fn run(
     let screen: Arc<dyn Output> = Arc::new(screen);
     screen.notice(&greeting(&session, signed_in));
     let (jobs, queue) = sync_channel(QUEUE);
-    super::follow(&session, &screen, &jobs)?;
+    super::follow(&session, &screen, &jobs, true)?;
     let (finished, end) = sync_channel(1);
     let worker = Worker::new(session.clone(), screen, true);
     let own = session.clone();

@@ -168,21 +168,31 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
-/// A number of bytes as people say it.
+/// A number of bytes as people say it, with one decimal below 10; what is smaller is rounded up.
 pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..=1_023 => format!("{bytes} B"),
-        1_024..=1_048_575 => format!("{} KiB", bytes.div_ceil(1_024)),
-        1_048_576..=1_073_741_823 => format!("{} MiB", tenths(bytes, 1_048_576)),
-        _ => format!("{} GiB", tenths(bytes, 1_073_741_824)),
-    }
+    scaled(bytes, u128::div_ceil)
 }
 
-fn tenths(bytes: u64, unit: u64) -> String {
-    let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(unit));
+/// The largest number of bytes that is taken, rounded down: no larger size reads the same.
+pub fn limit(bytes: u64) -> String {
+    scaled(bytes, |bytes, unit| bytes / unit)
+}
+
+fn scaled(bytes: u64, divide: fn(u128, u128) -> u128) -> String {
+    let (name, unit) = match bytes {
+        0..=0x3ff => return format!("{bytes} B"),
+        0x400..=0xf_ffff => ("KiB", 1 << 10),
+        0x10_0000..=0x3fff_ffff => ("MiB", 1 << 20),
+        _ => ("GiB", 1 << 30),
+    };
+    let bytes = u128::from(bytes);
+    if bytes >= unit * 10 {
+        return format!("{} {name}", divide(bytes, unit));
+    }
+    let tenths = divide(bytes * 10, unit);
     match (tenths / 10, tenths % 10) {
-        (whole, 0) => whole.to_string(),
-        (whole, tenth) => format!("{whole}.{tenth}"),
+        (whole, 0) => format!("{whole} {name}"),
+        (whole, tenth) => format!("{whole}.{tenth} {name}"),
     }
 }
 
@@ -304,10 +314,36 @@ mod tests {
             assert_eq!(duration(seconds), text, "{seconds}");
         }
         assert_eq!(duration(u64::MAX), "213503982334601 days 7 h");
-        assert_eq!(size(1_025), "2 KiB");
-        assert_eq!(size(5 << 20), "5 MiB");
-        assert_eq!(size((5 << 20) + 1), "5.1 MiB");
-        assert_eq!(size(3 << 29), "1.5 GiB");
-        assert_eq!(size(u64::MAX), "17179869184 GiB");
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1 KiB"),
+            (1_025, "1.1 KiB"),
+            (10_241, "11 KiB"),
+            (5 << 20, "5 MiB"),
+            ((5 << 20) + 1, "5.1 MiB"),
+            ((64 << 20) - 1, "64 MiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "17179869184 GiB"),
+        ] {
+            assert_eq!(size(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_size_above_a_limit_never_reads_as_the_limit() {
+        assert_eq!(limit(5 << 20), "5 MiB");
+        assert_eq!(limit((5 << 20) + 99), "5 MiB");
+        for most in [
+            1_023,
+            1_024,
+            10_239,
+            5 << 20,
+            10 << 20,
+            (50 << 20) + 7,
+            1 << 30,
+        ] {
+            assert_ne!(limit(most), size(most + 1), "{most}");
+        }
     }
 }

@@ -268,3 +268,18 @@ fn help_lies_over_the_messages_and_goes_away() {
     let seen = ann.sees("(this one)");
     assert!(!seen.contains("Z\n"), "times are by the clock here: {seen}");
 }
+
+#[test]
+fn a_function_key_with_another_key_is_bound_to_nothing() {
+    let server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    ann.keys(&["S-F8", "C-F7"]);
+    ann.says("hello");
+    let seen = ann.sees("ann: hello");
+    assert!(
+        !seen.contains("bell off") && !seen.contains("up for"),
+        "{seen}"
+    );
+    ann.keys(&["F8"]);
+    ann.sees("bell off");
+}

@@ -20,8 +20,17 @@ fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
     ann.sees("2 to send in");
     ann.keys(&["C-c"]);
     ann.sees("common> three");
-    wait_until("the second", || {
-        (bob.texts("common") == ["one", "two"]).then_some(())
+    // Other chats are not held up.
+    ann.keys(&["C-u"]);
+    ann.says("/msg @bob psst");
+    wait_until("what bob alone is told", || {
+        (bob.texts("@ann") == ["psst"]).then_some(())
+    });
+    ann.keys(&["M-1"]);
+    ann.says("/msg common three");
+    ann.sees("ann: three  sent after the one above");
+    wait_until("the second and the third", || {
+        (bob.texts("common") == ["one", "two", "three"]).then_some(())
     });
     ann.sees("ann: two");
 }
@@ -91,6 +100,8 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     ann.keys(&["Escape"]);
     ann.until("the panel away", |shown| !shown.contains("Esc closes"));
     bob.sees("2 [The Garden]");
+    // Where they are, as well: they look at another chat.
+    bob.sees("you are in \"The Garden\" now: /to The Garden or Alt+2");
     bob.keys(&["M-2"]);
     bob.sees("[The Garden]>");
     bob.types("half a tho");

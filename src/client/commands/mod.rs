@@ -17,7 +17,9 @@ mod words;
 use serde_json::Value;
 
 use super::notice::{Notice, Reader};
+use super::post::Post;
 use super::render::Event;
+use super::session::Session;
 use super::worker::{Failure, Worker};
 
 pub use files::find as find_file;
@@ -165,6 +167,18 @@ impl Command {
             Command::Files(command) => command.run(worker, current).map(|()| None),
             Command::Rooms(command) => command.run(worker, current),
             Command::Schedule(command) => command.run(worker, current).map(|()| None),
+        }
+    }
+
+    /// The text that it posts, where it does nothing else; the error is a sentence for the user.
+    pub fn posts(&self, session: &Session, current: &str) -> Option<Result<Post, String>> {
+        match self {
+            Command::Say(text) => Some(Ok(Post::text(current, text))),
+            Command::Chat(chat::Command::Msg { to, text }) => {
+                let to = session.find_chat(to);
+                Some(to.map(|to| Post::text(&to, text)))
+            }
+            _ => None,
         }
     }
 

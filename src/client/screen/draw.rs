@@ -174,8 +174,9 @@ fn tail(model: &Model, page: &Page<'_>) -> Vec<Line<'static>> {
         return Vec::new();
     }
     let now = Instant::now();
+    let held = model.is_held_up(&chat.address);
     let own = model.outgoing.iter().filter(|out| out.here == chat.address);
-    own.flat_map(|out| page.outgoing(out, now)).collect()
+    own.flat_map(|out| page.outgoing(out, held, now)).collect()
 }
 
 fn chats(model: &Model, area: Rect) -> Text<'static> {

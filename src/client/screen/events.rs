@@ -35,10 +35,18 @@ impl Model {
                     self.doubt_people();
                 }
                 if let Some(text) = text {
-                    let at = room.and_then(|room| self.find(room)).unwrap_or(self.at);
+                    let place = room.and_then(|room| self.find(room));
                     let bad = text.starts_with("! ");
                     let text = text.trim_start_matches("! ").trim_start_matches("· ");
-                    self.chats[at].note(text.to_owned(), bad);
+                    match (place, kind) {
+                        // Who is let into a room looks elsewhere.
+                        (Some(place), "joined") if mine => {
+                            let key = (place < 9).then(|| format!(" or Alt+{}", place + 1));
+                            let text = format!("{text}{}", key.unwrap_or_default());
+                            self.note(text, bad);
+                        }
+                        _ => self.chats[place.unwrap_or(self.at)].note(text.to_owned(), bad),
+                    }
                 }
             }
         }

@@ -145,6 +145,8 @@ impl Input {
             KeyCode::Char('u') if ctrl => drop(self.area.delete_line_by_head()),
             KeyCode::Char('z') if ctrl => drop(self.area.undo()),
             KeyCode::Char('r') if ctrl => self.search(),
+            KeyCode::Char('f') if alt => self.word_end(),
+            KeyCode::Right if ctrl || alt => self.word_end(),
             KeyCode::Up if self.area.cursor().0 == 0 && !ctrl && !alt => self.older(),
             KeyCode::Down if self.is_last_row() && !ctrl && !alt => self.newer(),
             KeyCode::Char('p') if ctrl => self.older(),
@@ -163,6 +165,25 @@ impl Input {
             _ => return false,
         }
         true
+    }
+
+    /// Moves behind the end of the word, as shells do.
+    fn word_end(&mut self) {
+        let place = self.area.cursor();
+        let (mut row, mut column) = (place.0, place.1);
+        loop {
+            let rest = self.area.lines()[row].chars().skip(column);
+            let gap = rest.clone().take_while(|c| !c.is_alphanumeric()).count();
+            let word = rest.skip(gap).take_while(|c| c.is_alphanumeric()).count();
+            if word > 0 || row + 1 == self.area.lines().len() {
+                column += gap + word;
+                break;
+            }
+            (row, column) = (row + 1, 0);
+        }
+        let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let to = CursorMove::Jump(place(row), place(column));
+        self.area.move_cursor(to);
     }
 
     fn is_last_row(&self) -> bool {

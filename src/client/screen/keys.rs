@@ -67,9 +67,7 @@ impl Screen {
             }
             KeyCode::Enter if !alt && empty => {
                 self.model.chat_mut().bottom = None;
-                for post in self.model.again() {
-                    self.send(&post);
-                }
+                self.model.again();
             }
             KeyCode::Enter if !alt => {
                 let line = self.input.take();
@@ -85,7 +83,7 @@ impl Screen {
                 }
             }
             KeyCode::Char('o') if ctrl => self.edit()?,
-            KeyCode::F(number) => self.function(number),
+            KeyCode::F(number) if key.modifiers.is_empty() => self.function(number),
             _ => {
                 if self.input.key(key) {
                     self.unsaved = true;

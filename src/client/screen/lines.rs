@@ -179,10 +179,15 @@ impl Page<'_> {
         rows
     }
 
-    /// The rows of a post that is not there yet.
-    pub fn outgoing(&self, out: &Outgoing, now: Instant) -> Vec<Line<'static>> {
+    /// The rows of a post that is not there yet; `held` where another one of its chat waits for its
+    /// time.
+    pub fn outgoing(&self, out: &Outgoing, held: bool, now: Instant) -> Vec<Line<'static>> {
         let (mark, tail, style) = match &out.stage {
-            Stage::Sending => ("… ", "sending…".to_owned(), dim()),
+            Stage::Queued if held => {
+                let tail = "sent after the one above (Ctrl+C takes it back)".to_owned();
+                ("… ", tail, Style::new().fg(Color::Yellow))
+            }
+            Stage::Queued | Stage::Sending => ("… ", "sending…".to_owned(), dim()),
             Stage::Later(at) => {
                 let left = at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
                 let tail = format!("sent in {} (Ctrl+C takes it back)", duration(left));

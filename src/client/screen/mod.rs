@@ -39,7 +39,6 @@ use self::panel::{Panel, Request};
 use self::tty::Tty;
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
-use super::post::Post;
 use super::session::{Session, SignedIn};
 use super::store::Store;
 use super::text::Zone;
@@ -103,9 +102,13 @@ pub fn run(
         .note(terminal::greeting(&session, signed_in), false);
     let left = screen.run(&heard, &go_on);
     screen.save();
-    if screen.model.link != Link::Up {
+    match screen.model.link {
+        Link::Up => {
+            let rest = screen.model.rest();
+            screen.send(rest);
+        }
         // What is on its way is kept: nobody waits for a server that is not there.
-        session.gate.close();
+        _ => session.gate.close(),
     }
     // From here on the terminal is as it was.
     screen.tty = None;
@@ -199,9 +202,8 @@ impl Screen {
             if self.unsaved && self.saved.elapsed() >= TICK {
                 self.save();
             }
-            for post in self.model.due(Instant::now()) {
-                self.send(&post);
-            }
+            let due = self.model.due(Instant::now());
+            self.send(due);
         }
         Ok(())
     }
@@ -377,13 +379,16 @@ impl Screen {
                 self.model.panel = Some(Panel::Help(text, 0));
                 return;
             }
-            Ok(Some(Command::Say(text))) => return self.send(&Post::text(&chat, &text)),
             // Signed out, the worker ends, which closes the screen.
             Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
             Ok(Some(command)) if command.wait() != Wait::No => {
                 return self.wait(command, Some(chat));
             }
-            Ok(Some(command)) => Job::Run(command, Some(chat)),
+            Ok(Some(command)) => match command.posts(&session, &chat) {
+                Some(Ok(post)) => return self.stage(&post, Stage::Queued),
+                Some(Err(why)) => Job::Wrong(why),
+                None => Job::Run(command, Some(chat)),
+            },
             Err(why) => Job::Wrong(why),
         };
         if self.jobs.try_send(job).is_err() {

@@ -1,5 +1,7 @@
 //! What was typed and is not there yet: on its way, waiting for its time, or failed. It stands below
-//! the chat that it was typed in until the server has it or its user takes it back.
+//! the chat that it was typed in until the server has it or its user takes it back. What was typed in
+//! one chat goes out in that order, each when the one before it was answered; what has failed waits
+//! for its user and holds up nothing.
 
 use std::time::Instant;
 
@@ -14,7 +16,9 @@ const MAX: usize = 100;
 /// How far a post is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// It is posted, or about to be.
+    /// It is posted when nothing before it in its chat is on its way or waits for its time.
+    Queued,
+    /// It is posted.
     Sending,
     /// The server wants it at that time.
     Later(Instant),
@@ -68,25 +72,59 @@ impl Model {
         self.outgoing.retain(|out| out.post.key != post.key);
     }
 
-    /// The posts whose time has come; they are on their way then.
+    /// The posts whose turn and time have come, one of a chat; they are on their way then.
     pub fn due(&mut self, now: Instant) -> Vec<Post> {
-        let is_due = |out: &Outgoing| matches!(out.stage, Stage::Later(at) if at <= now);
-        self.send_again(is_due)
+        let mut due = Vec::new();
+        for at in self.heads() {
+            let out = &mut self.outgoing[at];
+            let is_due = match out.stage {
+                Stage::Queued => true,
+                Stage::Later(time) => time <= now,
+                Stage::Sending | Stage::Failed(_) => false,
+            };
+            if is_due {
+                out.stage = Stage::Sending;
+                due.push(out.post.clone());
+            }
+        }
+        due
     }
 
-    /// The posts of the chat that is shown that have failed; they are on their way then.
-    pub fn again(&mut self) -> Vec<Post> {
-        let here = self.chat().address.clone();
-        self.send_again(|out| matches!(out.stage, Stage::Failed(_)) && out.here == here)
-    }
-
-    fn send_again(&mut self, which: impl Fn(&Outgoing) -> bool) -> Vec<Post> {
-        let chosen = self.outgoing.iter_mut().filter(|out| which(out));
-        let chosen = chosen.map(|out| {
+    /// The posts that wait for nothing but the answer to the one before them; they are on their way
+    /// then, for nobody stays to send each in its turn.
+    pub fn rest(&mut self) -> Vec<Post> {
+        let heads = self.heads().into_iter();
+        let later = heads.filter(|at| matches!(self.outgoing[*at].stage, Stage::Later(_)));
+        let held: Vec<String> = later.map(|at| self.outgoing[at].here.clone()).collect();
+        let rest = self.outgoing.iter_mut();
+        let rest = rest.filter(|out| out.stage == Stage::Queued && !held.contains(&out.here));
+        let rest = rest.map(|out| {
             out.stage = Stage::Sending;
             out.post.clone()
         });
-        chosen.collect()
+        rest.collect()
+    }
+
+    /// The first of each chat that has not failed.
+    fn heads(&self) -> Vec<usize> {
+        let mut heads: Vec<usize> = Vec::new();
+        for (at, out) in self.outgoing.iter().enumerate() {
+            let is_head = |head: &usize| self.outgoing[*head].here == out.here;
+            if !matches!(out.stage, Stage::Failed(_)) && !heads.iter().any(is_head) {
+                heads.push(at);
+            }
+        }
+        heads
+    }
+
+    /// What has failed in the chat that is shown waits for its turn again.
+    pub fn again(&mut self) {
+        let here = self.chat().address.clone();
+        for out in &mut self.outgoing {
+            if matches!(out.stage, Stage::Failed(_)) && out.here == here {
+                out.stage = Stage::Queued;
+            }
+        }
     }
 
     /// Takes back the last post of the chat that is shown, or else of any, that is not on its way.
@@ -105,14 +143,26 @@ impl Model {
         self.outgoing.iter().filter(failed).count()
     }
 
-    /// When the next one is due that waits for its time, and how many do.
+    /// When the next one is due that waits for its time, and how many wait, those behind it included.
     pub fn next_due(&self) -> Option<(Instant, usize)> {
-        let times = self.outgoing.iter().filter_map(|out| match out.stage {
-            Stage::Later(at) => Some(at),
+        let heads = self.heads().into_iter().map(|at| &self.outgoing[at]);
+        let held = heads.filter_map(|out| match out.stage {
+            Stage::Later(at) => Some((at, out.here.as_str())),
             _ => None,
         });
-        let times: Vec<Instant> = times.collect();
-        Some((*times.iter().min()?, times.len()))
+        let held: Vec<(Instant, &str)> = held.collect();
+        let waits = |out: &&Outgoing| {
+            !matches!(out.stage, Stage::Failed(_)) && held.iter().any(|(_, here)| *here == out.here)
+        };
+        let next = held.iter().map(|(at, _)| *at).min()?;
+        Some((next, self.outgoing.iter().filter(waits).count()))
+    }
+
+    /// Whether one that waits for its time holds up the others of this chat.
+    pub fn is_held_up(&self, here: &str) -> bool {
+        let mut heads = self.heads().into_iter().map(|at| &self.outgoing[at]);
+        let is_held = |out: &Outgoing| out.here == here && matches!(out.stage, Stage::Later(_));
+        heads.any(is_held)
     }
 }
 
@@ -135,9 +185,11 @@ mod tests {
         assert!(model.stage(&post, Stage::Failed("no".to_owned())));
         assert_eq!((model.outgoing.len(), model.failed()), (1, 1));
         // The same again, under the same key.
-        assert_eq!(model.again(), std::slice::from_ref(&post));
+        model.again();
+        assert_eq!(model.due(Instant::now()), std::slice::from_ref(&post));
         assert_eq!(model.outgoing[0].stage, Stage::Sending);
-        assert!(model.again().is_empty());
+        model.again();
+        assert!(model.due(Instant::now()).is_empty());
         assert!(model.take_back().is_none());
         model.arrived(&post);
         assert!(model.outgoing.is_empty());
@@ -149,7 +201,8 @@ mod tests {
         model.place("@bob", "@bob");
         let there = Post::text("@Bob", "psst");
         model.stage(&there, Stage::Failed("no".to_owned()));
-        assert!(model.again().is_empty());
+        model.again();
+        assert!(model.due(Instant::now()).is_empty());
         let here = Post::text("common", "hi");
         model.stage(&here, Stage::Failed("no".to_owned()));
         model.stage(&Post::text("@bob", "more"), Stage::Failed("no".to_owned()));
@@ -160,22 +213,64 @@ mod tests {
         );
     }
 
+    fn texts(posts: &[Post]) -> Vec<&str> {
+        let texts = posts.iter().filter_map(|post| post.body["text"].as_str());
+        texts.collect()
+    }
+
     #[test]
-    fn a_post_waits_for_its_time_and_no_more_than_some_do() {
+    fn a_post_waits_for_its_time_and_those_behind_it_for_its_answer() {
         let mut model = model();
+        model.place("@bob", "@bob");
         let now = Instant::now();
-        let at = |number: u64| Stage::Later(now + Duration::from_secs(number));
-        for number in 0..MAX as u64 {
-            assert!(model.stage(&Post::text("common", &number.to_string()), at(number)));
+        let after = |seconds: u64| now + Duration::from_secs(seconds);
+        let [first, second, third] = ["1", "2", "3"].map(|text| Post::text("common", text));
+        model.stage(&first, Stage::Later(after(9)));
+        // It was tried beside the first one, and told a time that is over sooner.
+        model.stage(&second, Stage::Later(after(8)));
+        model.stage(&third, Stage::Queued);
+        model.stage(&Post::text("@bob", "psst"), Stage::Queued);
+        assert!(model.is_held_up("common") && !model.is_held_up("@bob"));
+        assert_eq!(model.next_due(), Some((after(9), 3)));
+        assert_eq!(texts(&model.due(after(8))), ["psst"]);
+        assert!(model.rest().is_empty());
+        assert_eq!(texts(&model.due(after(9))), ["1"]);
+        assert!(model.due(after(20)).is_empty(), "the first is not answered");
+        // Refused once more for a while, it is still the first.
+        model.stage(&first, Stage::Later(after(30)));
+        assert!(model.due(after(20)).is_empty());
+        assert_eq!(texts(&model.due(after(30))), ["1"]);
+        model.arrived(&first);
+        assert_eq!(texts(&model.due(after(30))), ["2"]);
+        // What is refused for good waits for its user alone.
+        model.stage(&second, Stage::Failed("you are banned".to_owned()));
+        assert_eq!(texts(&model.due(after(30))), ["3"]);
+        model.again();
+        assert_eq!(
+            texts(&model.due(after(30))),
+            ["2"],
+            "it stands before the third"
+        );
+    }
+
+    #[test]
+    fn what_is_left_when_its_user_leaves_is_handed_over_in_its_order() {
+        let mut model = model();
+        for text in ["1", "2", "3"] {
+            model.stage(&Post::text("common", text), Stage::Queued);
         }
-        assert!(!model.stage(&Post::text("common", "one more"), at(0)));
-        assert_eq!(model.next_due(), Some((now, MAX)));
-        let due = model.due(now + Duration::from_secs(1));
-        let texts: Vec<&str> = due
-            .iter()
-            .filter_map(|post| post.body["text"].as_str())
-            .collect();
-        assert_eq!(texts, ["0", "1"]);
-        assert_eq!(model.next_due().map(|(_, count)| count), Some(MAX - 2));
+        assert_eq!(texts(&model.due(Instant::now())), ["1"]);
+        assert_eq!(texts(&model.rest()), ["2", "3"]);
+        assert!(model.rest().is_empty());
+    }
+
+    #[test]
+    fn no_more_posts_wait_than_some_do() {
+        let mut model = model();
+        for number in 0..MAX {
+            assert!(model.stage(&Post::text("common", &number.to_string()), Stage::Queued));
+        }
+        assert!(!model.stage(&Post::text("common", "one more"), Stage::Queued));
+        assert_eq!(model.outgoing.len(), MAX);
     }
 }

@@ -28,12 +28,13 @@ impl Screen {
         }
     }
 
-    /// Posts a text, or what has failed before.
-    pub fn send(&mut self, post: &Post) {
-        self.stage(post, Stage::Sending);
-        if self.jobs.try_send(Job::Post(post.clone())).is_err() {
-            let why = "too much is on its way already".to_owned();
-            self.stage(post, Stage::Failed(why));
+    /// Hands over what is due.
+    pub fn send(&mut self, due: Vec<Post>) {
+        for post in due {
+            if self.jobs.try_send(Job::Post(post.clone())).is_err() {
+                let why = "too much is on its way already".to_owned();
+                self.stage(&post, Stage::Failed(why));
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::text::{safe_line, size};
+use super::text::{limit, safe_line, size};
 use super::{Output, reason};
 
 pub use download::{Wanted, download};
@@ -127,6 +127,18 @@ pub enum TransferError {
     Stopped {
         /// Whether something of it is there for the next time.
         kept: bool,
+    },
+    /// It has more bytes than the server takes.
+    #[error(
+        "the file has {}, and this server takes files of up to {}",
+        size(*.bytes),
+        limit(*.most)
+    )]
+    TooLarge {
+        /// How many it has.
+        bytes: u64,
+        /// How many are taken.
+        most: u64,
     },
     /// What came is not what was meant. A whole sentence.
     #[error("{0}")]

@@ -22,11 +22,15 @@ pub fn upload(
     let path = user_path(written);
     let fail = |error| TransferError::file(&path, error);
     let (file, size) = open(&path).map_err(fail)?;
+    if let Some(most) = session.max_file(size)? {
+        return Err(TransferError::TooLarge { bytes: size, most });
+    }
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = name.to_string_lossy();
     let mut sending = Sending {
         file,
         left: size,
+        read: 0,
         sum: Sha256::new(),
         failed: None,
         meter: Meter::new(&session.transfers, output, &name, Some(size)),
@@ -38,7 +42,10 @@ pub fn upload(
         // Who stopped it does not want it sent, though all of it may have gone out by then.
         _ if session.transfers.is_stopped() => Err(TransferError::Stopped { kept: false }),
         (Some(error), _) => Err(fail(error)),
-        (None, Err(error)) => Err(error.into()),
+        (None, Err(error)) => Err(match error.max() {
+            Some(most) if most < size => TransferError::TooLarge { bytes: size, most },
+            _ => error.into(),
+        }),
         (None, Ok(answer)) => {
             let sum = hex::encode(sending.sum.finalize());
             match answer["sha256"].as_str() {
@@ -69,6 +76,8 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
 struct Sending<'a> {
     file: File,
     left: u64,
+    /// How many bytes were read last, which are not on their way yet.
+    read: usize,
     sum: Sha256,
     failed: Option<io::Error>,
     meter: Meter<'a>,
@@ -77,6 +86,8 @@ struct Sending<'a> {
 impl Sending<'_> {
     fn piece(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         self.meter.go_on()?;
+        // What is asked for next follows what was handed to the connection.
+        self.meter.add(std::mem::take(&mut self.read));
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         let most = most.min(piece.len());
         let length = self.file.read(&mut piece[..most])?;
@@ -85,7 +96,11 @@ impl Sending<'_> {
         }
         self.sum.update(&piece[..length]);
         self.left -= length as u64;
-        self.meter.add(length);
+        self.read = length;
+        if self.left == 0 {
+            // Nobody asks once more; what is shown from here on is that the server is waited for.
+            self.meter.add(std::mem::take(&mut self.read));
+        }
         Ok(length)
     }
 }
@@ -177,6 +192,67 @@ mod tests {
             let error = upload(&session, &output, path.to_str().unwrap()).unwrap_err();
             assert!(error.to_string().contains(why), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_sent_where_that_is_known() {
+        let most = Arc::new(Mutex::new(Some(1_024)));
+        let told = most.clone();
+        let asked = Arc::new(Mutex::new(0));
+        let uploads = asked.clone();
+        let base = serve(move |asked| {
+            let most = *told.lock().unwrap();
+            if asked.path == "/status" {
+                let files = most.map(|most| json!({ "max_size": most }));
+                let user = json!({"name": "ann", "files": files});
+                return Reply::Json(200, json!({"server": {}, "user": user}));
+            }
+            *uploads.lock().unwrap() += 1;
+            match most {
+                None => Reply::Json(413, json!({"code": "too_large", "max": 1_024})),
+                Some(_) => Reply::Json(201, json!({"id": "f1"})),
+            }
+        });
+        let session = session(&base);
+        let folder = folder();
+        let path = folder.path().join("x");
+        std::fs::write(&path, vec![0; 1_025]).unwrap();
+        let output: Arc<dyn Output> = Arc::new(Record::default());
+        let upload = || upload(&session, &output, path.to_str().unwrap());
+        let told = "the file has 1.1 KiB, and this server takes files of up to 1 KiB";
+        assert_eq!(upload().unwrap_err().to_string(), told);
+        assert_eq!(*asked.lock().unwrap(), 0);
+        // It is asked again before anything is refused here.
+        *most.lock().unwrap() = Some(2_048);
+        assert!(upload().is_ok());
+        // A server that tells its limit only when it refuses.
+        session.state().max_file = None;
+        *most.lock().unwrap() = None;
+        assert_eq!(upload().unwrap_err().to_string(), told);
+        assert_eq!(*asked.lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn what_is_read_counts_when_it_was_handed_on() {
+        let (session, _) = server(|_| Reply::Json(201, json!({})));
+        let folder = folder();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "meow").unwrap();
+        let output: Arc<dyn Output> = Arc::new(Record::default());
+        let mut sending = Sending {
+            file: File::open(&path).unwrap(),
+            left: 4,
+            read: 0,
+            sum: Sha256::new(),
+            failed: None,
+            meter: Meter::new(&session.transfers, &output, "x", Some(4)),
+        };
+        let mut counts = Vec::new();
+        for length in [2, 1, 1] {
+            assert_eq!(sending.read(&mut vec![0; length]).unwrap(), length);
+            counts.push(sending.meter.done);
+        }
+        assert_eq!(counts, [0, 2, 4]);
     }
 
     #[test]

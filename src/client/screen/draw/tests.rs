@@ -12,6 +12,7 @@ use super::super::lines::{scroll, show_selected};
 use super::super::outgoing::Stage;
 use super::super::panel::Panel;
 use super::*;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::sync::Arc;
 
 fn input(typed: &str) -> Input {
@@ -126,6 +127,18 @@ fn what_is_not_there_yet_stands_below_with_how_far_it_is() {
         lines.contains("not sent: there is no answer (Enter sends it"),
         "{lines}"
     );
+    // What waits for another one says so.
+    let at = Instant::now() + std::time::Duration::from_secs(60);
+    model.stage(&post, Stage::Later(at));
+    model.stage(&Post::text("common", "hello?"), Stage::Queued);
+    let lines = shown(&mut model, &mut input(""), 90, 8).join("\n");
+    assert!(lines.contains("2 to send in 1 min"), "{lines}");
+    assert!(
+        lines.contains("ann: hello?  sent after the one above"),
+        "{lines}"
+    );
+    model.take_back();
+    model.stage(&post, Stage::Failed("there is no answer".to_owned()));
     // Where one is elsewhere it is not in the way, and not forgotten.
     model.open(1);
     let lines = shown(&mut model, &mut input(""), 90, 8).join("\n");
@@ -242,4 +255,23 @@ fn the_line_being_typed_grows_with_its_rows_up_to_a_bound() {
     assert_eq!(lines[10..], ["common> one", "        two"]);
     let lines = shown(&mut model, &mut input(&"x\n".repeat(30)), 40, 12);
     assert!(lines[5].starts_with(" ● connected"), "{lines:?}");
+}
+
+#[test]
+fn alt_f_goes_to_the_end_of_the_word_as_in_a_shell() {
+    let key = |code, modifiers| KeyEvent::new(code, modifiers);
+    let forward = [
+        key(KeyCode::Char('f'), KeyModifiers::ALT),
+        key(KeyCode::Right, KeyModifiers::CONTROL),
+    ];
+    for forward in forward {
+        let mut input = input("say кот-two..\n four");
+        input.key(key(KeyCode::Up, KeyModifiers::NONE));
+        input.key(key(KeyCode::Home, KeyModifiers::NONE));
+        for _ in 0..5 {
+            input.key(forward);
+            input.key(key(KeyCode::Char('|'), KeyModifiers::NONE));
+        }
+        assert_eq!(input.text(), "say| кот|-two|..\n four||");
+    }
 }

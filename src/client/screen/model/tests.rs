@@ -329,6 +329,29 @@ fn whoever_goes_to_the_end_is_not_brought_back_to_the_unread() {
 }
 
 #[test]
+fn who_is_let_into_a_room_is_told_so_where_they_are_and_how_to_get_there() {
+    let mut model = model();
+    let joined = |user: &str| Event::new("joined", json!({"room": "room:8", "user": user}));
+    let notes = |chat: &super::Chat| -> Vec<String> {
+        let notes = chat.lines.values().filter_map(|entry| match entry {
+            Entry::Note { text, .. } => Some(text.clone()),
+            _ => None,
+        });
+        notes.collect()
+    };
+    let told = Some("· you are in \"Attic\" now: /to Attic".to_owned());
+    model.event(&joined("ann"), told, label);
+    assert_eq!(model.chats[3].address, "room:8");
+    assert_eq!(
+        notes(model.chat()),
+        ["you are in \"Attic\" now: /to Attic or Alt+4"]
+    );
+    // Of others one is told there.
+    model.event(&joined("bob"), Some("· bob is in".to_owned()), label);
+    assert_eq!(notes(&model.chats[3]), ["bob is in"]);
+}
+
+#[test]
 fn what_is_told_of_a_room_stands_there_and_else_where_one_is() {
     let mut model = model();
     model.note_in("room:7", "made".to_owned());
