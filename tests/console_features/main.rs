@@ -305,7 +305,8 @@ fn a_file_is_sent_seen_and_saved_over_no_other() {
     ann.types("/file", &["! write /file PATH [TEXT]"]);
     ann.types("/file nothing", &["! not sent: nothing: No such file"]);
     ann.types("/file .", &["! not sent: .: it is a folder"]);
-    ann.types("/file large", &["! large is not sent: ", "1048576"]);
+    let limit = "the file has 2 MiB, and this server takes files of up to 1 MiB";
+    ann.types("/file large", &["! ", limit]);
     ann.write("/file \"my cat.png\" look here");
     let line = bob.sees(&["ann: look here [file my cat.png, image/png, 684 KiB: /get "]);
     let id = line

@@ -205,6 +205,10 @@ impl Probe for Edits {
         "edits"
     }
 
+    fn has_user_part(&self) -> bool {
+        true
+    }
+
     fn message_fields(&self) -> &'static [&'static str] {
         &["edited"]
     }
@@ -325,6 +329,10 @@ struct Files {
 impl Probe for Files {
     fn name(&self) -> &'static str {
         "files"
+    }
+
+    fn has_user_part(&self) -> bool {
+        true
     }
 
     fn settings(&self) -> &'static str {
