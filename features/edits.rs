@@ -87,7 +87,7 @@ struct Earlier {
     at: String,
 }
 
-/// What one may do with one's own messages, in one's own `/status`.
+/// What one may do with one's own messages.
 #[derive(Serialize, JsonSchema)]
 struct Allowed {
     /// For so many seconds after its posting a message can be changed or removed; 0: always.
@@ -127,7 +127,7 @@ impl Feature for Edits {
             )
             .returns::<EarlierList>(200, "Its earlier texts, oldest first")
             .message_field::<Option<String>>("edited", "When it was last changed, if it was")
-            .user_part::<Allowed>("Until when one's own messages can be changed and removed")
+            .server_part::<Allowed>("Until when one's own messages can be changed and removed")
     }
 
     fn event(fact: &Fact, telling: &Telling<'_>) -> Option<Event> {
@@ -150,11 +150,11 @@ impl Feature for Edits {
                     to.set("edited", at.to_string());
                 }
             }
-            Subject::User(_) => to.set_all(&Allowed {
+            Subject::Server => to.set_all(&Allowed {
                 window_s: self.settings.window.as_ms() / 1000,
                 keep_history: self.settings.keep_history,
             }),
-            Subject::Chat { .. } => {}
+            Subject::User(_) | Subject::Chat { .. } => {}
         }
     }
 }

@@ -199,7 +199,7 @@ impl File {
     }
 }
 
-/// What one may upload, in one's own `/status`.
+/// What may be uploaded.
 #[derive(Serialize, JsonSchema)]
 struct Allowed {
     /// The largest file, in bytes.
@@ -232,7 +232,7 @@ impl Feature for Files {
             .returns_file("All of it")
             .draft_field::<String>("file", "The id of an upload, or of a file that one sees")
             .message_field::<File>("file", "The file in it")
-            .user_part::<Allowed>("How large a file may be")
+            .server_part::<Allowed>("How large a file may be")
     }
 
     fn check(&self, state: &State, draft: &Draft<'_>, tx: &Tx<'_>) -> Verdict<Fact> {
@@ -278,10 +278,10 @@ impl Feature for Files {
                     to.set("file", json!(file));
                 }
             }
-            Subject::User(_) => to.set_all(&Allowed {
+            Subject::Server => to.set_all(&Allowed {
                 max_size: self.settings.max_size.bytes(),
             }),
-            Subject::Chat { .. } => {}
+            Subject::User(_) | Subject::Chat { .. } => {}
         }
     }
 }

@@ -8,7 +8,7 @@
 //! 5. A request to one of its `routes` decides on the writer and records facts; every draft of a
 //!    post, whoever makes it, passes `check`; when `due` says so, `wake` decides without a request.
 //! 6. What is recorded is durable, then applied facts become events by `event`, and `show` adds
-//!    the feature's fields wherever a message, a chat or a user is shown.
+//!    the feature's fields wherever a message, a chat, a user or the server is shown.
 //!
 //! When a step before 4 fails, the start fails with the feature's name and reason. A feature that
 //! is switched off keeps its state: its facts are folded all the same, nothing else is called.
@@ -113,7 +113,7 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Its fields on a message, or its part under its own name on a chat or a user.
+    /// Its fields on a message, or its part under its own name on a chat, a user or the server.
     fn show(&self, _state: &Self::State, _of: &Subject<'_>, _view: &View<'_>, _to: &mut Fields) {}
 
     /// Work beside the server, such as a listener of its own. Dropped when the server stops.

@@ -40,7 +40,7 @@ function attach(files) {
   for (const file of files) {
     const one = { key: (number += 1), file };
     here().push(one);
-    const { max_size: max } = state.user.files ?? {};
+    const { max_size: max } = state.server.files ?? {};
     if (file.size > max) refuse(one, max);
     else start(one);
   }

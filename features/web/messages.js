@@ -150,7 +150,7 @@ function* entries(messages) {
     if (isNewDay) yield [day(message.at), dayName(message.at), (text) => el("li.day", text)];
     if (isFirst) yield ["mark", "New", (text) => el("li.mark", text)];
     const follows = !isNewDay && !isFirst && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
-    yield [message.id, { ...message, follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.user.edits?.keep_history) }, messageView];
+    yield [message.id, { ...message, follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.server.edits?.keep_history) }, messageView];
     before = message;
   }
 }

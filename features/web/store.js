@@ -264,7 +264,7 @@ export function takeMessage(message, isAnswer) {
 
 /** Until when a message can be changed and removed by who is here, in milliseconds since 1970. */
 export function changeableUntil({ from, at }) {
-  const { edits } = state.user;
+  const { edits } = state.server;
   if (!edits || !isMe(from)) return 0;
   return edits.window_s ? Date.parse(at) + 1000 * edits.window_s : Infinity;
 }

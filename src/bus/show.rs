@@ -69,6 +69,8 @@ pub enum Subject<'a> {
     },
     /// A user, as they see themselves.
     User(UserId),
+    /// The server, as everybody sees it: what its settings allow.
+    Server,
 }
 
 /// A message that is being shown.

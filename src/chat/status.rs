@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::glimpses::Glimpse;
 use super::reading::{delivers, show};
@@ -339,14 +339,18 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
             Some(json)
         })
         .await?;
+    let mut server = Map::new();
+    server.insert("name".into(), core.config.server.name.as_str().into());
+    server.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+    server.insert("uptime_s".into(), core.started.elapsed().as_secs().into());
+    server.insert("features".into(), core.features.names().into());
+    server.extend(
+        core.bus
+            .peek(|view| render::parts(view, &core.features, &Subject::Server)),
+    );
     let room = (overview.chats.len() + 2) * CHAT;
     let body = Status {
-        server: json!({
-            "name": core.config.server.name,
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_s": core.started.elapsed().as_secs(),
-            "features": core.features.names(),
-        }),
+        server,
         user,
         chats: overview.chats,
     };
@@ -356,7 +360,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
 /// The answer of `GET /status`.
 #[derive(Serialize)]
 struct Status {
-    server: Value,
+    server: Map<String, Value>,
     user: Option<Map<String, Value>>,
     chats: Vec<Chat>,
 }

@@ -203,14 +203,14 @@ pub struct Status {
 pub struct ServerStatus {
     #[serde(default)]
     pub features: Vec<String>,
+    #[serde(default)]
+    pub files: Option<FilesStatus>,
 }
 
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs)]
 pub struct UserStatus {
     pub name: String,
-    #[serde(default)]
-    pub files: Option<FilesStatus>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

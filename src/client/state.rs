@@ -62,7 +62,7 @@ impl State {
     pub fn learn(&mut self, status: &Status) {
         self.me.clone_from(&status.user.name);
         self.features = Some(status.server.features.clone());
-        self.max_file = status.user.files.map(|files| files.max_size);
+        self.max_file = status.server.files.map(|files| files.max_size);
         self.titles.clear();
         for chat in &status.chats {
             if let Some(title) = &chat.title {

@@ -281,6 +281,12 @@ impl<F: Feature> Routes<F> {
         self.field::<T>("Self", F::NAME, about)
     }
 
+    /// Says that [`Feature::show`] adds a part to the server's view: what its settings allow.
+    #[must_use]
+    pub fn server_part<T: JsonSchema>(self, about: &'static str) -> Self {
+        self.field::<T>("Server", F::NAME, about)
+    }
+
     /// Says that [`Feature::show`] adds a part to chats.
     #[must_use]
     pub fn chat_part<T: JsonSchema>(self, about: &'static str) -> Self {

@@ -120,7 +120,7 @@ view! {
 }
 
 view! {
-    /// The server.
+    /// The server. Features add parts: what their settings allow.
     #[schemars(rename = "Server")]
     ServerView {
         /// Its name.

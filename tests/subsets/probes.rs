@@ -21,6 +21,11 @@ pub trait Probe {
         &[]
     }
 
+    /// Whether it has a part in what the server says of itself.
+    fn has_server_part(&self) -> bool {
+        false
+    }
+
     /// Whether it has a part in the user's own status.
     fn has_user_part(&self) -> bool {
         false
@@ -205,7 +210,7 @@ impl Probe for Edits {
         "edits"
     }
 
-    fn has_user_part(&self) -> bool {
+    fn has_server_part(&self) -> bool {
         true
     }
 
@@ -331,7 +336,7 @@ impl Probe for Files {
         "files"
     }
 
-    fn has_user_part(&self) -> bool {
+    fn has_server_part(&self) -> bool {
         true
     }
 

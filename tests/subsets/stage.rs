@@ -172,6 +172,10 @@ impl Stage {
             .chain(allowed.user.iter().copied())
             .collect();
         assert_eq!(fields, expected, "{status}");
+        let fields: BTreeSet<&str> = keys(&status["server"]).collect();
+        let expected = ["name", "version", "uptime_s", "features"].into_iter();
+        let expected = expected.chain(allowed.server.iter().copied()).collect();
+        assert_eq!(fields, expected, "{status}");
 
         let again = self.ann.again();
         let mut seen = vec![status, again.welcome.clone()];
@@ -278,6 +282,7 @@ struct Allowed {
     message: Vec<&'static str>,
     chat: Vec<&'static str>,
     user: Vec<&'static str>,
+    server: Vec<&'static str>,
     kinds: BTreeSet<&'static str>,
     rooms: bool,
 }
@@ -296,6 +301,7 @@ impl Allowed {
                 .collect(),
             chat: named(|probe| probe.has_chat_part()),
             user: named(|probe| probe.has_user_part()),
+            server: named(|probe| probe.has_server_part()),
             kinds: KINDS
                 .into_iter()
                 .chain(on().flat_map(|probe| probe.kinds()).copied())

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use veche::testing::{Client, encode};
 
 /// All that a user can ask for, in one value. Who is online and when somebody was seen is left
-/// out, and so are what a rate leaves, which changes with the clock, and the limits of the settings.
+/// out, and so is what a rate leaves, which changes with the clock.
 pub fn asked(client: &Client, features: &[String]) -> Value {
     let has = |name: &str| features.iter().any(|feature| feature == name);
     let status = client.status();
     let mut user = object(&status["user"]);
-    for other in ["name", "clients", "edits", "files", "rate_limit"] {
+    for other in ["name", "clients", "rate_limit"] {
         user.shift_remove(other);
     }
     let clients = list(&status["user"]["clients"]).into_iter().map(|client| {

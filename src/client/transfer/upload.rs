@@ -204,8 +204,8 @@ mod tests {
             let most = *told.lock().unwrap();
             if asked.path == "/status" {
                 let files = most.map(|most| json!({ "max_size": most }));
-                let user = json!({"name": "ann", "files": files});
-                return Reply::Json(200, json!({"server": {}, "user": user}));
+                let server = json!({ "files": files });
+                return Reply::Json(200, json!({"server": server, "user": {"name": "ann"}}));
             }
             *uploads.lock().unwrap() += 1;
             match most {

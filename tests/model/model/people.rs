@@ -234,11 +234,6 @@ impl Model {
         let mut shown = json!({"name": user.name, "clients": clients.collect::<Vec<_>>()});
         for (feature, part) in [
             ("complaints", self.own_case(by)),
-            (
-                "edits",
-                json!({"window_s": WINDOW / 1000, "keep_history": false}),
-            ),
-            ("files", json!({"max_size": MAX_SIZE})),
             ("rate_limit", self.standing(by)),
             ("schedule", self.waiting(by)),
         ] {
@@ -246,12 +241,19 @@ impl Model {
                 shown[feature] = part;
             }
         }
-        let server = json!({
+        let mut server = json!({
             "name": "veche",
             "version": {"?any": true},
             "uptime_s": {"?any": true},
             "features": self.has,
         });
+        let window = json!({"window_s": WINDOW / 1000, "keep_history": false});
+        let max = json!({"max_size": MAX_SIZE});
+        for (feature, part) in [("edits", window), ("files", max)] {
+            if self.has(feature) {
+                server[feature] = part;
+            }
+        }
         Answer::ok(json!({"server": server, "user": shown, "chats": chats}))
     }
 }
