@@ -153,6 +153,7 @@ struct Verify {
 /// The whole program. A server with features of its own is a `main` that links their crates and
 /// returns this.
 pub fn main() -> ExitCode {
+    ignore_file_limit();
     let cli = Cli::parse();
     let done = match cli.command {
         None => serve(cli.serve),
@@ -179,6 +180,22 @@ pub fn main() -> ExitCode {
             eprintln!("veche: {}", client::explain(&*error));
             client::status(&*error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
+    }
+}
+
+/// Lets a write beyond the limit of a file's size (`ulimit -f`) fail as one to a full disk does: left
+/// alone, the system ends the process.
+fn ignore_file_limit() {
+    // SAFETY: nothing is called when the signal comes, and there are no other threads yet.
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code)]
+    let ignored = unsafe {
+        use nix::sys::signal::{SigHandler, Signal, signal};
+        signal(Signal::SIGXFSZ, SigHandler::SigIgn)
+    };
+    #[cfg(target_os = "linux")]
+    if let Err(error) = ignored {
+        eprintln!("veche: the limit of a file's size may end this: {error}");
     }
 }
 
@@ -235,7 +252,9 @@ fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {
     let text = if arguments.sample {
         config::sample(&tables())
     } else {
-        load(&arguments.settings)?.print()
+        let config = load(&arguments.settings)?;
+        server::check_tls(&config)?;
+        config.print()
     };
     Ok(io::stdout().write_all(text.as_bytes())?)
 }
@@ -271,7 +290,20 @@ fn man(command: Option<&str>) -> Result<(), Box<dyn Error>> {
     print(|text| Man::new(page).render(text))
 }
 
+/// Whether a word of a command is a flag that says which server is meant.
+fn is_own_flag(word: &OsString) -> bool {
+    let flag = word.to_string_lossy();
+    let flag = flag.split_once('=').map_or(&*flag, |(flag, _)| flag);
+    ["--data", "--config"].contains(&flag)
+}
+
 fn administer(arguments: Admin) -> Result<(), Box<dyn Error>> {
+    if let Some(late) = arguments.words.iter().find(|word| is_own_flag(word)) {
+        let late = late.to_string_lossy();
+        return Err(
+            format!("{late} is for `veche admin` itself: it stands before the command").into(),
+        );
+    }
     let mut config = load(&arguments.settings)?;
     config.server.data = arguments.data.unwrap_or(config.server.data);
     let socket = config.server.admin_socket();

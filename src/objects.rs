@@ -244,6 +244,18 @@ impl Store {
         }
     }
 
+    /// Takes away what the library leaves of an object that it could not finish: it writes beside the
+    /// object's name, and counts from 1 there.
+    async fn clear(&self, id: Uuid) {
+        let part = self.folder.join(format!("{id}#1"));
+        match tokio::fs::remove_file(&part).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(%error, object = %id, "deleting what could not be finished");
+            }
+            _ => {}
+        }
+    }
+
     /// An object as long as it was, else 500 and a line in the log; `None` where it is not there.
     pub(crate) async fn stored(&self, id: Uuid, size: u64) -> Result<Option<Stored>, Problem> {
         let _turn = self.turn().await?;

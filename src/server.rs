@@ -38,7 +38,7 @@ use crate::openapi::Description;
 pub(crate) use deciding::Asking;
 pub(crate) use gate::{digest, idempotency_key, peer};
 use guesses::Guesses;
-pub(crate) use start::{ServeError, lock, serve};
+pub(crate) use start::{ServeError, check_tls, lock, serve};
 pub(crate) use systemd::listener;
 
 /// How a client shows who it is.

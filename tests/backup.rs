@@ -173,3 +173,21 @@ fn a_damaged_row_is_copied_as_it_is_and_told() {
     assert!(output.stderr.contains("`messages` "), "{output:?}");
     assert!(server.folder().join("copy.tar").is_file(), "it is written");
 }
+
+#[cfg(has_feature = "files")]
+#[test]
+fn a_folder_of_files_that_the_server_would_not_open_is_not_copied() {
+    let mut server = Server::only("files", "");
+    let ann = server.connect("ann");
+    let upload = ann.request("POST", "/files?name=x");
+    upload.body("bytes", "text/plain").send().expect(201);
+    server.stop();
+    fs::write(server.data().join("files/lock"), "another").expect("written");
+    for command in ["backup", "export"] {
+        let copied = run(server.folder().path(), [command, "copy"]);
+        assert_eq!(copied.status.code(), Some(1), "{copied:?}");
+        let said = &copied.stderr;
+        assert!(said.contains("another") && said.contains("lock"), "{said}");
+        assert!(!server.folder().join("copy").exists(), "{command}");
+    }
+}

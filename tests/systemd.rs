@@ -62,6 +62,25 @@ fn it_is_told_when_the_server_is_ready_reloads_and_stops() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn it_is_told_at_a_socket_without_a_file_too() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr;
+
+    let name = format!("veche-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    let socket = UnixDatagram::bind_addr(&address).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let server = Server::builder()
+        .core()
+        .env("NOTIFY_SOCKET", format!("@{name}"));
+    let _server = server.start();
+    let mut message = [0; 64];
+    let length = socket.recv(&mut message).expect("news");
+    assert_eq!(&message[..length], b"READY=1\n");
+}
+
+#[test]
 fn it_hears_twice_in_the_time_it_allows_that_the_server_lives() {
     let manager = Manager::new();
     let server = manager.start(&[("WATCHDOG_USEC", "400000")]);

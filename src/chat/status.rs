@@ -14,7 +14,7 @@ use super::{address, render, sees};
 use crate::bus::{Answer, Subject, View, internal};
 use crate::feature::Call;
 use crate::http::Problem;
-use crate::log::reader::{Page, Reading};
+use crate::log::reader::Reading;
 use crate::log::{ChatId, Id, LogError, MessageRow, Pos, UserId};
 use crate::server::Core;
 
@@ -241,7 +241,7 @@ impl Stored {
             } else {
                 0
             };
-            let last = reading.page(chat, Page::Newest, floor, 1)?.0.pop();
+            let last = reading.readable(chat, floor, 1)?.pop();
             stored.glimpses.push(Glimpse {
                 chat,
                 stamp,
@@ -251,7 +251,8 @@ impl Stored {
             });
         }
         if history > 0 {
-            stored.history = reading.page(ChatId::COMMON, Page::Newest, 0, history)?.0;
+            // Nobody is kept out by what is damaged for all.
+            stored.history = reading.readable(ChatId::COMMON, 0, history)?;
         }
         Ok(stored)
     }

@@ -13,7 +13,9 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use crate::log::export::open_copy;
+use crate::log::reader::Reading;
 use crate::log::{LogError, Named, sqlite};
+use crate::objects::{self, StoreError};
 
 /// How long a server that writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +36,9 @@ pub(super) enum CopyError {
     /// What was copied can't be read.
     #[error("the database can't be read")]
     Log(#[from] LogError),
+    /// A folder of objects is another's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Some of it is not as it was written.
     #[error("the data is damaged: {0}; `veche verify` lists all that is")]
     Damaged(String),
@@ -228,7 +233,9 @@ impl Moment<'_> {
             File::create(self.copy).map_err(|source| self.failed(source))?;
             copy_database(self.database, self.copy)?;
             let mut missing = BTreeSet::new();
-            for object in open_copy(self.copy)?.objects()? {
+            let reading = open_copy(self.copy)?;
+            self.own(&reading)?;
+            for object in reading.objects()? {
                 if given.contains(&object) {
                     continue;
                 }
@@ -258,6 +265,18 @@ impl Moment<'_> {
             }
             lost = missing;
         }
+    }
+
+    /// Refuses folders of objects that the server would not open.
+    fn own(&self, reading: &Reading) -> Result<(), CopyError> {
+        let epoch = reading.header()?.epoch;
+        for (_, place) in reading.stores()? {
+            // A copy that was not started yet has no name: it takes what is there.
+            if !epoch.is_empty() {
+                objects::owner(&self.data.join(place), &epoch)?;
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, object: &Named) -> PathBuf {

@@ -192,8 +192,9 @@ impl<S> Connection<S> {
 pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Output, input: Input) {
     let id = RequestId::new();
     id.clone().scope_sync(|| {
-        let (status, code) = (problem.status.as_u16(), &problem.code);
-        tracing::info!(%peer, status, %code, detail = %problem.detail, "refused");
+        let (peer, status) = (peer.ip().to_canonical(), problem.status.as_u16());
+        let (code, detail) = (&*problem.code, &*problem.detail);
+        tracing::info!(%peer, status, code, detail, "refused");
     });
     let (parts, payload) = refusal(problem).into_parts();
     // The request is not understood, so nothing of it counts: not even a HEAD.

@@ -177,6 +177,38 @@ impl Reading {
         Ok((rows, more))
     }
 
+    /// The last messages of a chat after `floor`, oldest first, without those that are damaged: the
+    /// log names these.
+    pub fn readable(
+        &self,
+        chat: ChatId,
+        floor: Id,
+        limit: usize,
+    ) -> Result<Vec<MessageRow>, LogError> {
+        match self.page(chat, Page::Newest, floor, limit) {
+            Ok((rows, _)) => return Ok(rows),
+            Err(LogError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let sql = "SELECT id FROM messages WHERE chat = ?1 AND id > ?2 ORDER BY id DESC LIMIT ?3";
+        let bounds = params![int(chat.0), int(floor), rows_limit(limit)];
+        let mut ids = many(&self.connection, sql, bounds, |row| {
+            Ok(row.get::<_, i64>(0)?.cast_unsigned())
+        })?;
+        ids.reverse();
+        let mut rows = Vec::new();
+        for id in ids {
+            match self.message(id, |row| row.chat == chat) {
+                Ok(row) => rows.extend(row),
+                Err(damage @ LogError::Damaged { .. }) => {
+                    tracing::error!(error = %damage, "a message is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rows)
+    }
+
     /// One message where `is_wanted` says so: what lies beside another is not looked for.
     pub fn message(
         &self,

@@ -84,6 +84,7 @@ impl NewObject {
             if let Err(error) = self.store.delete(self.id).await {
                 tracing::error!(%error, object = %self.id, "deleting what could not be finished");
             }
+            self.store.clear(self.id).await;
             return Err(refused(&error));
         }
         Ok(Object {

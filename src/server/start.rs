@@ -142,6 +142,16 @@ fn warn_if_shared(folder: &Path) {
     }
 }
 
+fn open_tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    let pair = config.tls.pair();
+    pair.map(|(cert, key)| Tls::open(cert, key)).transpose()
+}
+
+/// Whether the certificate that the settings name can be used.
+pub(crate) fn check_tls(config: &Config) -> Result<(), TlsError> {
+    open_tls(config).map(drop)
+}
+
 /// Serves until SIGTERM or SIGINT, then drains; on the socket that was handed over, if one was.
 pub(crate) async fn serve(
     config: Config,
@@ -151,9 +161,7 @@ pub(crate) async fn serve(
         return Err(ServeError::Conflict(conflict));
     }
     let (mut stop, hangup) = (signals::stop()?, signals::hangup()?);
-    let tls = config.tls.pair();
-    let tls = tls.map(|(cert, key)| Tls::open(cert, key)).transpose()?;
-    let tls = tls.map(Arc::new);
+    let tls = open_tls(&config)?.map(Arc::new);
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
     let _lock = lock(&config.server.data)?;
     warn_if_shared(&config.server.data);

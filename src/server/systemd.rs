@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -60,7 +61,29 @@ pub(super) async fn watch(bus: Bus) {
 }
 
 fn tell(news: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(news) {
+    let place = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    let told = match place.as_bytes() {
+        [b'@', name @ ..] => tell_abstract(name, news),
+        _ => sd_notify::notify(news),
+    };
+    if let Err(error) = told {
         tracing::warn!(%error, "systemd can not be told");
     }
+}
+
+/// The same at a socket without a file, of which the library does not know (sd_notify(3)).
+#[cfg(target_os = "linux")]
+fn tell_abstract(name: &[u8], news: &[NotifyState<'_>]) -> io::Result<()> {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    let lines: String = news.iter().map(|one| format!("{one}\n")).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.send_to_addr(lines.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tell_abstract(_: &[u8], news: &[NotifyState<'_>]) -> io::Result<()> {
+    sd_notify::notify(news)
 }

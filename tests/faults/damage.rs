@@ -374,3 +374,35 @@ fn a_log_that_is_damaged_before_its_end_is_a_refusal_that_names_the_place() {
     server.restart();
     assert_eq!(ann.history("common").len(), 40);
 }
+
+#[test]
+fn a_damaged_message_keeps_nobody_out_and_is_left_out_of_what_is_found() {
+    let mut server = Server::start();
+    let ann = server.connect("ann");
+    let ids: Vec<Value> = ["needle one", "needle two", "needle three"]
+        .map(|text| ann.say(text)["id"].clone())
+        .into();
+    server.stop();
+    let database = rusqlite::Connection::open(server.data().join("veche.db")).expect("a database");
+    let sql = "UPDATE messages SET text = CAST(x'ff' || text AS TEXT) WHERE id = ?1";
+    database.execute(sql, [ids[1].as_i64()]).expect("damage");
+    drop(database);
+    server.restart();
+    // A page with it is refused, and named.
+    ann.get("/messages?chat=common").problem(500, "damaged");
+    let texts = |list: &Value| -> Vec<String> {
+        let list = list.as_array().into_iter().flatten();
+        list.map(|one| one["text"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let bob = server.join(&serde_json::json!({"name": "bob"})).expect(201);
+    assert_eq!(texts(&bob["history"]), ["needle one", "needle three"]);
+    assert_eq!(ann.status()["chats"][0]["last"]["text"], "needle three");
+    if ann.get("/search?q=x").status == 200 {
+        for word in ["needle", "three"] {
+            let found = ann.get(&format!("/search?q={word}")).expect(200);
+            assert_eq!(found["complete"], false, "{found}");
+        }
+    }
+    assert!(server.log().contains("is left out"), "{}", server.log());
+}

@@ -155,12 +155,12 @@ fn a_data_folder_that_can_not_be_used_is_a_clear_refusal() {
     assert!(said.contains("format 99"), "{said}");
 }
 
-/// A server that may have only so many open files.
-fn with_descriptors(most: usize) -> (Folder, Server) {
+/// A server with a limit of the shell's, such as `-n 300`.
+fn limited(limit: &str) -> (Folder, Server) {
     let folder = Folder::new();
     let binary = veche::testing::binary();
     let script = format!(
-        "#!/bin/sh\nulimit -n {most}\nexec {} \"$@\"\n",
+        "#!/bin/sh\nulimit {limit}\nexec {} \"$@\"\n",
         binary.display()
     );
     let script = folder.write("veche", script);
@@ -170,8 +170,26 @@ fn with_descriptors(most: usize) -> (Folder, Server) {
 }
 
 #[test]
+fn a_limit_of_a_files_size_is_a_full_disk_and_no_end() {
+    let (_folder, server) = limited("-f 4000");
+    let ann = server.connect("ann");
+    let text = "x".repeat(3900);
+    let mut kept = 0;
+    let refused = wait_until("the limit", || {
+        let reply = ann.send("@me", &text);
+        kept += usize::from(reply.status == 201);
+        (reply.status != 201).then_some(reply)
+    });
+    refused.problem(503, "storage_full");
+    assert!(kept > 50, "{kept}");
+    let last = ann.messages("@me").len();
+    assert!(last >= 50, "{last}");
+    assert_eq!(server.guest().get("/healthz").status, 503, "it says so");
+}
+
+#[test]
 fn without_descriptors_those_who_are_there_work_and_others_come_when_there_are_some() {
-    let (_folder, server) = with_descriptors(300);
+    let (_folder, server) = limited("-n 300");
     let ledger = Ledger::new(&server);
     let mut random = Random::seeded();
     for _ in 0..rounds(2) {
@@ -269,6 +287,9 @@ fn an_upload_that_no_sync_covered_is_refused_alone() {
     };
     shim.begin("fail-sync");
     upload().problem(503, "storage_failed");
+    let left = fs::read_dir(server.data().join("files")).expect("a folder");
+    let left: Vec<_> = left.flatten().map(|one| one.file_name()).collect();
+    assert_eq!(left, ["lock"], "what could not be kept is gone");
     shim.end("fail-sync");
     assert_eq!(server.guest().get("/healthz").status, 200);
     upload().expect(201);

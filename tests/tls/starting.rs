@@ -147,3 +147,13 @@ fn a_start_that_finds_no_certificate_to_use_says_which_file_and_why() {
         assert!(!folder.join("data").exists(), "nothing was begun");
     }
 }
+
+#[test]
+fn check_says_where_a_certificate_can_not_be_used() {
+    let folder = Folder::new();
+    let config = "[server.tls]\ncert = \"nothing.pem\"\nkey = \"nothing.key\"\n";
+    folder.write("config.toml", config);
+    let checked = run(folder.path(), ["check"]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    assert!(checked.stderr.contains("nothing.pem"), "{checked:?}");
+}

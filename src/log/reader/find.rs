@@ -50,14 +50,14 @@ impl Reading {
         // Without an index, as on a node that has just been given a copy, nothing is in it.
         let mark = index_mark(self.connection())?.unwrap_or(0);
         let before = wanted.before.unwrap_or(Id::MAX);
-        let (mut rows, complete) = self.read_through(wanted, mark, before)?;
+        let (mut rows, mut complete) = self.read_through(wanted, mark, before)?;
         if rows.len() <= wanted.limit && mark > 0 {
             let room = wanted.limit + 1 - rows.len();
             let ids = self.look_up(wanted, before.min(mark + 1), room)?;
             for id in ids {
-                let row = query::message(self.connection(), id)?;
                 // The index only leads; what may be seen is said by the row.
-                rows.extend(row.filter(|row| is_among(wanted, row)));
+                let is_wanted = |row: &MessageRow| is_among(wanted, row);
+                rows.extend(self.message_that(id, is_wanted, &mut complete)?);
             }
         }
         let more = rows.len() > wanted.limit;
@@ -95,18 +95,24 @@ impl Reading {
         let bounds = params![int(mark), int(before), rows_limit(MOST + 1)];
         let ids = many(self.connection(), sql, bounds, |row| {
             let id = row.get::<_, i64>(0)?.cast_unsigned();
-            let chat = ChatId(row.get::<_, i64>(1)?.cast_unsigned());
-            let author = UserId(row.get::<_, i64>(2)?.cast_unsigned());
+            // What is no number is damaged, and found out to be where the whole row is read.
+            let (Ok(chat), Ok(author)) = (row.get::<_, i64>(1), row.get::<_, i64>(2)) else {
+                return Ok((id, true));
+            };
+            let (chat, author) = (ChatId(chat.cast_unsigned()), UserId(author.cast_unsigned()));
             let is_there = floors.get(&chat).is_some_and(|floor| id > *floor);
             let is_by = wanted.author.is_none_or(|wanted| wanted == author);
             Ok((id, is_there && is_by))
         })?;
-        let complete = ids.len() <= MOST;
+        let mut complete = ids.len() <= MOST;
+        let has = |row: &MessageRow| {
+            let words = words(&row.text);
+            let has = |phrase: &Phrase| phrase.is_in(&words);
+            wanted.all.iter().all(has) && !wanted.none.iter().any(has) && is_among(wanted, row)
+        };
         let mut rows = Vec::new();
         for (id, _) in ids.into_iter().take(MOST).filter(|(_, is_asked)| *is_asked) {
-            if let Some(row) = self.message_that(id, wanted)? {
-                rows.push(row);
-            }
+            rows.extend(self.message_that(id, has, &mut complete)?);
             if rows.len() > wanted.limit {
                 break;
             }
@@ -114,20 +120,22 @@ impl Reading {
         Ok((rows, complete))
     }
 
-    fn message_that(&self, id: Id, wanted: &Wanted) -> Result<Option<MessageRow>, LogError> {
-        let is_it = self
-            .connection()
-            .prepare_cached("SELECT text FROM messages WHERE id = ?1")?
-            .query_row([int(id)], |row| {
-                let words = words(row.get_ref(0)?.as_str()?);
-                let has = |phrase: &Phrase| phrase.is_in(&words);
-                Ok(wanted.all.iter().all(has) && !wanted.none.iter().any(has))
-            })?;
-        if !is_it {
-            return Ok(None);
+    /// A message if it is one that is wanted. One that is damaged is none, and `complete` is so no
+    /// more.
+    fn message_that(
+        &self,
+        id: Id,
+        is_wanted: impl FnOnce(&MessageRow) -> bool,
+        complete: &mut bool,
+    ) -> Result<Option<MessageRow>, LogError> {
+        match query::message_if(self.connection(), id, is_wanted) {
+            Err(damage @ LogError::Damaged { .. }) => {
+                tracing::error!(error = %damage, "a message is not looked into");
+                *complete = false;
+                Ok(None)
+            }
+            found => found,
         }
-        let row = query::message(self.connection(), id)?;
-        Ok(row.filter(|row| is_among(wanted, row)))
     }
 
     /// The newest ids that the index has.
