@@ -313,6 +313,9 @@ pub enum LogError {
          folder"
     )]
     NoDatabase(String),
+    /// There are tables, and none is the log's.
+    #[error("{0} is a database of another program; name another folder")]
+    Foreign(String),
     /// What was answered last lay in a file that is gone.
     #[error(
         "{0} is missing or cut, and what was answered last lay in it: put it back, or restore a \

@@ -86,6 +86,9 @@ impl SqliteLog {
         folder::inspect_own(data)?;
         let mut connection = Connection::open(file(data))?;
         connection.busy_timeout(PATIENCE)?;
+        if !is_own(&connection)? {
+            return Err(LogError::Foreign(file(data).display().to_string()));
+        }
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -466,6 +469,15 @@ impl Log for SqliteLog {
         self.note.put(There::Database);
         self.checkpoint("TRUNCATE")
     }
+}
+
+/// Whether a database is a log, or nothing yet.
+fn is_own(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql =
+        "SELECT count(*), coalesce(sum(name = 'meta'), 0) FROM sqlite_schema WHERE type = 'table'";
+    let (tables, logs): (i64, i64) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(tables == 0 || logs == 1)
 }
 
 fn create(connection: &mut Connection) -> Result<(), LogError> {

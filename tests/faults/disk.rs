@@ -153,6 +153,14 @@ fn a_data_folder_that_can_not_be_used_is_a_clear_refusal() {
     drop(newer);
     let said = refused(&data.display().to_string(), &folder);
     assert!(said.contains("format 99"), "{said}");
+
+    let other = folder.join("other");
+    fs::create_dir(&other).expect("a folder");
+    let foreign = rusqlite::Connection::open(other.join("veche.db")).expect("a database");
+    foreign.execute("CREATE TABLE t (a)", []).expect("a table");
+    drop(foreign);
+    let said = refused(&other.display().to_string(), &folder);
+    assert!(said.contains("of another program"), "{said}");
 }
 
 /// A server with a limit of the shell's, such as `-n 300`.
