@@ -66,6 +66,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "net.js",
         SCRIPT "outbox.js",
         SCRIPT "people.js",
+        SCRIPT "reactions.js",
         SCRIPT "sheet.js",
         SCRIPT "store.js",
         SCRIPT "stream.js",
