@@ -147,6 +147,8 @@ mod tests {
             (event("bob", "👍", true, 1, 8), "👍 1"),
             (event("ann", "❤️", true, 1, 9), "👍 1  ❤️ 1*"),
             (event("ann", "👍", true, 2, 8), "👍 2*  ❤️ 1*"),
+            (event("ann", "👍", false, 1, 8), "👍 1  ❤️ 1*"),
+            (event("ann", "👍", true, 2, 8), "👍 2*  ❤️ 1*"),
             (event("bob", "👍", false, 1, 8), "👍 1*  ❤️ 1*"),
             // Told twice, it is as it was.
             (event("bob", "👍", false, 1, 8), "👍 1*  ❤️ 1*"),
