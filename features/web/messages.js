@@ -6,7 +6,7 @@ import { LONGEST, discard, draft, isHeld, keepDraft, retry, unsent } from "./out
 import { explain } from "./words.js";
 import { fileView } from "./attach.js";
 import { showEarlier } from "./earlier.js";
-import { choose, reactionsView } from "./reactions.js";
+import { choose, reactionsView } from "./emoji.js";
 import { showThread } from "./thread.js";
 import { showPerson } from "./people.js";
 import { action, close, open } from "./sheet.js";
