@@ -18,6 +18,9 @@
 
 use veche::prelude::*;
 
+#[path = "reactions/emoji.rs"]
+mod emoji;
+
 settings! {
     /// Emoji on messages.
     pub struct Settings {
@@ -65,7 +68,7 @@ fn yes() -> bool {
 struct Standing {
     message: Id,
     /// The emoji, as it is always written.
-    emoji: &'static str,
+    emoji: String,
     /// Whether the asking user has it there.
     on: bool,
     /// How many have.
@@ -188,12 +191,12 @@ impl Reactions {
         let mut passed = None;
         if asked.on {
             let to = tx.address_of(&message, call.user);
-            let mut draft = Draft::message(call.user, to, emoji).beside(message.id);
+            let mut draft = Draft::message(call.user, to, &emoji).beside(message.id);
             draft.purpose = Purpose::Change;
             passed = Some(tx.check(&draft)?);
         }
         let headers = passed.as_mut().map(PassedDraft::headers);
-        let marked = tx.marked::<Self>(message.id, emoji, call.user)?;
+        let marked = tx.marked::<Self>(message.id, &emoji, call.user)?;
         let newest = marked.newest.as_ref();
         let before = newest.and_then(Row::fact::<Self>);
         let mut count = before.map_or(0, |reacted| reacted.count);
@@ -217,7 +220,7 @@ impl Reactions {
             let on = asked.on;
             let mut entry = Entry::<Self>::new(Reacted { on, count, first })
                 .tell_chat(message.chat)
-                .mark(message.id, emoji, on);
+                .mark(message.id, &emoji, on);
             if let Some(passed) = &mut passed {
                 entry = entry.passed(passed);
             }
@@ -243,7 +246,6 @@ impl Reactions {
         let message = ask.message(ask.call.id("id")?).await?;
         let emoji = which.emoji.as_deref().map(spelt).transpose()?;
         let after = which.after.unwrap_or(0);
-        let emoji = emoji.map(str::to_owned);
         let (rows, more) = ask.marks(message.id, emoji, after, limit).await?;
         let reactions = ask
             .view(|view| {
@@ -271,39 +273,7 @@ fn first(row: &Row) -> Id {
     reacted.and_then(|fact| fact.first).unwrap_or(row.id)
 }
 
-/// An emoji as it is always written: with its variation selectors, and in its own colour of skin.
-fn spelt(text: &str) -> Result<&'static str, Problem> {
-    let emoji = emojis::get(text);
-    let emoji = emoji.ok_or_else(|| invalid("emoji", "`emoji` is one emoji of Unicode's"))?;
-    Ok(emoji.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_emoji_has_one_spelling_whatever_it_is_written_like() {
-        for (written, emoji) in [
-            ("👍", "👍"),
-            ("👍\u{fe0f}", "👍"),
-            ("❤", "❤\u{fe0f}"),
-            ("❤\u{fe0f}", "❤\u{fe0f}"),
-            ("👍🏽", "👍🏽"),
-            ("1\u{20e3}", "1\u{fe0f}\u{20e3}"),
-            ("🇩🇪", "🇩🇪"),
-            ("👩\u{200d}❤\u{200d}👨", "👩\u{200d}❤\u{fe0f}\u{200d}👨"),
-        ] {
-            assert_eq!(spelt(written).ok(), Some(emoji), "{written}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_emoji_is_none() {
-        for text in [
-            "", "a", "1", "👍👍", " 👍", "🏽", "\u{fe0f}", "🇩", "thumbsup", "©©",
-        ] {
-            assert!(spelt(text).is_err(), "{text}");
-        }
-    }
+/// The emoji that was asked for, as it is always written.
+fn spelt(text: &str) -> Result<String, Problem> {
+    emoji::spelt(text).ok_or_else(|| invalid("emoji", "`emoji` is one emoji of Unicode's"))
 }

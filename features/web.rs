@@ -58,6 +58,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "composer.js",
         SCRIPT "dom.js",
         SCRIPT "earlier.js",
+        SCRIPT "emoji.js",
         SCRIPT "find.js",
         SCRIPT "groups.js",
         SCRIPT "hub.js",

@@ -1,7 +1,6 @@
 //! All that a feature uses: `use veche::prelude::*;`.
 
 pub use async_trait::async_trait;
-pub use emojis;
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 pub use serde_json::{Map, Value, json};
@@ -28,4 +27,5 @@ pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
 pub use http::StatusCode;
+pub use unicode_properties::{EmojiStatus, UnicodeEmoji};
 pub use uuid::Uuid;

@@ -75,12 +75,20 @@ export function keyed(parent, entries) {
   for (const node of old.values()) node.remove();
 }
 
+/** What can have the focus and is always there. What comes and goes says what it is (`data-is`). */
+const steady = (node) => [node, ...node.querySelectorAll(INNER)].filter((one) => !one.dataset.is);
+
 /** Puts a node in another's place, with the focus where it was. */
 function replace(node, fresh) {
   const focus = document.activeElement;
-  const index = [node, ...node.querySelectorAll(INNER)].indexOf(focus);
+  const hadFocus = node.contains(focus);
+  const { is } = focus.dataset;
+  const index = steady(node).indexOf(focus);
   node.replaceWith(fresh);
-  if (index >= 0) [fresh, ...fresh.querySelectorAll(INNER)][index]?.focus({ preventScroll: true });
+  if (!hadFocus) return;
+  const same = is ? fresh.querySelector(`[data-is="${CSS.escape(is)}"]`) : steady(fresh)[index];
+  // What is in it may be in sight only while it has the focus.
+  for (const one of [fresh, same]) one?.focus({ preventScroll: true });
 }
 
 /** Says something to those who listen to the page. */

@@ -6,6 +6,7 @@ import { LONGEST, discard, draft, isHeld, keepDraft, retry, unsent } from "./out
 import { explain } from "./words.js";
 import { fileView } from "./attach.js";
 import { showEarlier } from "./earlier.js";
+import { choose, reactionsView } from "./emoji.js";
 import { showThread } from "./thread.js";
 import { showPerson } from "./people.js";
 import { action, close, open } from "./sheet.js";
@@ -156,16 +157,18 @@ function* entries(messages) {
 }
 
 function messageView(message) {
-  const { id, from, text, at, expires, file, comments, edited, follows, isOpen, hasHistory } = message;
+  const { id, from, text, at, expires, file, comments, reactions, edited, follows, isOpen, hasHistory } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
     el("div", { class: follows ? "unseen" : "by" }, name(from), " ", hour(at)),
     text && textView(text),
     file && fileView(file),
-    edited && (hasHistory ? el("button.quiet.edited", { title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
+    edited && (hasHistory ? el("button.quiet.edited", { "data-is": "edited", title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
+    reactions && has("reactions") && reactionsView(message),
     el("div", { class: `acts${comments ? " has" : ""}` },
       has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
+      has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
       isOpen && [
         el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
         el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),

@@ -259,7 +259,8 @@ export function takeMessage(message, isAnswer) {
     }
   }
   const history = state.histories.get(address);
-  if (history) put(history.list, message);
+  // The answer is as the message was then; its events may have told more.
+  if (history && !(isAnswer && find(message.id))) put(history.list, message);
 }
 
 /** Until when a message can be changed and removed by who is here, in milliseconds since 1970. */
@@ -304,6 +305,13 @@ const events = {
     for (const chat of state.chats.values()) {
       if (chat.last?.id === fields.id) chat.last = { ...chat.last, ...fields };
     }
+  },
+  reaction({ message: id, user, emoji, on, count, first }) {
+    const all = find(id)?.reactions ?? [];
+    const mine = isMe(user) ? on : Boolean(all.find((one) => one.emoji === emoji)?.mine);
+    const others = all.filter((one) => one.emoji !== emoji);
+    const now = count ? [...others, { emoji, count, mine, first }].sort((a, b) => a.first - b.first) : others;
+    change(id, { reactions: now.length ? now : undefined });
   },
   delivered({ messages }) {
     for (const { id, ...fields } of messages) change(id, fields);

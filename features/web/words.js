@@ -10,6 +10,7 @@ const WORDS = {
   "invalid name": "A name has 1 to 32 letters or digits of any script, and - _ . between them. “me” is not one.",
   "invalid password": "This password is too long.",
   "invalid at": "Choose a time that is yet to come, and not too far ahead.",
+  "invalid emoji": "That is not one emoji.",
   unknown_chat: "There is nobody of that name, and no such room.",
   unknown_link: "This link does not work: it is mistyped, revoked or over.",
   refused: "The owner of this room said no.",

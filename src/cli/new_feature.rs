@@ -68,17 +68,17 @@ pub(super) fn write(folder: &Path, name: &str) -> Result<(), NewFeatureError> {
     let is_tree = ["features", "src/prelude.rs"]
         .iter()
         .all(|path| folder.join(path).exists());
-    let (files, next) = if is_tree {
+    let (parts, next) = if is_tree {
         in_tree(name)
     } else {
         as_crate(name)
     };
-    for (path, text) in &files {
+    for (path, text) in &parts {
         let path = folder.join(path);
         create(&path, text).map_err(|source| NewFeatureError::File { path, source })?;
     }
     let mut out = io::stdout().lock();
-    for (path, _) in &files {
+    for (path, _) in &parts {
         writeln!(out, "{}", folder.join(path).display())?;
     }
     Ok(writeln!(out, "\n{next}")?)
@@ -90,7 +90,7 @@ fn in_tree(name: &str) -> (Files, String) {
     let test = TEST.replace("CARGO_BIN_EXE_sample", "CARGO_BIN_EXE_veche");
     let (head, body) = test.split_once("\n\n").unwrap_or_default();
     let test = format!("{head}\n\n#![cfg(has_feature = \"sample\")]\n\n{body}");
-    let files = vec![
+    let parts = vec![
         (format!("features/{name}.rs"), named(FEATURE, name)),
         (format!("tests/{name}.rs"), named(&test, name)),
         (format!("docs/features/{name}.md"), named(PAGE, name)),
@@ -101,23 +101,23 @@ fn in_tree(name: &str) -> (Files, String) {
          What it lacks yet:  cargo test --test house --test docs --test rights --test subsets\n\
          How to go on:       docs/writing-a-feature.md"
     );
-    (files, next)
+    (parts, next)
 }
 
 fn as_crate(name: &str) -> (Files, String) {
-    let files = [
+    let parts = [
         ("Cargo.toml", MANIFEST),
         ("src/lib.rs", FEATURE),
         ("src/main.rs", MAIN),
         ("tests/sample.rs", TEST),
     ];
-    let files =
-        files.map(|(path, text)| (named(&format!("{name}/{path}"), name), named(text, name)));
+    let parts =
+        parts.map(|(path, text)| (named(&format!("{name}/{path}"), name), named(text, name)));
     let next = format!(
         "Say in {name}/Cargo.toml where veche lies. Then its test passes: cd {name} && cargo test\n\
          How to go on: docs/writing-a-feature.md, in veche's tree"
     );
-    (files.into(), next)
+    (parts.into(), next)
 }
 
 /// A text about `sample`, about this feature.
@@ -164,8 +164,8 @@ mod tests {
     fn a_name_stands_everywhere_in_the_form_that_is_wanted_there() {
         let text = named("feature!(Sample); // sample", "read_marks");
         assert_eq!(text, "feature!(ReadMarks); // read_marks");
-        for (files, _) in [in_tree("read_marks"), as_crate("read_marks")] {
-            for (path, text) in files {
+        for (parts, _) in [in_tree("read_marks"), as_crate("read_marks")] {
+            for (path, text) in parts {
                 let all = format!("{path}\n{text}").to_lowercase();
                 assert!(!all.contains("sample"), "{path}");
             }

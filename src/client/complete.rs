@@ -141,6 +141,9 @@ fn candidates<S: Iterator<Item = &'static Spec>>(
             let takes = argument.map_or(Takes::Chat, |(takes, _)| takes);
             (at, offers(takes, &typed[at..]))
         }
+        (Some((Takes::Reaction, at)), None) if typed[at..start].split_whitespace().count() == 1 => {
+            (start, offers(Takes::Emoji, word))
+        }
         (Some((Takes::Recipient, at)), _) if at == start => {
             let beginning = name.unwrap_or(word);
             (start, called(Takes::Recipient, beginning).collect())
@@ -167,7 +170,8 @@ mod tests {
                 Takes::Chat => &["The Garden", "The Attic", "common", "Cellar"],
                 Takes::Invite => &["The Roof"],
                 Takes::Member => &["ann"],
-                Takes::Message => &["812"],
+                Takes::Message | Takes::Reaction => &["812"],
+                Takes::Emoji => &["👍", "👀"],
                 Takes::Text | Takes::Path => &[],
                 _ => &["ann", "Anna", "боб"],
             };
@@ -175,7 +179,7 @@ mod tests {
             let fitting = all.iter().filter(fits);
             fitting.map(|one| Offer::plain((*one).to_owned())).collect()
         };
-        let specs = || specs(|feature| feature == "rooms");
+        let specs = || specs(|feature| ["reactions", "rooms"].contains(&feature));
         let (start, offered) = candidates(typed, specs, &offers);
         (
             start,
@@ -220,6 +224,14 @@ mod tests {
         assert_eq!(complete("/to c"), (4, words(&["common", "Cellar"])));
         assert_eq!(complete("/to the g"), (4, words(&["The Garden"])));
         assert_eq!(complete("/join the"), (6, words(&["The Roof"])));
+    }
+
+    #[test]
+    fn a_message_and_then_an_emoji_are_completed_for_a_reaction() {
+        assert_eq!(complete("/react 8"), (7, words(&["812"])));
+        assert_eq!(complete("/react 812 "), (11, words(&["👍", "👀"])));
+        assert_eq!(complete("/unreact 812 👀"), (13, words(&["👀"])));
+        assert!(complete("/react 812 👍 ").1.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What Tab offers for the argument of a command: only what the command can be about.
 
-use super::commands::Takes;
+use super::commands::{COMMON as EMOJI, Takes};
 use super::here::COMMON;
 use super::naming;
 use super::session::Session;
@@ -93,7 +93,11 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
             let titles = titles(invites, &begins);
             titles.into_iter().map(Offer::plain).collect()
         }
-        Takes::Message | Takes::File => {
+        Takes::Emoji => {
+            let fits = EMOJI.iter().filter(|one| one.starts_with(beginning));
+            fits.map(|one| Offer::plain((*one).to_owned())).collect()
+        }
+        Takes::Message | Takes::Reaction | Takes::File => {
             let digits = beginning.strip_prefix('#').unwrap_or(beginning);
             let lines = known.messages.iter().rev();
             let fits = lines.filter(|line| line.id.to_string().starts_with(digits));
@@ -215,6 +219,13 @@ mod tests {
         assert_eq!(typed(Takes::File, "", "@bob"), ["7", "5"]);
         let offered = offers(&state(), Takes::File, "5", None);
         assert_eq!(offered[0].shown, "5 5.png");
+    }
+
+    #[test]
+    fn common_emoji_are_offered() {
+        assert!(typed(Takes::Emoji, "", "common").contains(&"👍".to_owned()));
+        assert_eq!(typed(Takes::Emoji, "❤", "common"), ["❤\u{fe0f}"]);
+        assert_eq!(typed(Takes::Reaction, "#6", "common"), ["6"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::commands::notice;
+use super::commands::{Reaction, notice, reaction_line};
 use super::notice::{Notice, Reader, label};
 use super::text::{Zone, safe_indented, safe_line, size};
 
@@ -61,6 +61,9 @@ pub struct Message {
     /// When its text was last changed, if it was.
     #[serde(default)]
     pub edited: Option<String>,
+    /// The emoji on it, in their order.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
 }
 
 /// A file that is attached to a message.
@@ -228,7 +231,16 @@ impl Style {
             n => parts.push(self.dim(&format!("({n} comments)"))),
         }
         let stamp = self.stamp(&message.at, message.id, now);
-        format!("{stamp} {head}: {}", parts.join(" "))
+        let mut shown = format!("{stamp} {head}: {}", parts.join(" "));
+        if !message.reactions.is_empty() {
+            // Beneath it, where a message may have further lines.
+            shown.push_str(match self.single_line {
+                true => "  ",
+                false => "\n      ",
+            });
+            shown.push_str(&self.dim(&reaction_line(&message.reactions)));
+        }
+        shown
     }
 
     /// The line for a comment.
@@ -401,6 +413,25 @@ mod tests {
         let expected =
             "20:18 #812 bob: see [file a\\nb, text/\\u{1b}, 2 KiB: /get 812] (2 comments)";
         assert_eq!(line(data), expected);
+    }
+
+    #[test]
+    fn the_emoji_on_a_message_stand_beneath_it_with_ones_own_marked() {
+        let mut data = message("bob", "common", "lunch?");
+        data["reactions"] = json!([
+            {"emoji": "👍", "count": 2, "mine": false, "first": 8},
+            {"emoji": "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}", "count": 1, "mine": true, "first": 9},
+            {"emoji": "👩\u{200d}❤\u{fe0f}\u{200d}👨", "count": 1, "mine": false, "first": 10},
+        ]);
+        let emoji = "👍 2  🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} 1*  👩\u{200d}❤\u{fe0f}\u{200d}👨 1";
+        let expected = format!("20:18 #812 bob: lunch?\n      {emoji}");
+        assert_eq!(line(data.clone()), expected);
+        let single = Style {
+            single_line: true,
+            ..style()
+        };
+        let expected = format!("20:18 #812 bob: lunch?  {emoji}");
+        assert_eq!(show(&single, "message", data).unwrap(), expected);
     }
 
     #[test]

@@ -139,6 +139,7 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
         ("/room Garden", "rooms"),
         ("/approve bob", "rooms"),
         ("/search x", "search"),
+        ("/react 3 👍", "reactions"),
     ] {
         ann.types(line, &[&format!("! this server has no {feature}")]);
     }
@@ -159,11 +160,49 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
         ("files", "/file PATH"),
         ("rooms", "/room [--all]"),
         ("search", "/search WORDS"),
+        ("reactions", "/react ID EMOJI"),
     ] {
         if has(&[feature]) {
             ann.types("/help", &[command]);
         }
     }
+}
+
+#[test]
+fn emoji_are_put_on_messages_shown_with_them_and_told() {
+    if !has(&["reactions"]) {
+        return;
+    }
+    let server = Server::only("reactions", "");
+    let bob = server.connect("bob");
+    let id = bob.say("lunch?")["id"].to_string();
+    let mut ann = Console::start(&server, "ann");
+    let mut listening = Console::with(&server, "carl", &["--json"]);
+    listening.sees(&["lunch?"]);
+    ann.types("/react", &["! write /react ID EMOJI"]);
+    ann.types(&format!("/react {id} nice"), &["! ", "emoji"]);
+    ann.types(
+        &format!("/react #{id} ❤"),
+        &[&format!("you have put ❤\u{fe0f} on #{id}")],
+    );
+    let body = json!({"message": bob.messages("common")[0]["id"], "emoji": "👍"});
+    bob.post("/react", &body).expect(200);
+    ann.sees(&[&format!("bob has put 👍 on #{id}")]);
+    let line = listening.sees(&["\"reaction\"", "👍"]);
+    let event: Value = serde_json::from_str(&line).unwrap_or_default();
+    assert_eq!(event["data"]["user"], "bob");
+    assert_eq!(event["data"]["count"], 1);
+    ann.types("/history 1", &["lunch?  ❤\u{fe0f} 1*  👍 1"]);
+    ann.types(
+        &format!("/unreact {id} ❤\u{fe0f}"),
+        &[&format!("you have taken ❤\u{fe0f} off #{id}")],
+    );
+    ann.types("/history 1", &["lunch?  👍 1"]);
+    assert_eq!(
+        bob.messages("common")[0]["reactions"][0]["emoji"],
+        body["emoji"]
+    );
+    listening.write("/quit");
 }
 
 #[test]

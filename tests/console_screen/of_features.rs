@@ -217,3 +217,43 @@ fn ones_own_message_is_changed_by_up_and_removed_by_keys() {
     ann.says(&format!("/edit {} mine", bob.messages("common")[0]["id"]));
     ann.sees("only who wrote a message may do that");
 }
+
+#[test]
+fn emoji_stand_beneath_their_message_and_are_reached_by_keys() {
+    if !has(&["reactions"]) {
+        return;
+    }
+    let server = Server::only("reactions", "");
+    let bob = server.connect("bob");
+    let message = bob.say("lunch?")["id"].clone();
+    let react = |emoji: &str, on: bool| {
+        let body = json!({"message": message, "emoji": emoji, "on": on});
+        bob.post("/react", &body).expect(200);
+    };
+    react("👍", true);
+    let ann = Screen::start(&server, "ann");
+    ann.sees("bob: lunch?");
+    ann.sees("      👍 1");
+    ann.keys(&["C-Up"]);
+    ann.sees("+ react");
+    ann.keys(&["+"]);
+    ann.sees(&format!("common> /react {message}"));
+    ann.keys(&["Tab"]);
+    ann.sees(&format!("common> /react {message} 👍"));
+    ann.keys(&["Enter"]);
+    ann.sees("      👍 2*");
+    react("🎉", true);
+    ann.sees("      👍 2*  🎉 1");
+    react("👍", false);
+    ann.sees("      👍 1*  🎉 1");
+    ann.keys(&["C-Up", "-"]);
+    ann.sees(&format!("common> /unreact {message}"));
+    ann.types("👍");
+    ann.keys(&["Enter"]);
+    ann.until("it to be taken back", |shown| !shown.contains("👍 1*"));
+    ann.sees("      🎉 1");
+    react("🎉", false);
+    ann.until("nothing to be there", |shown| !shown.contains("🎉 1"));
+    // It is told by what it changes alone.
+    ann.until("no lines about it", |shown| !shown.contains("has put"));
+}

@@ -2,7 +2,7 @@
 //! parser, `/help` and the completion know. How a command is read and done stands in the file of
 //! its feature.
 
-use super::{Parsed, chat, comments, complaints, edits, files, rooms, schedule, search};
+use super::{Parsed, chat, comments, complaints, edits, files, reactions, rooms, schedule, search};
 
 /// One command.
 #[derive(Debug)]
@@ -46,6 +46,10 @@ pub enum Takes {
     Path,
     /// The number of a message.
     Message,
+    /// The number of a message, and after it an emoji.
+    Reaction,
+    /// An emoji.
+    Emoji,
     /// The number of a message with a file.
     File,
     /// The id of what is scheduled.
@@ -143,6 +147,22 @@ pub const COMMANDS: &[Spec] = &[
         edits::remove,
     )
     .takes(Takes::Message),
+    of(
+        "reactions",
+        "/react",
+        "ID EMOJI",
+        "puts an emoji on a message",
+        reactions::react,
+    )
+    .takes(Takes::Reaction),
+    of(
+        "reactions",
+        "/unreact",
+        "ID EMOJI",
+        "takes it back",
+        reactions::unreact,
+    )
+    .takes(Takes::Reaction),
     of(
         "search",
         "/search",

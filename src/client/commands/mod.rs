@@ -9,6 +9,7 @@ mod complaints;
 mod edits;
 mod files;
 mod list;
+mod reactions;
 mod rooms;
 mod schedule;
 mod search;
@@ -25,6 +26,7 @@ use super::worker::{Failure, Worker};
 pub use files::find as find_file;
 use list::COMMANDS;
 pub use list::{Spec, Takes};
+pub use reactions::{COMMON, Reaction, fold as fold_reaction, line as reaction_line};
 
 /// Why a line is no command.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub enum Command {
     Edits(edits::Command),
     /// One of the feature `files`.
     Files(files::Command),
+    /// One of the feature `reactions`.
+    Reactions(reactions::Command),
     /// One of the feature `rooms`.
     Rooms(rooms::Command),
     /// One of the feature `schedule`.
@@ -139,6 +143,7 @@ pub fn notice(event: &Event, reader: &Reader<'_>) -> Option<Notice> {
     let (kind, data) = (event.kind.as_str(), &event.data);
     schedule::notice(kind, data, reader)
         .or_else(|| complaints::notice(kind, data, reader))
+        .or_else(|| reactions::notice(kind, data, reader))
         .or_else(|| rooms::notice(kind, data, reader))
 }
 
@@ -165,6 +170,7 @@ impl Command {
             Command::Complaints(command) => command.run(worker).map(|()| None),
             Command::Edits(command) => command.run(worker).map(|()| None),
             Command::Files(command) => command.run(worker, current).map(|()| None),
+            Command::Reactions(command) => command.run(worker).map(|()| None),
             Command::Rooms(command) => command.run(worker, current),
             Command::Schedule(command) => command.run(worker, current).map(|()| None),
         }

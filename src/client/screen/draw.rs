@@ -95,12 +95,12 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
     };
     if message.from == model.me {
         return Some(format!(
-            "#{}: c comment · v comments · e change · d remove{get} · Esc",
+            "#{}: c comment · v comments · + react · e change · d remove{get} · Esc",
             message.id
         ));
     }
     Some(format!(
-        "#{}: c comment · v comments · r write to {}{get} · x complain · Esc",
+        "#{}: c comment · v comments · + react · r write to {}{get} · x complain · Esc",
         message.id,
         safe_line(&message.from)
     ))

@@ -5,10 +5,14 @@ use std::time::Instant;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::super::commands::fold_reaction;
 use super::super::render::{Comment, Event, Message};
 use super::super::text::mentions;
 use super::chat::{Chat, Entry, Loaded};
 use super::model::{Effect, Model};
+
+/// So many emoji that come while a page is on its way are told again after it.
+const MAX_LATE: usize = 1_000;
 
 impl Model {
     /// Takes in an event; `text` is what it says to its reader, `label` what chats are called.
@@ -18,6 +22,7 @@ impl Model {
             "message" => self.message(data, label, true),
             "comment" => self.comment(data),
             "edited" => self.edited(data),
+            "reaction" => self.reaction(data),
             "removed" => self.removed(data),
             "read" => self.read(data),
             "user" => self.presence(data),
@@ -124,6 +129,39 @@ impl Model {
         }
     }
 
+    /// An emoji was put on a message, or taken back. A page that is on its way may be older.
+    fn reaction(&mut self, data: &Value) {
+        if self.is_loading() && self.late.len() < MAX_LATE {
+            self.late.push(data.clone());
+        }
+        self.react(data);
+    }
+
+    fn react(&mut self, data: &Value) {
+        let Some(id) = data["message"].as_u64() else {
+            return;
+        };
+        for chat in &mut self.chats {
+            if let Some(Entry::Message(message)) = chat.lines.get_mut(&(id, 0)) {
+                fold_reaction(&mut message.reactions, data, &self.me);
+            }
+        }
+    }
+
+    /// What came while a page was on its way goes on top of that.
+    pub fn catch_up(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        late.iter().for_each(|data| self.react(data));
+        if self.is_loading() {
+            self.late = late;
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        let loads = |chat: &Chat| chat.asked || chat.loaded == Loaded::Asked;
+        self.chats.iter().any(loads)
+    }
+
     /// One's own last message in the chat that is shown.
     pub fn own_last(&self) -> Option<&Message> {
         let entries = self.chat().lines.values().rev();
@@ -171,11 +209,19 @@ impl Model {
         chat.called &= chat.unread > 0;
     }
 
+    fn holds(&self, message: &Value) -> bool {
+        let mut chats = self.chats.iter();
+        let id = message["id"].as_u64();
+        id.is_some_and(|id| chats.any(|chat| chat.lines.contains_key(&(id, 0))))
+    }
+
     /// Takes in what the user has just posted.
     pub fn sent(&mut self, posted: &Value, label: impl Fn(&str) -> String) {
         match posted["message"].is_u64() {
             true => self.comment(posted),
-            false => self.message(posted, label, true),
+            // The answer is as the message was then; its events may have told more.
+            false if !self.holds(posted) => self.message(posted, label, true),
+            false => {}
         }
         if self.chat().bottom.is_some() && self.chat().newest() == posted["id"] {
             self.chat_mut().bottom = None;

@@ -80,7 +80,8 @@ impl Front {
 impl Output for Front {
     fn event(&self, event: &Event) {
         let text = match event.kind.as_str() {
-            "message" | "comment" | "edited" | "removed" | "read" | "user" | "typing" => None,
+            "message" | "comment" | "edited" | "reaction" | "removed" | "read" | "user"
+            | "typing" => None,
             _ => {
                 let room = |chat: &str| self.session.title(chat);
                 let style = Style {

@@ -13,7 +13,8 @@ Alt+1…9 a chat by its number, Alt+A the next with something new, Alt+Up and Al
 PageUp, PageDown, Ctrl+Home, Ctrl+End scroll; Home and End too while nothing is typed
 Alt+U shows the chat from where the unread begins
 Ctrl+Up and Ctrl+Down select a message: c comments, v its comments, r writes to its sender,
-g gets its file, x complains, e changes your own, d removes it, Esc ends it
+g gets its file, + and - put an emoji on it and take it back, x complains, e changes your own,
+d removes it, Esc ends it
 Up on an empty line takes up your last message, and then what you typed before
 Enter sends, and on an empty line sends again what has failed
 Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
@@ -210,6 +211,8 @@ impl Screen {
         let (id, from) = (message.id, message.from.clone());
         let begun = match key.code {
             KeyCode::Char('c') => format!("/comment {id} "),
+            KeyCode::Char('+') => format!("/react {id} "),
+            KeyCode::Char('-') => format!("/unreact {id} "),
             KeyCode::Char('r') => format!("/msg @{from} "),
             KeyCode::Char('x') => format!("/complain {from} "),
             KeyCode::Char('e') if from == self.model.me => edit(message),

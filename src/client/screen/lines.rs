@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 
+use super::super::commands::reaction_line;
 use super::super::render::{Attached, Comment, Message};
 use super::super::text::{Zone, duration, mentions, safe_line, safe_lines, size};
 use super::chat::{Chat, Entry, Key};
@@ -127,7 +128,13 @@ impl Page<'_> {
             1 => tail.push((" (1 comment)".to_owned(), dim())),
             n => tail.push((format!(" ({n} comments)"), dim())),
         }
-        self.text(INDENT, head, &message.text, style, tail)
+        let mut rows = self.text(INDENT, head, &message.text, style, tail);
+        if !message.reactions.is_empty() {
+            let blank = (" ".repeat(INDENT), Style::new());
+            let spans = [blank, (reaction_line(&message.reactions), dim())];
+            rows.extend(wrap(&spans, self.columns, INDENT));
+        }
+        rows
     }
 
     fn comment(&self, comment: &Comment) -> Vec<Line<'static>> {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::super::Link;
 use super::super::answer::{ChatStatus, Page};
@@ -58,6 +59,8 @@ pub struct Model {
     pub asking: usize,
     /// Whether the bell may ring.
     pub bell: bool,
+    /// What of emoji was told while a page was on its way.
+    pub late: Vec<Value>,
     /// What is to be done.
     pub effects: VecDeque<Effect>,
 }
@@ -79,6 +82,7 @@ impl Model {
             panel: None,
             asking: 0,
             bell,
+            late: Vec::new(),
             effects: VecDeque::new(),
         }
     }
@@ -244,6 +248,7 @@ impl Model {
                 }
             }
         }
+        self.catch_up();
         let seeks = std::mem::take(&mut self.chats[at].seeking);
         if at == self.at && self.chat().loaded == Loaded::Yes && (before.is_none() || seeks) {
             self.look(true);

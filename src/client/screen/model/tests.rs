@@ -379,3 +379,39 @@ fn messages_are_selected_upwards_and_down_to_none() {
     assert_eq!(select(false), Some(5));
     assert_eq!(select(false), None);
 }
+
+fn react(model: &mut Model, message: u64, emoji: &str, count: u64) {
+    let mut data =
+        json!({"message": message, "user": "bob", "emoji": emoji, "on": count > 0, "count": count});
+    if count > 0 {
+        data["first"] = json!(message + 100);
+    }
+    model.event(&Event::new("reaction", data), None, label);
+}
+
+/// The emoji on a message of the chat that is shown.
+fn emoji_on(model: &Model, id: u64) -> String {
+    match model.chat().lines.get(&(id, 0)) {
+        Some(Entry::Message(message)) => {
+            super::super::super::commands::reaction_line(&message.reactions)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn emoji_that_come_before_an_older_page_or_answer_stay() {
+    let mut model = model();
+    // The newest page is on its way.
+    model.open(0);
+    react(&mut model, 7, "👍", 1);
+    model.page("common", None, page(1..=9, true));
+    assert_eq!(emoji_on(&model, 7), "👍 1");
+    react(&mut model, 7, "👍", 0);
+    assert_eq!(emoji_on(&model, 7), "");
+    say(&mut model, 10, "ann", "common", "hello");
+    react(&mut model, 10, "🎉", 1);
+    model.sent(&message(10, "ann", "common", "hello"), label);
+    assert_eq!(emoji_on(&model, 10), "🎉 1");
+    assert!(model.late.is_empty());
+}
