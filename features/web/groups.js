@@ -1,7 +1,7 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
 import { el, keyed, moment, name, say } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, isMe, notice, roomCalled, state } from "./store.js";
+import { changed, chatOf, has, isMe, notice, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
 import { action, close, form, open } from "./sheet.js";
 import { hashOf } from "./chats.js";
@@ -118,13 +118,18 @@ function leave(address, path) {
 
 /** The address of a link was opened: asks only when told to, and then says what comes of it. */
 export function showJoin(code) {
+  if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")));
   open("You are invited", (body) => {
     const line = el("p", { role: "status" }, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not.");
     let title;
     let older;
     const ask = action("Ask to come in", async () => {
       older = [...state.asked.values()].filter(({ decided }) => decided).map(({ at }) => at);
-      ({ title } = await post(`/join/${code}`));
+      ({ title } = await post(`/join/${code}`).catch((problem) => {
+        // What is refused for good need not be asked again.
+        if (!problem.passing && !problem.wait) [line, ask].forEach((node) => node.remove());
+        throw problem;
+      }));
       ask.remove();
       changed();
     }, { class: "main" });

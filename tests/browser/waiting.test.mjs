@@ -90,6 +90,9 @@ testOf(["rooms"], "a dead link says so, and what is said while the sheet is open
   await connect(page, "pat");
   await page.getByRole("button", { name: "Ask to come in" }).click();
   await page.locator("#sheet .error").filter({ hasText: /This link does not work/ }).waitFor();
+  assert.equal(await page.getByText(/Somebody gave you the link/).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Ask to come in" }).count(), 0);
+  await until("the focus stays in the sheet", () => page.evaluate(() => document.activeElement.id === "sheet-title"));
   await page.keyboard.press("Escape");
   const { room } = await it.server.call(await tokenOf(page), "POST", "/rooms", { title: "Shed" });
   await page.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
@@ -99,6 +102,17 @@ testOf(["rooms"], "a dead link says so, and what is said while the sheet is open
   await page.locator("#sheet #toast").getByText("The link is there to be copied.").waitFor();
   await checkAccess(page, "a toast in the sheet");
   await page.context().close();
+});
+
+testOf(["rooms"], "where there are no rooms a link says so at once", async () => {
+  const bare = await Server.start("[features.rooms]\nenabled = false\n");
+  const page = await visit(it.browser, `${bare.url}/join/abc`);
+  await connect(page, "pim");
+  await page.locator("#sheet").getByText("This server has no rooms, so the link leads nowhere.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Ask to come in" }).count(), 0);
+  await checkAccess(page, "a link without rooms");
+  await page.context().close();
+  await bare.end();
 });
 
 testOf(["schedule"], "a time is chosen in the time zone of the browser", async () => {
