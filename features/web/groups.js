@@ -1,7 +1,7 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
 import { el, keyed, moment, name, say } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, has, isMe, notice, roomCalled, state } from "./store.js";
+import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
 import { action, close, form, open } from "./sheet.js";
 import { hashOf } from "./chats.js";
@@ -27,7 +27,7 @@ export function inviteTo(user) {
   return form([choice("Invite to a room", "room", rooms.map(({ room, title }) => [room, title]))], "Invite", async ({ room }) => {
     await post(`${pathOf(room)}/invites`, { user });
     close();
-    notice(name(user), " is invited to ", name(chatOf(room).title), ".");
+    noticeWhile(() => state.rooms.get(room)?.invites?.some((one) => one.user === user), name(user), " is invited to ", name(chatOf(room).title), ".");
   });
 }
 

@@ -109,13 +109,13 @@ async function fetchMore(place) {
     isFailed = true;
     // A private chat with somebody who is not there, or a room that was left.
     if (problem.status === 404) {
-      notice(explain(problem));
       location.hash = "";
+      notice(explain(problem));
     }
   }
 }
 
-/** Has a message in sight once its chat is open: fetches back to it, as far as that is sensible. */
+/** Has a message in sight once its chat is open: fetches back to it, as far as that is sensible. Gives whether it is there. */
 export async function reveal(place, id) {
   const isThere = () => state.histories.get(place)?.list.some((one) => one.id === id);
   for (let page = 0; page < FAR && !isThere() && state.histories.get(place)?.more !== false; page += 1) {
@@ -123,7 +123,7 @@ export async function reveal(place, id) {
     if (isFailed) break;
   }
   if (isThere()) goal = id;
-  else notice("It is too far back, or gone.");
+  return isThere();
 }
 
 /** Goes to the message that is to be in sight. */

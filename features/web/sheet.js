@@ -13,6 +13,7 @@ let opener;
 /** Opens it. `build` fills it, and may give back what brings it up to date when something changes. */
 export function open(title, build) {
   say($("sheet-title"), title);
+  dispatchEvent(new Event("sheetopened"));
   const body = $("sheet-body");
   body.replaceChildren(el("p.error", { role: "alert" }));
   if (!sheet.open) {
