@@ -36,7 +36,9 @@ export function showAccount(signOut) {
         limit && `${limit.left} of ${limit.messages} messages to everyone are left${limit.until ? ` until ${moment(limit.until)}` : ""}.`,
       ].filter(Boolean).join(" "));
       const unsent = waiting().length;
-      say(lost, unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : "Without a password a name is lost with its last client.");
+      // Who connected before the page kept it is told nothing.
+      const isBound = session()?.hasPassword === false;
+      say(lost, unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : isBound ? "This name has no password: it is lost when its last client is signed out." : "");
       keyed(list, [...state.clients.values()].map((one) => [one.id, one, view]));
     };
   });

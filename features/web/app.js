@@ -174,7 +174,7 @@ $("connect").onsubmit = async (event) => {
   button.disabled = true;
   try {
     const { user, client, token } = await post("/connect", { name, ...(password && { password }) });
-    setSession({ name: user.name, client, token });
+    setSession({ name: user.name, client, token, hasPassword: Boolean(password) });
     form.reset();
     begin();
   } catch (problem) {

@@ -150,6 +150,20 @@ test("a client that is signed out from elsewhere says so", async () => {
   await other.context().close();
 });
 
+test("only who connected without a password is told that the name is lost", async () => {
+  for (const [password, count] of [["p", 0], ["", 1]]) {
+    const page = await visit(it.browser, it.server.url);
+    await connect(page, `lost-${count}`, password);
+    await page.reload();
+    await page.locator("#chats a").first().waitFor();
+    await page.locator("#me").click();
+    await page.locator("#sheet .people li").waitFor();
+    assert.equal(await page.getByText("This name has no password: it is lost when its last client is signed out.").count(), count);
+    assert.equal(await page.getByText("ithout a password").count(), 0);
+    await page.context().close();
+  }
+});
+
 test("Enter sends where there are keys, and begins a line where the screen is touched; with Ctrl it sends everywhere", async () => {
   const page = await visit(it.browser, it.server.url);
   await connect(page, "kit");
