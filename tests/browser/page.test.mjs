@@ -180,6 +180,55 @@ testOf(["files"], "a file that is too large is refused before it is sent, and fo
   await ann.context().close();
 });
 
+testOf(["files"], "a page that uploads asks before it is left, and says after that which file was not sent", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "uta");
+  const asked = [];
+  ann.on("dialog", (dialog) => {
+    asked.push(dialog.type());
+    dialog.accept();
+  });
+  const held = [];
+  await ann.route("**/files?*", (route) => held.push(route));
+  const attach = () => ann.locator("#pick").setInputFiles({ name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("plan") });
+  await ann.locator("#text").click();
+  await ann.locator("#text").fill("see the plan");
+  await attach();
+  await ann.locator("#files progress").waitFor();
+  // Another chat, and back: it is the same upload still.
+  await ann.goto(`${it.server.url}/#%40uta`);
+  await ann.locator("#files progress").waitFor({ state: "detached" });
+  await ann.goto(`${it.server.url}/#common`);
+  await ann.locator("#files progress").waitFor();
+  assert.equal(await ann.locator("#files li").count(), 1);
+  await ann.reload();
+  assert.deepEqual(asked, ["beforeunload"]);
+  const lost = ann.locator("#files .failed");
+  await lost.filter({ hasText: /plan\.txt.*Not uploaded: the page was reloaded\./ }).waitFor();
+  assert.equal(await ann.locator("#text").inputValue(), "see the plan");
+  await checkAccess(ann, "a file that was not sent");
+  await ann.locator("#text").press("Enter");
+  await ann.locator("#told").getByText("A file was not sent: attach it again, or remove it.").waitFor();
+  const other = await tab(ann.context(), it.server.url);
+  await until("the draft is there", async () => (await other.locator("#text").inputValue()) === "see the plan");
+  assert.equal(await other.locator("#files li").count(), 0, "what another tab uploads is not lost here");
+  const chooser = ann.waitForEvent("filechooser");
+  await lost.getByRole("button", { name: "Attach again" }).click();
+  await chooser;
+  await ann.unroute("**/files?*");
+  await attach();
+  await lost.waitFor({ state: "detached" });
+  assert.equal(await ann.locator("#files li").count(), 1);
+  await ann.locator("#files progress").waitFor({ state: "detached" });
+  await ann.locator("#text").press("Enter");
+  await message(ann, "see the plan").getByRole("button", { name: /^plan\.txt/ }).waitFor();
+  await ann.reload();
+  assert.deepEqual(asked, ["beforeunload"], "nothing is under way");
+  await ann.locator("#chats a").first().waitFor();
+  assert.equal(await ann.locator("#files li").count(), 0);
+  await ann.context().close();
+});
+
 testOf(["files"], "a file that is handed on is not yet said to be there", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "ulf");
