@@ -1,5 +1,5 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
-import { $, countdown, el, keyed, moment, name, say, size } from "./dom.js";
+import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.js";
 import { post, session, upload } from "./net.js";
 import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
 import { draft, keepDraft, send } from "./outbox.js";
@@ -123,12 +123,12 @@ function render() {
 
 /** What stands above the field: why one may not post, or soon may not. */
 function hint() {
-  if (edited) return ["You change a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
+  if (edited) return ["You are editing a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
   const ban = bannedUntil();
   if (ban) return [`You may not post until ${moment(ban)}, for `, countdown(Date.parse(ban)), ". You can read."];
   const limit = allowance();
   if (address === "common" && limit?.left <= 5 && limit.until) {
-    return [`${limit.left || "No"} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`];
+    return [`${limit.left || "No"} more message${limit.left === 1 ? "" : "s"} to everyone `, period(Date.parse(limit.until)), "."];
   }
   const failed = here().filter((one) => one.failed);
   if (failed.some(({ isLost }) => isLost)) return ["A file was not sent: attach it again, or remove it."];

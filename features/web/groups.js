@@ -66,7 +66,7 @@ export function showRoom(address) {
       choice("Lets in", "uses", [["", "any"], [1, 1], [5, 5], [25, 25]]),
     ], "Make a link", async ({ expires, uses }) => {
       keepCode(address, await post(`${path}/links`, { ...(expires && { expires }), ...(uses && { uses: Number(uses) }) }));
-      notice("The link is there to be copied.");
+      notice("The link is ready to copy.");
       changed();
     }, { class: "line" });
     const forOwner = el("div", section("Invited", lists.invites), invite, section("Links", lists.links), elsewhere, link,

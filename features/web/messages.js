@@ -193,22 +193,22 @@ export const textView = (text) => el("p.text", { dir: "auto" },
   text.split(/(https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]])/).map((part, index) =>
     index % 2 ? el("a", { href: part, rel: "noopener noreferrer", target: "_blank", dir: "ltr" }, part) : part));
 
-/** What is not sent yet in a place. Where one post is held, those after it wait for the same time. */
+/** What is not sent yet in a place. Where one post is held, those after it wait for the same time, which the first one tells. */
 export function pending(place) {
   const posts = unsent(place);
   const held = posts.find(isHeld);
-  const about = { held: held && [held.why, held.until], isOpen: state.link.state === "open" };
-  return posts.map((one) => [one.key, { ...one, ...about }, pendingView]);
+  const about = { waits: Boolean(held), isOpen: state.link.state === "open" };
+  return posts.map((one) => [one.key, { ...one, ...about, isFirst: one === held }, pendingView]);
 }
 
 function pendingView(one) {
-  const { body, file, failed, held, isOpen } = one;
-  const how = failed ? ["Not sent: ", failed] : held ? [held[0], " It is sent by itself in ", countdown(held[1]), "."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
+  const { body, file, failed, isFirst, waits, why, until, isOpen } = one;
+  const how = failed ? ["Not sent: ", failed] : isFirst ? [why, " It is sent by itself in ", countdown(until), "."] : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
   return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
     body.text && el("p.text", { dir: "auto" }, body.text),
     file && el("p.hint", name(file.name), `, ${size(file.size)}`),
     el("p.how", { role: "status" }, how),
-    (failed || held) && el("div.acts.has",
+    (failed || waits) && el("div.acts.has",
       failed && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
       el("button.quiet", { onclick: () => edit(one) }, "Edit"),
       el("button.quiet", { onclick: () => discard(one) }, failed ? "Discard" : "Cancel")));

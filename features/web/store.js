@@ -49,6 +49,9 @@ export function changed() {
   });
 }
 
+// A time is there that was counted down to.
+addEventListener("due", changed);
+
 /** Tells the person something that no view shows. */
 export const notice = (...words) => noticeWhile(null, ...words);
 /** The same, until what it tells is over: once `holds` has said yes and then says no. */
