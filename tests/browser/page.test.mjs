@@ -126,6 +126,48 @@ testOf(["files"], "a file goes over by choosing, dropping and pasting, and a pic
   await bob.context().close();
 });
 
+testOf(["files"], "a picture has the room that there is, and is seen whole", async () => {
+  const page = await visit(it.browser, it.server.url, { viewport: { width: 1280, height: 800 } });
+  await connect(page, "pax");
+  for (const [width, height] of [[2400, 1200], [600, 2400], [64, 64]]) {
+    const name = `${width}.png`;
+    const bytes = await page.evaluate(([width, height]) => Object.assign(document.createElement("canvas"), { width, height }).toDataURL().split(",")[1], [width, height]);
+    await page.locator("#pick").setInputFiles({ name, mimeType: "image/png", buffer: Buffer.from(bytes, "base64") });
+    await page.locator("#files progress").waitFor({ state: "detached" });
+    await page.locator("#files li").waitFor();
+    await say(page, name);
+    await message(page, name).locator("button.picture").click();
+    const image = page.locator("#sheet img");
+    await until("it is loaded", () => image.evaluate((node) => node.naturalWidth > 0));
+    const box = await image.boundingBox();
+    assert.ok(Math.abs(box.width / box.height - width / height) < 0.02, `${name} keeps its form`);
+    for (const [view, least] of [[{ width: 1280, height: 800 }, width > 1280 ? 1150 : height > 800 ? 140 : 64], [{ width: 390, height: 780 }, Math.min(width, 120)]]) {
+      await page.setViewportSize(view);
+      const { x, width: wide, height: high } = await image.boundingBox();
+      assert.ok(wide >= least && wide <= width && high <= height, `${name} is ${wide} wide of ${view.width}`);
+      assert.ok(x >= 0 && x + wide <= view.width, `${name} is whole`);
+      const button = await page.getByRole("button", { name: "Save" }).boundingBox();
+      assert.ok(button.y + button.height <= view.height, `${name} leaves its buttons in sight`);
+    }
+    await page.keyboard.press("Escape");
+    await page.setViewportSize({ width: 1280, height: 800 });
+  }
+  await page.context().close();
+});
+
+test("on a very narrow screen an empty field is one line", async () => {
+  const page = await visit(it.browser, `${it.server.url}/#common`, { viewport: { width: 320, height: 600 } });
+  await page.getByLabel("Your name").fill("tiny");
+  await page.getByRole("button", { name: "Connect" }).click();
+  const text = page.locator("#text");
+  const height = () => text.evaluate((node) => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight));
+  await until("the field says whom to", async () => /Write to/.test(await text.getAttribute("placeholder") ?? ""));
+  await say(page, "one");
+  await message(page, "one").waitFor();
+  assert.ok((await height()) < 2, "one line");
+  await page.context().close();
+});
+
 testOf(["files"], "what is sent while its file goes up follows it", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "una");
