@@ -165,12 +165,20 @@ function messageView(message) {
     file && fileView(file),
     edited && (hasHistory ? el("button.quiet.edited", { title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
+      has("comments") && el("button.quiet.comments", { onclick: () => discuss(message) }, word),
       isOpen && [
         el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
         el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
       ],
       !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, "About ", name(from))));
+}
+
+/** Opens the comments of a message, which stays in its place though the chat becomes narrower. */
+function discuss(message) {
+  const placeOf = () => entryOf(message.id).getBoundingClientRect().top;
+  const before = placeOf();
+  showThread(message);
+  move(placeOf() - before);
 }
 
 /** Removes one's own message, if that is meant. */

@@ -316,6 +316,55 @@ testOf(["comments"], "a comment is counted on its message and shown to others at
   await bob.context().close();
 });
 
+testOf(["comments"], "on a wide screen comments are beside the chat, and one reads and writes in both", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "wim");
+  await say(page, "talk of this");
+  await message(page, "talk of this").hover();
+  await message(page, "talk of this").getByRole("button", { name: "Comment" }).click();
+  const sheet = page.locator("#sheet");
+  const isModal = () => sheet.evaluate((node) => node.matches(":modal"));
+  assert.equal(await isModal(), false);
+  const comment = page.getByRole("textbox", { name: "Comment" });
+  await until("one can comment at once", () => comment.evaluate((node) => node === document.activeElement));
+  await comment.fill("a comment");
+  await comment.press("Enter");
+  await page.locator(".comments .text").getByText("a comment").waitFor();
+  await say(page, "and in the chat");
+  await message(page, "and in the chat").waitFor();
+  await comment.fill("half a com");
+  const [chat, column] = [await page.locator("#chat").boundingBox(), await sheet.boundingBox()];
+  assert.ok(chat.x + chat.width <= column.x, "neither covers the other");
+  assert.ok(chat.width > 300);
+  await checkAccess(page, "comments beside the chat");
+  // On a narrow screen it is over the chat, and what was typed stays.
+  await page.setViewportSize({ width: 900, height: 760 });
+  await until("it is modal", isModal);
+  await page.setViewportSize({ width: 1000, height: 760 });
+  await until("it is not", async () => !(await isModal()));
+  assert.ok((await page.locator("#chat").boundingBox()).width > 300);
+  assert.equal(await comment.inputValue(), "half a com");
+  assert.ok(await comment.evaluate((node) => node === document.activeElement), "one types on");
+  // Something else takes its place, and Escape closes each.
+  await page.locator("#me").click();
+  await page.getByRole("button", { name: "Sign out here" }).waitFor();
+  assert.ok(await isModal());
+  await page.keyboard.press("Escape");
+  await sheet.waitFor({ state: "hidden" });
+  await message(page, "talk of this").getByRole("button", { name: "1 comment" }).click();
+  await until("the draft is there", async () => (await comment.inputValue()) === "half a com");
+  await page.keyboard.press("Escape");
+  await sheet.waitFor({ state: "hidden" });
+  await until("the message has the focus", () => message(page, "talk of this").evaluate((node) => node.contains(document.activeElement)));
+  await until("the chat has its room again", async () => (await page.locator("#chat").boundingBox()).width > 600);
+  // The comments of a chat go with it.
+  await message(page, "talk of this").getByRole("button", { name: "1 comment" }).click();
+  await comment.waitFor();
+  await page.goto(`${it.server.url}/#%40wim`);
+  await sheet.waitFor({ state: "hidden" });
+  await page.context().close();
+});
+
 for (const first of ["event", "answer"]) {
   testOf(["comments"], `a post is shown once, where its ${first} comes first`, async () => {
     const isEvent = first === "event";
