@@ -165,20 +165,12 @@ function messageView(message) {
     file && fileView(file),
     edited && (hasHistory ? el("button.quiet.edited", { title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button.quiet.comments", { onclick: () => discuss(message) }, word),
+      has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
       isOpen && [
         el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
         el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
       ],
       !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, "About ", name(from))));
-}
-
-/** Opens the comments of a message, which stays in its place though the chat becomes narrower. */
-function discuss(message) {
-  const placeOf = () => entryOf(message.id).getBoundingClientRect().top;
-  const before = placeOf();
-  showThread(message);
-  move(placeOf() - before);
 }
 
 /** Removes one's own message, if that is meant. */
@@ -287,12 +279,20 @@ scroll.addEventListener("scroll", () => {
   if (scroll.scrollTop < 300 && state.histories.get(address)?.more) more();
 }, { passive: true });
 let edge = 0;
+/** What stays in its place when the chat becomes wider or narrower: what has the focus, or the first in sight. */
+let anchor = null;
+addEventListener("reflow", () => {
+  const node = document.activeElement.closest("#messages .message") ?? inSight()[0];
+  anchor = node && [node, node.getBoundingClientRect().top];
+});
 /** A line that comes above the messages, or goes, moves none of them. */
 new ResizeObserver(() => {
+  const [node, top] = anchor ?? [];
+  anchor = null;
   const before = edge;
   edge = scroll.getBoundingClientRect().top;
   if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
-  else move(edge - before);
+  else move(node?.isConnected ? node.getBoundingClientRect().top - top : edge - before);
 }).observe(scroll);
 $("down").onclick = () => {
   toEnd();

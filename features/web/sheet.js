@@ -21,11 +21,18 @@ function show() {
   if (sheet.open && beside === isBeside()) return;
   const focus = document.activeElement;
   sheet.close();
-  document.body.classList.toggle("beside", beside);
+  putBeside(beside);
   if (beside) sheet.show();
   else sheet.showModal();
   if (sheet.contains(focus)) focus.focus();
   placeNews();
+}
+
+/** Makes room for the column, or takes it back. */
+function putBeside(beside) {
+  if (beside === isBeside()) return;
+  dispatchEvent(new Event("reflow"));
+  document.body.classList.toggle("beside", beside);
 }
 
 /** What lies outside of a modal sheet can't be reached. */
@@ -104,7 +111,7 @@ sheet.onclose = () => {
   // It is there again already, in its other place or with something else.
   if (sheet.open) return;
   update = null;
-  document.body.classList.remove("beside");
+  putBeside(false);
   placeNews();
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));

@@ -365,6 +365,39 @@ testOf(["comments"], "on a wide screen comments are beside the chat, and one rea
   await page.context().close();
 });
 
+testOf(["comments"], "the reader stays in place when comments open beside the chat, and close", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "wes", "w");
+  const wes = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")).token);
+  for (let number = 1; number <= 30; number += 1) await it.server.call(wes, "POST", "/send", { to: "@me", text: `line ${number}. ${"and so it goes on ".repeat(12)}` });
+  await page.goto(`${it.server.url}/#%40wes`);
+  await message(page, "line 30.").waitFor();
+  const comments = message(page, "line 15.").getByRole("button", { name: "Comment" });
+  const placeOf = (text) => message(page, text).evaluate((node) => node.getBoundingClientRect().top);
+  const isThere = async (text, place) => until(`${text} stays`, async () => Math.abs((await placeOf(text)) - place) < 2);
+  const width = async () => (await page.locator("#chat").boundingBox()).width;
+  const wide = await width();
+  await message(page, "line 15.").scrollIntoViewIfNeeded();
+  await message(page, "line 15.").hover();
+  const before = await placeOf("line 15.");
+  await comments.click();
+  await until("the chat is narrower", async () => (await width()) < wide);
+  await isThere("line 15.", before);
+  const first = await page.evaluate(() => [...document.querySelectorAll("#messages .message")].find((node) => node.getBoundingClientRect().bottom > document.getElementById("scroll").getBoundingClientRect().top).textContent.match(/line \d+\./)[0]);
+  const place = await placeOf(first);
+  await page.keyboard.press("Escape");
+  await until("the chat is wide again", async () => (await width()) === wide);
+  await isThere(first, place);
+  // Who is at the end stays there.
+  await page.locator("#down").click();
+  await message(page, "line 30.").hover();
+  await message(page, "line 30.").getByRole("button", { name: "Comment" }).click();
+  await until("the chat is narrower", async () => (await width()) < wide);
+  await until("it is the end", () => page.locator("#scroll").evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2));
+  assert.equal(await page.locator("#down").isVisible(), false);
+  await page.context().close();
+});
+
 for (const first of ["event", "answer"]) {
   testOf(["comments"], `a post is shown once, where its ${first} comes first`, async () => {
     const isEvent = first === "event";
