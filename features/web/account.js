@@ -1,5 +1,5 @@
 /** Oneself: how one stands, one's clients, and signing out. */
-import { el, keyed, moment, say } from "./dom.js";
+import { el, keyed, moment, period, say } from "./dom.js";
 import { post, session } from "./net.js";
 import { allowance, bannedUntil, state } from "./store.js";
 import { waiting } from "./outbox.js";
@@ -30,13 +30,15 @@ export function showAccount(signOut) {
     return () => {
       const { complaints } = state.user;
       const limit = allowance();
-      say(standing, [
-        bannedUntil() && `You may not post until ${moment(bannedUntil())}.`,
-        complaints?.warnings && `You have ${complaints.warnings} of ${complaints.limit} warnings.`,
-        limit && `${limit.left} of ${limit.messages} messages to everyone are left${limit.until ? ` until ${moment(limit.until)}` : ""}.`,
-      ].filter(Boolean).join(" "));
+      say(standing,
+        bannedUntil() && `You may not post until ${moment(bannedUntil())}. `,
+        complaints?.warnings > 0 && `You have ${complaints.warnings} of ${complaints.limit} warnings. `,
+        limit && `${limit.left} of ${limit.messages} messages to everyone are left`,
+        limit?.until && [" ", period(Date.parse(limit.until))], limit && ".");
       const unsent = waiting().length;
-      say(lost, unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : "Without a password a name is lost with its last client.");
+      // Who connected before the page kept it is told nothing.
+      const isBound = session()?.hasPassword === false;
+      say(lost, unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : isBound ? "This name has no password: it is lost when its last client is signed out." : "");
       keyed(list, [...state.clients.values()].map((one) => [one.id, one, view]));
     };
   });

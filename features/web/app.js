@@ -39,7 +39,7 @@ function begin() {
   $("app").hidden = !who;
   if (who) {
     state.me = who.name;
-    hub = follow(who, told);
+    hub = follow(who, heard);
     route();
   } else {
     $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
@@ -49,7 +49,7 @@ function begin() {
 }
 
 /** What the stream tells. */
-function told(message) {
+function heard(message) {
   if (message.state === "ended") return signedOut("You were signed out.");
   if (message.state) {
     const isBack = message.state === "open" && state.link.state !== "open";
@@ -174,7 +174,7 @@ $("connect").onsubmit = async (event) => {
   button.disabled = true;
   try {
     const { user, client, token } = await post("/connect", { name, ...(password && { password }) });
-    setSession({ name: user.name, client, token });
+    setSession({ name: user.name, client, token, hasPassword: Boolean(password) });
     form.reset();
     begin();
   } catch (problem) {
@@ -203,13 +203,18 @@ addEventListener("hashchange", () => {
 addEventListener("online", () => hub?.retry());
 addEventListener("ended", () => signedOut("You were signed out."));
 let toast;
+/** What was told last, `{where, holds, held}`: where one was then, and whether it holds, if that can be known. */
+let told = {};
+/** Where one is: which chat is open, and whether something is beside it. */
+const where = () => `${$("sheet").open} ${location.hash}`;
 /** Takes away what was told. */
 function dismiss() {
   const hadFocus = $("toast").contains(document.activeElement);
   $("toast").hidden = true;
   if (hadFocus) rest();
 }
-addEventListener("notice", ({ detail }) => {
+addEventListener("notice", ({ detail: { words: detail, holds } }) => {
+  told = { where: where(), holds };
   $("toast").hidden = false;
   $("notice").replaceChildren(el("span", ...detail));
   announce(...detail.map((one) => one.cloneNode?.(true) ?? one));
@@ -217,6 +222,18 @@ addEventListener("notice", ({ detail }) => {
   toast = setTimeout(dismiss, NOTICED);
 });
 $("dismiss").onclick = dismiss;
+/** Who has gone on is told no more; but what was told after that stands, though its event came later. */
+function goneOn() {
+  if (told.where !== where()) dismiss();
+}
+addEventListener("hashchange", goneOn);
+addEventListener("sheetclosed", goneOn);
+addEventListener("sheetopened", dismiss);
+onChange(() => {
+  const holds = told.holds?.();
+  if (told.held && !holds) dismiss();
+  told.held ||= holds;
+});
 addEventListener("storage", ({ key }) => {
   if (key === "veche.session") location.reload();
   changed();

@@ -1,8 +1,8 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
-import { $, countdown, el, keyed, moment, name, say, size } from "./dom.js";
-import { post, upload } from "./net.js";
+import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.js";
+import { post, session, upload } from "./net.js";
 import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
-import { send } from "./outbox.js";
+import { draft, keepDraft, send } from "./outbox.js";
 import { explain, tooLarge } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
@@ -16,13 +16,23 @@ let number = 0;
 let isPressed = false;
 /** The own message whose text is being changed. */
 let edited = null;
-/** By chat, `{key, file, part, done, failed, stop}` each; `done` is the upload as the server has it. */
+/**
+ * By chat, `{key, file, part, done, failed, isFinal, isLost, stop}` each; `done` is the upload as the server
+ * has it, and of one that a reload broke off there is only its name.
+ */
 const attached = new Map();
-const here = () => attached.get(address) ?? attached.set(address, []).get(address);
+const filesOf = (place) => attached.get(place) ?? attached.set(place, []).get(place);
+const here = () => filesOf(address);
 
 // A text that is being changed is no draft.
 const field = writer(text, () => !edited && address);
-field.withFiles(() => here().map(({ done }) => done).filter(Boolean));
+field.withFiles(() => toKeep(address));
+
+/** What a draft keeps of its files; of what is not uploaded, what it was. */
+const toKeep = (place) => filesOf(place).filter(({ isFinal }) => !isFinal)
+  .map(({ done, file: { name, size } }) => done ?? { name, size });
+const keepFiles = (place) =>
+  (place === address && !edited ? field.keep() : keepDraft(place, { ...draft(place), files: toKeep(place) }));
 
 /** Shows the draft of a chat. */
 export function show(next) {
@@ -30,8 +40,9 @@ export function show(next) {
   isPressed = false;
   edited = null;
   const files = field.show();
-  const isNew = ({ id }) => !here().some(({ done }) => done?.id === id);
-  here().push(...files.filter(isNew).map((done) => ({ key: (number += 1), file: done, done })));
+  const isNew = ({ id, name }) => !here().some(({ done, file }) => (id ? done?.id === id : file.name === name));
+  const again = (file) => (file.id ? { done: file } : { isLost: true, failed: "Not uploaded: the page was reloaded." });
+  here().push(...files.filter(isNew).map((file) => ({ key: (number += 1), file, ...again(file) })));
   render();
 }
 
@@ -39,7 +50,7 @@ function attach(files) {
   if (!has("files") || !address) return;
   for (const file of files) {
     const one = { key: (number += 1), file };
-    here().push(one);
+    attached.set(address, [...here().filter(({ isLost, file: { name } }) => !isLost || name !== file.name), one]);
     const { max_size: max } = state.server.files ?? {};
     if (file.size > max) refuse(one, max);
     else start(one);
@@ -57,6 +68,7 @@ async function start(one) {
   const place = address;
   const control = new AbortController();
   Object.assign(one, { failed: null, part: 0, stop: () => control.abort() });
+  keepFiles(place);
   render();
   const progress = (part) => {
     one.part = part;
@@ -64,10 +76,8 @@ async function start(one) {
   };
   try {
     one.done = await upload(one.file, progress, control.signal);
-    if (place === address) {
-      field.keep();
-      if (isPressed) submit();
-    }
+    keepFiles(place);
+    if (place === address && isPressed) submit();
   } catch (problem) {
     if (problem.code === "too_large" && problem.max) return refuse(one, problem.max);
     one.failed = explain(problem);
@@ -80,7 +90,7 @@ function drop(one) {
   one.stop?.();
   isPressed = false;
   attached.set(address, here().filter((other) => other !== one));
-  field.keep();
+  keepFiles(address);
   render();
 }
 
@@ -95,11 +105,11 @@ function progressView({ file, part }) {
 }
 
 function fileView(one) {
-  const { file: { name: called, size: bytes }, done, failed, isFinal } = one;
+  const { file: { name: called, size: bytes }, done, failed, isFinal, isLost } = one;
   return el("li", { class: failed ? "failed" : null },
     el("span.name", called ? name(called) : "picture"), el("small", failed ?? size(bytes)),
     !done && !failed && progressView(one),
-    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => start(one) }, "Try again"),
+    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => (isLost ? $("pick").click() : start(one)) }, isLost ? "Attach again" : "Try again"),
     el("button", { type: "button", class: "quiet", "aria-label": `Remove ${called}`, onclick: () => drop(one) }, "Remove"));
 }
 
@@ -113,14 +123,15 @@ function render() {
 
 /** What stands above the field: why one may not post, or soon may not. */
 function hint() {
-  if (edited) return ["You change a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
+  if (edited) return ["You are editing a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
   const ban = bannedUntil();
   if (ban) return [`You may not post until ${moment(ban)}, for `, countdown(Date.parse(ban)), ". You can read."];
   const limit = allowance();
   if (address === "common" && limit?.left <= 5 && limit.until) {
-    return [`${limit.left || "No"} more message${limit.left === 1 ? "" : "s"} to everyone until ${moment(limit.until)}.`];
+    return [`${limit.left || "No"} more message${limit.left === 1 ? "" : "s"} to everyone `, period(Date.parse(limit.until)), "."];
   }
   const failed = here().filter((one) => one.failed);
+  if (failed.some(({ isLost }) => isLost)) return ["A file was not sent: attach it again, or remove it."];
   if (failed.length) return [failed.every(({ isFinal }) => isFinal) ? "A file is too large: remove it." : "A file was not uploaded: try again, or remove it."];
   return isPressed ? ["It is sent as soon as the files are uploaded."] : [];
 }
@@ -217,6 +228,11 @@ for (const kind of ["dragover", "drop", "dragleave"]) {
     if (kind === "drop") attach(event.dataTransfer.files);
   });
 }
+/** What is being uploaded is lost with the page; who is signed out leaves all the same. */
+addEventListener("beforeunload", (event) => {
+  const isUploading = [...attached.values()].flat().some(({ done, failed }) => !done && !failed);
+  if (isUploading && session()?.name === state.me) event.preventDefault();
+});
 addEventListener("redraft", () => address && show(address));
 addEventListener("limit", ({ detail }) => {
   const [, left, seconds] = /r=(\d+);t=(\d+)/.exec(detail) ?? [];

@@ -125,11 +125,23 @@ export function span(seconds) {
 
 const remaining = (until) => span((until - Date.now()) / 1000);
 
+/** How near a time is that is counted down to, in milliseconds. */
+const NEAR = 600_000;
+const nearing = (until) => (until - Date.now() < NEAR ? `in the next ${remaining(until)}` : `until ${moment(Number(until))}`);
+
+const timer = (words, until, props) => el("span", { role: "timer", "data-until": until, ...props }, words(until));
 /** How long it is until a time, in milliseconds since 1970; it counts down by itself. */
-export const countdown = (until) => el("span", { role: "timer", "data-until": until }, remaining(until));
+export const countdown = (until) => timer(remaining, until);
+/** Until when something is so, which counts down once that is near. */
+export const period = (until) => timer(nearing, until, { "data-near": true });
 
 setInterval(() => {
-  for (const node of document.querySelectorAll("[data-until]")) node.textContent = remaining(node.dataset.until);
+  for (const node of document.querySelectorAll("[data-until]")) {
+    const { until, near } = node.dataset;
+    const words = (near == null ? remaining : nearing)(until);
+    if (node.textContent !== words) node.textContent = words;
+    if (until < Date.now()) dispatchEvent(new Event("due"));
+  }
 }, 1000);
 
 /** A number of bytes as people say it; rounded up, where it is no limit. */

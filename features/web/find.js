@@ -1,20 +1,22 @@
 /** Finding messages by their words; what is found opens in its chat. */
 import { $, el, name, time } from "./dom.js";
 import { get } from "./net.js";
-import { addressOf, changed, chatOf, has, onChange } from "./store.js";
+import { addressOf, changed, chatOf, has, notice, onChange } from "./store.js";
 import { close, fail, form, open } from "./sheet.js";
 import { hashOf, titleOf } from "./chats.js";
 import { reveal } from "./messages.js";
 
 async function go(message) {
   const address = addressOf(message);
+  let isThere;
   try {
-    await reveal(address, message.id);
+    isThere = await reveal(address, message.id);
   } catch (problem) {
     return fail(problem);
   }
   close();
   location.hash = hashOf(address);
+  if (!isThere) notice("It is too far back, or gone.");
   changed();
 }
 

@@ -1,7 +1,7 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
 import { el, keyed, moment, name, say } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, isMe, notice, roomCalled, state } from "./store.js";
+import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
 import { action, close, form, open } from "./sheet.js";
 import { hashOf } from "./chats.js";
@@ -27,7 +27,7 @@ export function inviteTo(user) {
   return form([choice("Invite to a room", "room", rooms.map(({ room, title }) => [room, title]))], "Invite", async ({ room }) => {
     await post(`${pathOf(room)}/invites`, { user });
     close();
-    notice(name(user), " is invited to ", name(chatOf(room).title), ".");
+    noticeWhile(() => state.rooms.get(room)?.invites?.some((one) => one.user === user), name(user), " is invited to ", name(chatOf(room).title), ".");
   });
 }
 
@@ -66,7 +66,7 @@ export function showRoom(address) {
       choice("Lets in", "uses", [["", "any"], [1, 1], [5, 5], [25, 25]]),
     ], "Make a link", async ({ expires, uses }) => {
       keepCode(address, await post(`${path}/links`, { ...(expires && { expires }), ...(uses && { uses: Number(uses) }) }));
-      notice("The link is there to be copied.");
+      notice("The link is ready to copy.");
       changed();
     }, { class: "line" });
     const forOwner = el("div", section("Invited", lists.invites), invite, section("Links", lists.links), elsewhere, link,
@@ -118,13 +118,18 @@ function leave(address, path) {
 
 /** The address of a link was opened: asks only when told to, and then says what comes of it. */
 export function showJoin(code) {
+  if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")));
   open("You are invited", (body) => {
     const line = el("p", { role: "status" }, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not.");
     let title;
     let older;
     const ask = action("Ask to come in", async () => {
       older = [...state.asked.values()].filter(({ decided }) => decided).map(({ at }) => at);
-      ({ title } = await post(`/join/${code}`));
+      ({ title } = await post(`/join/${code}`).catch((problem) => {
+        // What is refused for good need not be asked again.
+        if (!problem.passing && !problem.wait) [line, ask].forEach((node) => node.remove());
+        throw problem;
+      }));
       ask.remove();
       changed();
     }, { class: "main" });

@@ -1,7 +1,7 @@
 /** Messages for later: choosing the time, and what waits. */
 import { el, keyed, moment, name, zone } from "./dom.js";
 import { post, remove } from "./net.js";
-import { chatOf, notice, state } from "./store.js";
+import { chatOf, noticeWhile, state } from "./store.js";
 import { action, close, form, open } from "./sheet.js";
 import { titleOf } from "./chats.js";
 import { why } from "./words.js";
@@ -19,7 +19,7 @@ export function chooseTime(address, body, done) {
       const made = await post("/scheduled", { to: address, ...body, at: when.toISOString() });
       done();
       close();
-      notice(`It will be sent ${moment(made.at)}.`);
+      noticeWhile(() => state.scheduled.get(made.id)?.state === "waiting", `It will be sent ${moment(made.at)}.`);
     };
     const inMinutes = (minutes) => () => at(new Date(Date.now() + minutes * 60_000));
     sheet.append(el("blockquote", { dir: "auto" }, body.text || "A file"),

@@ -110,13 +110,13 @@ async function fetchMore(place) {
     isFailed = true;
     // A private chat with somebody who is not there, or a room that was left.
     if (problem.status === 404) {
-      notice(explain(problem));
       location.hash = "";
+      notice(explain(problem));
     }
   }
 }
 
-/** Has a message in sight once its chat is open: fetches back to it, as far as that is sensible. */
+/** Has a message in sight once its chat is open: fetches back to it, as far as that is sensible. Gives whether it is there. */
 export async function reveal(place, id) {
   const isThere = () => state.histories.get(place)?.list.some((one) => one.id === id);
   for (let page = 0; page < FAR && !isThere() && state.histories.get(place)?.more !== false; page += 1) {
@@ -124,7 +124,7 @@ export async function reveal(place, id) {
     if (isFailed) break;
   }
   if (isThere()) goal = id;
-  else notice("It is too far back, or gone.");
+  return isThere();
 }
 
 /** Goes to the message that is to be in sight. */
@@ -196,22 +196,22 @@ export const textView = (text) => el("p.text", { dir: "auto" },
   text.split(/(https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]])/).map((part, index) =>
     index % 2 ? el("a", { href: part, rel: "noopener noreferrer", target: "_blank", dir: "ltr" }, part) : part));
 
-/** What is not sent yet in a place. Where one post is held, those after it wait for the same time. */
+/** What is not sent yet in a place. Where one post is held, those after it wait for the same time, which the first one tells. */
 export function pending(place) {
   const posts = unsent(place);
   const held = posts.find(isHeld);
-  const about = { held: held && [held.why, held.until], isOpen: state.link.state === "open" };
-  return posts.map((one) => [one.key, { ...one, ...about }, pendingView]);
+  const about = { waits: Boolean(held), isOpen: state.link.state === "open" };
+  return posts.map((one) => [one.key, { ...one, ...about, isFirst: one === held }, pendingView]);
 }
 
 function pendingView(one) {
-  const { body, file, failed, held, isOpen } = one;
-  const how = failed ? ["Not sent: ", failed] : held ? [held[0], " It is sent by itself in ", countdown(held[1]), "."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
+  const { body, file, failed, isFirst, waits, why, until, isOpen } = one;
+  const how = failed ? ["Not sent: ", failed] : isFirst ? [why, " It is sent by itself in ", countdown(until), "."] : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
   return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
     body.text && el("p.text", { dir: "auto" }, body.text),
     file && el("p.hint", name(file.name), `, ${size(file.size)}`),
     el("p.how", { role: "status" }, how),
-    (failed || held) && el("div.acts.has",
+    (failed || waits) && el("div.acts.has",
       failed && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
       el("button.quiet", { onclick: () => edit(one) }, "Edit"),
       el("button.quiet", { onclick: () => discard(one) }, failed ? "Discard" : "Cancel")));
@@ -282,12 +282,20 @@ scroll.addEventListener("scroll", () => {
   if (scroll.scrollTop < 300 && state.histories.get(address)?.more) more();
 }, { passive: true });
 let edge = 0;
+/** What stays in its place when the chat becomes wider or narrower: what has the focus, or the first in sight. */
+let anchor = null;
+addEventListener("reflow", () => {
+  const node = document.activeElement.closest("#messages .message") ?? inSight()[0];
+  anchor = node && [node, node.getBoundingClientRect().top];
+});
 /** A line that comes above the messages, or goes, moves none of them. */
 new ResizeObserver(() => {
+  const [node, top] = anchor ?? [];
+  anchor = null;
   const before = edge;
   edge = scroll.getBoundingClientRect().top;
   if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
-  else move(edge - before);
+  else move(node?.isConnected ? node.getBoundingClientRect().top - top : edge - before);
 }).observe(scroll);
 $("down").onclick = () => {
   toEnd();

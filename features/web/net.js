@@ -4,7 +4,7 @@ const SESSION = "veche.session";
 /** How long a call may take, in milliseconds. */
 const PATIENCE = 30_000;
 
-/** Who is connected here, `{name, client, token}`, or null. It lies in localStorage alone. */
+/** Who is connected here, `{name, client, token, hasPassword}`, or null. It lies in localStorage alone. */
 export function session() {
   return JSON.parse(localStorage.getItem(SESSION));
 }

@@ -13,7 +13,10 @@ export const entry = (kind, key) => `veche.${kind}.${state.me}.${key}`;
 /** This tab's own comes first: another's may be written in the same place, and neither takes the other's. */
 const stores = [sessionStorage, localStorage];
 
-/** The text and the uploaded files of a place: a chat's address, or `#ID` for a message's comments. */
+/**
+ * The text and the files of a place: a chat's address, or `#ID` for a message's comments. A file without
+ * `id` was not uploaded, which only the tab that had it knows.
+ */
 export function draft(place) {
   const kept = stores.map((store) => store.getItem(entry("draft", place)));
   return JSON.parse(kept[0] ?? kept[1]) ?? { text: "", files: [] };
@@ -23,7 +26,8 @@ export function keepDraft(place, { text, files }) {
   const key = entry("draft", place);
   const ends = !text && !files.length && stores.some((store) => store.getItem(key));
   for (const store of stores) {
-    if (text || files.length) store.setItem(key, JSON.stringify({ text, files }));
+    const some = store === sessionStorage ? files : files.filter(({ id }) => id);
+    if (text || some.length) store.setItem(key, JSON.stringify({ text, files: some }));
     else store.removeItem(key);
   }
   if (ends) changed();

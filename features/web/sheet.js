@@ -1,4 +1,4 @@
-/** The one dialog: people, rooms, comments and what is one's own open in it, beside the chat. */
+/** The one dialog: people, rooms and what is one's own open in it, over the chat, and comments beside it. */
 import { $, el, say } from "./dom.js";
 import { onChange, state } from "./store.js";
 import { explain } from "./words.js";
@@ -7,20 +7,52 @@ const sheet = $("sheet");
 /** Where the focus in a field would open a keyboard over half of the screen. */
 const isTouch = matchMedia("(pointer: coarse)");
 let update;
+/** Where there is room for one more column. */
+const isRoomy = matchMedia("(min-width: 1000px)");
+/** Whether it may be a column beside the chat, which one reads and writes in meanwhile. */
+let mayBeside = false;
+const isBeside = () => document.body.classList.contains("beside");
 /** The list's entry that it was opened from. */
 let opener;
 
-/** Opens it. `build` fills it, and may give back what brings it up to date when something changes. */
-export function open(title, build) {
+/** Shows it over the chat, or beside it. */
+function show() {
+  const beside = mayBeside && isRoomy.matches;
+  if (sheet.open && beside === isBeside()) return;
+  const focus = document.activeElement;
+  sheet.close();
+  putBeside(beside);
+  if (beside) sheet.show();
+  else sheet.showModal();
+  if (sheet.contains(focus)) focus.focus();
+  placeNews();
+}
+
+/** Makes room for the column, or takes it back. */
+function putBeside(beside) {
+  if (beside === isBeside()) return;
+  dispatchEvent(new Event("reflow"));
+  document.body.classList.toggle("beside", beside);
+}
+
+/** What lies outside of a modal sheet can't be reached. */
+function placeNews() {
+  if (sheet.open && !isBeside()) $("sheet-body").before($("news"));
+  else $("link").after($("news"));
+}
+
+/**
+ * Opens it. `build` fills it, and may give back what brings it up to date when something changes.
+ * Where there is room, one that is `beside` is a column.
+ */
+export function open(title, build, beside = false) {
   say($("sheet-title"), title);
+  dispatchEvent(new Event("sheetopened"));
   const body = $("sheet-body");
   body.replaceChildren(el("p.error", { role: "alert" }));
-  if (!sheet.open) {
-    opener = document.activeElement.closest("[data-key]");
-    sheet.showModal();
-    // What lies outside of it can't be reached now.
-    $("sheet-body").before($("news"));
-  }
+  if (!sheet.contains(document.activeElement)) opener = document.activeElement.closest("[data-key]");
+  mayBeside = beside;
+  show();
   update = build(body);
   update?.();
 }
@@ -69,12 +101,18 @@ async function attempt(button, act) {
 }
 
 onChange(() => sheet.open && update?.());
+isRoomy.onchange = () => sheet.open && show();
+// The browser closes a modal one by itself.
+sheet.addEventListener("keydown", ({ key, isComposing }) => key === "Escape" && !isComposing && isBeside() && close());
 $("close").onclick = close;
 // Not a handler's property: one that returns false would undo every click.
 sheet.addEventListener("click", ({ target }) => target === sheet && close());
 sheet.onclose = () => {
+  // It is there again already, in its other place or with something else.
+  if (sheet.open) return;
   update = null;
-  $("link").after($("news"));
+  putBeside(false);
+  placeNews();
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));
   // The browser gives the focus back, unless what had it was made anew meanwhile.

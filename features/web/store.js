@@ -49,8 +49,13 @@ export function changed() {
   });
 }
 
+// A time is there that was counted down to.
+addEventListener("due", changed);
+
 /** Tells the person something that no view shows. */
-export const notice = (...words) => dispatchEvent(new CustomEvent("notice", { detail: words }));
+export const notice = (...words) => noticeWhile(null, ...words);
+/** The same, until what it tells is over: once `holds` has said yes and then says no. */
+export const noticeWhile = (holds, ...words) => dispatchEvent(new CustomEvent("notice", { detail: { words, holds } }));
 
 export const has = (feature) => state.server.features.includes(feature);
 export const isMe = (name) => name === state.me;
@@ -370,7 +375,8 @@ const events = {
     if (request.user) {
       meet(request.user);
       add(request.room, "requests", request);
-      notice(name(request.user), " asks to come into ", name(request.title), ".");
+      const asks = () => state.rooms.get(request.room)?.requests?.some(({ user }) => user === request.user);
+      noticeWhile(asks, name(request.user), " asks to come into ", name(request.title), ".");
     }
     else if (request.state === "pending") state.asked.set(request.at, { at: request.at, title: request.title });
     else decide(request, "in", "You are let into ", name(request.title), ".");

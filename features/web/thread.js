@@ -33,7 +33,7 @@ export function showThread(message) {
       const comments = state.thread?.message === message.id ? state.thread.list : [];
       keyed(list, [...comments.map((one) => [one.id, one, commentView]), ...pending(place)]);
     };
-  });
+  }, true);
 }
 
 const commentView = ({ from, at, text }) => el("li",

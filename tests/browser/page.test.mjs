@@ -126,6 +126,48 @@ testOf(["files"], "a file goes over by choosing, dropping and pasting, and a pic
   await bob.context().close();
 });
 
+testOf(["files"], "a picture has the room that there is, and is seen whole", async () => {
+  const page = await visit(it.browser, it.server.url, { viewport: { width: 1280, height: 800 } });
+  await connect(page, "pax");
+  for (const [width, height] of [[2400, 1200], [600, 2400], [64, 64]]) {
+    const name = `${width}.png`;
+    const bytes = await page.evaluate(([width, height]) => Object.assign(document.createElement("canvas"), { width, height }).toDataURL().split(",")[1], [width, height]);
+    await page.locator("#pick").setInputFiles({ name, mimeType: "image/png", buffer: Buffer.from(bytes, "base64") });
+    await page.locator("#files progress").waitFor({ state: "detached" });
+    await page.locator("#files li").waitFor();
+    await say(page, name);
+    await message(page, name).locator("button.picture").click();
+    const image = page.locator("#sheet img");
+    await until("it is loaded", () => image.evaluate((node) => node.naturalWidth > 0));
+    const box = await image.boundingBox();
+    assert.ok(Math.abs(box.width / box.height - width / height) < 0.02, `${name} keeps its form`);
+    for (const [view, least] of [[{ width: 1280, height: 800 }, width > 1280 ? 1150 : height > 800 ? 140 : 64], [{ width: 390, height: 780 }, Math.min(width, 120)]]) {
+      await page.setViewportSize(view);
+      const { x, width: wide, height: high } = await image.boundingBox();
+      assert.ok(wide >= least && wide <= width && high <= height, `${name} is ${wide} wide of ${view.width}`);
+      assert.ok(x >= 0 && x + wide <= view.width, `${name} is whole`);
+      const button = await page.getByRole("button", { name: "Save" }).boundingBox();
+      assert.ok(button.y + button.height <= view.height, `${name} leaves its buttons in sight`);
+    }
+    await page.keyboard.press("Escape");
+    await page.setViewportSize({ width: 1280, height: 800 });
+  }
+  await page.context().close();
+});
+
+test("on a very narrow screen an empty field is one line", async () => {
+  const page = await visit(it.browser, `${it.server.url}/#common`, { viewport: { width: 320, height: 600 } });
+  await page.getByLabel("Your name").fill("tiny");
+  await page.getByRole("button", { name: "Connect" }).click();
+  const text = page.locator("#text");
+  const height = () => text.evaluate((node) => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight));
+  await until("the field says whom to", async () => /Write to/.test(await text.getAttribute("placeholder") ?? ""));
+  await say(page, "one");
+  await message(page, "one").waitFor();
+  assert.ok((await height()) < 2, "one line");
+  await page.context().close();
+});
+
 testOf(["files"], "what is sent while its file goes up follows it", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "una");
@@ -180,6 +222,55 @@ testOf(["files"], "a file that is too large is refused before it is sent, and fo
   await ann.context().close();
 });
 
+testOf(["files"], "a page that uploads asks before it is left, and says after that which file was not sent", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "uta");
+  const asked = [];
+  ann.on("dialog", (dialog) => {
+    asked.push(dialog.type());
+    dialog.accept();
+  });
+  const held = [];
+  await ann.route("**/files?*", (route) => held.push(route));
+  const attach = () => ann.locator("#pick").setInputFiles({ name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("plan") });
+  await ann.locator("#text").click();
+  await ann.locator("#text").fill("see the plan");
+  await attach();
+  await ann.locator("#files progress").waitFor();
+  // Another chat, and back: it is the same upload still.
+  await ann.goto(`${it.server.url}/#%40uta`);
+  await ann.locator("#files progress").waitFor({ state: "detached" });
+  await ann.goto(`${it.server.url}/#common`);
+  await ann.locator("#files progress").waitFor();
+  assert.equal(await ann.locator("#files li").count(), 1);
+  await ann.reload();
+  assert.deepEqual(asked, ["beforeunload"]);
+  const lost = ann.locator("#files .failed");
+  await lost.filter({ hasText: /plan\.txt.*Not uploaded: the page was reloaded\./ }).waitFor();
+  assert.equal(await ann.locator("#text").inputValue(), "see the plan");
+  await checkAccess(ann, "a file that was not sent");
+  await ann.locator("#text").press("Enter");
+  await ann.locator("#told").getByText("A file was not sent: attach it again, or remove it.").waitFor();
+  const other = await tab(ann.context(), it.server.url);
+  await until("the draft is there", async () => (await other.locator("#text").inputValue()) === "see the plan");
+  assert.equal(await other.locator("#files li").count(), 0, "what another tab uploads is not lost here");
+  const chooser = ann.waitForEvent("filechooser");
+  await lost.getByRole("button", { name: "Attach again" }).click();
+  await chooser;
+  await ann.unroute("**/files?*");
+  await attach();
+  await lost.waitFor({ state: "detached" });
+  assert.equal(await ann.locator("#files li").count(), 1);
+  await ann.locator("#files progress").waitFor({ state: "detached" });
+  await ann.locator("#text").press("Enter");
+  await message(ann, "see the plan").getByRole("button", { name: /^plan\.txt/ }).waitFor();
+  await ann.reload();
+  assert.deepEqual(asked, ["beforeunload"], "nothing is under way");
+  await ann.locator("#chats a").first().waitFor();
+  assert.equal(await ann.locator("#files li").count(), 0);
+  await ann.context().close();
+});
+
 testOf(["files"], "a file that is handed on is not yet said to be there", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "ulf");
@@ -223,6 +314,88 @@ testOf(["comments"], "a comment is counted on its message and shown to others at
   await ann.locator(".comments .text").filter({ hasText: "much" }).waitFor();
   await ann.context().close();
   await bob.context().close();
+});
+
+testOf(["comments"], "on a wide screen comments are beside the chat, and one reads and writes in both", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "wim");
+  await say(page, "talk of this");
+  await message(page, "talk of this").hover();
+  await message(page, "talk of this").getByRole("button", { name: "Comment" }).click();
+  const sheet = page.locator("#sheet");
+  const isModal = () => sheet.evaluate((node) => node.matches(":modal"));
+  assert.equal(await isModal(), false);
+  const comment = page.getByRole("textbox", { name: "Comment" });
+  await until("one can comment at once", () => comment.evaluate((node) => node === document.activeElement));
+  await comment.fill("a comment");
+  await comment.press("Enter");
+  await page.locator(".comments .text").getByText("a comment").waitFor();
+  await say(page, "and in the chat");
+  await message(page, "and in the chat").waitFor();
+  await comment.fill("half a com");
+  const [chat, column] = [await page.locator("#chat").boundingBox(), await sheet.boundingBox()];
+  assert.ok(chat.x + chat.width <= column.x, "neither covers the other");
+  assert.ok(chat.width > 300);
+  await checkAccess(page, "comments beside the chat");
+  // On a narrow screen it is over the chat, and what was typed stays.
+  await page.setViewportSize({ width: 900, height: 760 });
+  await until("it is modal", isModal);
+  await page.setViewportSize({ width: 1000, height: 760 });
+  await until("it is not", async () => !(await isModal()));
+  assert.ok((await page.locator("#chat").boundingBox()).width > 300);
+  assert.equal(await comment.inputValue(), "half a com");
+  assert.ok(await comment.evaluate((node) => node === document.activeElement), "one types on");
+  // Something else takes its place, and Escape closes each.
+  await page.locator("#me").click();
+  await page.getByRole("button", { name: "Sign out here" }).waitFor();
+  assert.ok(await isModal());
+  await page.keyboard.press("Escape");
+  await sheet.waitFor({ state: "hidden" });
+  await message(page, "talk of this").getByRole("button", { name: "1 comment" }).click();
+  await until("the draft is there", async () => (await comment.inputValue()) === "half a com");
+  await page.keyboard.press("Escape");
+  await sheet.waitFor({ state: "hidden" });
+  await until("the message has the focus", () => message(page, "talk of this").evaluate((node) => node.contains(document.activeElement)));
+  await until("the chat has its room again", async () => (await page.locator("#chat").boundingBox()).width > 600);
+  // The comments of a chat go with it.
+  await message(page, "talk of this").getByRole("button", { name: "1 comment" }).click();
+  await comment.waitFor();
+  await page.goto(`${it.server.url}/#%40wim`);
+  await sheet.waitFor({ state: "hidden" });
+  await page.context().close();
+});
+
+testOf(["comments"], "the reader stays in place when comments open beside the chat, and close", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "wes", "w");
+  const wes = await page.evaluate(() => JSON.parse(localStorage.getItem("veche.session")).token);
+  for (let number = 1; number <= 30; number += 1) await it.server.call(wes, "POST", "/send", { to: "@me", text: `line ${number}. ${"and so it goes on ".repeat(12)}` });
+  await page.goto(`${it.server.url}/#%40wes`);
+  await message(page, "line 30.").waitFor();
+  const comments = message(page, "line 15.").getByRole("button", { name: "Comment" });
+  const placeOf = (text) => message(page, text).evaluate((node) => node.getBoundingClientRect().top);
+  const isThere = async (text, place) => until(`${text} stays`, async () => Math.abs((await placeOf(text)) - place) < 2);
+  const width = async () => (await page.locator("#chat").boundingBox()).width;
+  const wide = await width();
+  await message(page, "line 15.").scrollIntoViewIfNeeded();
+  await message(page, "line 15.").hover();
+  const before = await placeOf("line 15.");
+  await comments.click();
+  await until("the chat is narrower", async () => (await width()) < wide);
+  await isThere("line 15.", before);
+  const first = await page.evaluate(() => [...document.querySelectorAll("#messages .message")].find((node) => node.getBoundingClientRect().bottom > document.getElementById("scroll").getBoundingClientRect().top).textContent.match(/line \d+\./)[0]);
+  const place = await placeOf(first);
+  await page.keyboard.press("Escape");
+  await until("the chat is wide again", async () => (await width()) === wide);
+  await isThere(first, place);
+  // Who is at the end stays there.
+  await page.locator("#down").click();
+  await message(page, "line 30.").hover();
+  await message(page, "line 30.").getByRole("button", { name: "Comment" }).click();
+  await until("the chat is narrower", async () => (await width()) < wide);
+  await until("it is the end", () => page.locator("#scroll").evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2));
+  assert.equal(await page.locator("#down").isVisible(), false);
+  await page.context().close();
 });
 
 for (const first of ["event", "answer"]) {

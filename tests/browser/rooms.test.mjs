@@ -219,3 +219,47 @@ testOf(["rooms"], "on a phone the sheet of a link takes the focus, and gives it 
   await until("the chats have the focus", () => page.evaluate(() => Boolean(document.activeElement.closest("#chats"))));
   await page.context().close();
 });
+
+testOf(["rooms", "schedule"], "a notice goes when what it tells is over, and when one goes on to something else", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "ono");
+  const token = await tokenOf(page);
+  const call = (method, path, body) => it.server.call(token, method, path, body);
+  const { path, url } = await roomOf({ post: (at, body = {}) => call("POST", at, body) }, "Quay");
+  await page.locator("#chats a").filter({ hasText: "Quay" }).waitFor();
+  const toast = page.locator("#toast");
+  // The time after which it would go by itself is no part of this.
+  const patience = { timeout: 4000 };
+  const gone = () => toast.waitFor({ state: "hidden", ...patience });
+  const later = async () => {
+    await page.locator("#text").fill("later");
+    await page.locator("#when").click();
+    await page.getByRole("button", { name: "In an hour" }).click();
+    await page.locator("#sheet").waitFor({ state: "hidden" });
+    await toast.getByText(/It will be sent/).waitFor(patience);
+  };
+  await later();
+  const { scheduled: [made] } = await call("GET", "/scheduled");
+  await call("DELETE", `/scheduled/${made.id}`);
+  await gone();
+  const guest = await it.server.person("gin");
+  await guest.post(url);
+  await toast.getByText("gin asks to come into Quay.").waitFor(patience);
+  await call("POST", `${path}/requests/gin`, { approve: true });
+  await gone();
+  // Another sheet, and another chat.
+  await later();
+  await page.locator("#me").click();
+  await gone();
+  await page.getByRole("button", { name: "Close" }).first().click();
+  await later();
+  await page.locator("#chats a").filter({ hasText: "Quay" }).click();
+  await gone();
+  // What is told in a sheet goes with it.
+  await page.locator("#details").click();
+  await page.getByRole("button", { name: "Make a link" }).click();
+  await toast.waitFor(patience);
+  await page.keyboard.press("Escape");
+  await gone();
+  await page.context().close();
+});

@@ -13,6 +13,8 @@ testOf(["rate_limit"], "over the limit a post waits with its time in sight, and 
   await connect(ann, "ann");
   for (const number of [1, 2, 3, 4, 5]) await say(ann, `number ${number}`);
   await waiting(ann, "number 3").getByText(/posted as much to everyone.*sent by itself in \d+ s/).waitFor();
+  for (const text of ["number 4", "number 5"]) await waiting(ann, text).getByText("It is sent after that one.").waitFor();
+  assert.equal(await ann.locator("#chat").getByText(/posted as much to everyone/).count(), 1, "it is said once");
   const left = waiting(ann, "number 3").getByRole("timer");
   const first = await left.textContent();
   await until("the time goes on", async () => (await left.textContent()) !== first);
@@ -32,6 +34,27 @@ testOf(["rate_limit"], "over the limit a post waits with its time in sight, and 
   assert.deepEqual(await ann.locator("#messages .text").allTextContents(), ["number 1", "number 2", "number 3"]);
   await ann.context().close();
   await strict.end();
+});
+
+testOf(["rate_limit"], "how many messages are left is told until a time, which counts down once it is near", async () => {
+  for (const [per, far] of [["1h", true], ["4s", false]]) {
+    const strict = await Server.start(`[features.rate_limit]\nmessages = 1\nper = "${per}"\n`);
+    const page = await visit(it.browser, strict.url);
+    await connect(page, "nan");
+    const told = page.locator("#told");
+    await say(page, "the only one");
+    if (far) {
+      await told.filter({ hasText: /^No more messages to everyone until \d\d:\d\d\.$/ }).waitFor();
+      await page.clock.setFixedTime(Date.now() + 52 * 60_000);
+    }
+    await told.filter({ hasText: far ? /^No more messages to everyone in the next [78] min \d+ s\.$/ : /in the next \d s\.$/ }).waitFor();
+    await page.locator("#me").click();
+    await page.getByText(/0 of 1 messages to everyone are left in the next \d/).waitFor();
+    if (!far) await page.getByText("1 of 1 messages to everyone are left.").waitFor();
+    if (!far) await until("it is over by itself", async () => (await told.textContent()) === "");
+    await page.context().close();
+    await strict.end();
+  }
 });
 
 testOf(["complaints"], "a ban shows when it ends, and what was written goes out then", async () => {
@@ -90,15 +113,29 @@ testOf(["rooms"], "a dead link says so, and what is said while the sheet is open
   await connect(page, "pat");
   await page.getByRole("button", { name: "Ask to come in" }).click();
   await page.locator("#sheet .error").filter({ hasText: /This link does not work/ }).waitFor();
+  assert.equal(await page.getByText(/Somebody gave you the link/).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Ask to come in" }).count(), 0);
+  await until("the focus stays in the sheet", () => page.evaluate(() => document.activeElement.id === "sheet-title"));
   await page.keyboard.press("Escape");
   const { room } = await it.server.call(await tokenOf(page), "POST", "/rooms", { title: "Shed" });
   await page.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
   await page.locator("#title").filter({ hasText: "Shed" }).waitFor();
   await page.locator("#details").click();
   await page.getByRole("button", { name: "Make a link" }).click();
-  await page.locator("#sheet #toast").getByText("The link is there to be copied.").waitFor();
+  await page.locator("#sheet #toast").getByText("The link is ready to copy.").waitFor();
   await checkAccess(page, "a toast in the sheet");
   await page.context().close();
+});
+
+testOf(["rooms"], "where there are no rooms a link says so at once", async () => {
+  const bare = await Server.start("[features.rooms]\nenabled = false\n");
+  const page = await visit(it.browser, `${bare.url}/join/abc`);
+  await connect(page, "pim");
+  await page.locator("#sheet").getByText("This server has no rooms, so the link leads nowhere.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Ask to come in" }).count(), 0);
+  await checkAccess(page, "a link without rooms");
+  await page.context().close();
+  await bare.end();
 });
 
 testOf(["schedule"], "a time is chosen in the time zone of the browser", async () => {
@@ -134,6 +171,20 @@ test("a client that is signed out from elsewhere says so", async () => {
   await other.getByText("You were signed out.").waitFor();
   await page.context().close();
   await other.context().close();
+});
+
+test("only who connected without a password is told that the name is lost", async () => {
+  for (const [password, count] of [["p", 0], ["", 1]]) {
+    const page = await visit(it.browser, it.server.url);
+    await connect(page, `lost-${count}`, password);
+    await page.reload();
+    await page.locator("#chats a").first().waitFor();
+    await page.locator("#me").click();
+    await page.locator("#sheet .people li").waitFor();
+    assert.equal(await page.getByText("This name has no password: it is lost when its last client is signed out.").count(), count);
+    assert.equal(await page.getByText("ithout a password").count(), 0);
+    await page.context().close();
+  }
 });
 
 test("Enter sends where there are keys, and begins a line where the screen is touched; with Ctrl it sends everywhere", async () => {
