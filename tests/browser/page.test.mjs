@@ -202,7 +202,7 @@ testOf(["files"], "a file that is too large is refused before it is sent, and fo
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "ugo");
   let uploads = 0;
-  ann.on("request", (request) => (uploads += request.url().includes("/files")));
+  ann.on("request", (request) => (uploads += request.method() === "POST" && request.url().includes("/files")));
   const over = ann.locator("#files .failed");
   const refused = async (bytes, words) => {
     await ann.locator("#pick").setInputFiles({ name: "large.bin", mimeType: "text/plain", buffer: Buffer.alloc(bytes) });
