@@ -162,8 +162,8 @@ test("on a very narrow screen an empty field is one line", async () => {
   const text = page.locator("#text");
   const height = () => text.evaluate((node) => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight));
   await until("the field says whom to", async () => /Write to/.test(await text.getAttribute("placeholder") ?? ""));
-  await say(page, "one");
-  await message(page, "one").waitFor();
+  await say(page, "from a tiny screen");
+  await message(page, "from a tiny screen").waitFor();
   assert.ok((await height()) < 2, "one line");
   await page.context().close();
 });
@@ -248,6 +248,7 @@ testOf(["files"], "a page that uploads asks before it is left, and says after th
   const lost = ann.locator("#files .failed");
   await lost.filter({ hasText: /plan\.txt.*Not uploaded: the page was reloaded\./ }).waitFor();
   assert.equal(await ann.locator("#text").inputValue(), "see the plan");
+  await ann.locator("#title").filter({ hasText: "Everyone" }).waitFor();
   await checkAccess(ann, "a file that was not sent");
   await ann.locator("#text").press("Enter");
   await ann.locator("#told").getByText("A file was not sent: attach it again, or remove it.").waitFor();
