@@ -60,6 +60,7 @@ impl Screen {
             KeyCode::PageDown => self.scroll(1)?,
             KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
             KeyCode::End if ctrl || empty => self.scroll(isize::MAX / 2)?,
+            KeyCode::Esc if self.stay() => {}
             KeyCode::Esc => self.model.chat_mut().bottom = None,
             KeyCode::Char('u') if alt => {
                 let chat = self.model.chat_mut();
@@ -73,7 +74,8 @@ impl Screen {
                 let line = self.input.take();
                 self.unsaved = true;
                 self.model.chat_mut().bottom = None;
-                self.submit(&line);
+                let chat = self.model.chat().address.clone();
+                self.typed(&line, &chat);
             }
             KeyCode::Char('c') if ctrl => self.interrupt(),
             KeyCode::Char('d') if ctrl && empty => self.over = true,
@@ -145,7 +147,7 @@ impl Screen {
                     true => "/approve",
                     false => "/refuse",
                 };
-                self.submit_in(&format!("{name} {user}"), room);
+                self.submit_in(&format!("{name} {user}"), &room, Some(room.clone()));
             }
         }
         true
@@ -162,6 +164,8 @@ impl Screen {
             self.input.remember(&text);
             self.input.set("");
             self.unsaved = true;
+        } else if let Some(line) = self.model.unhold() {
+            self.take_back(&line);
         } else if let Some(out) = self.model.take_back() {
             if let Some(at) = self.model.find(&out.here) {
                 self.open(at);

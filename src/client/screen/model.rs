@@ -10,6 +10,7 @@ use super::super::answer::{ChatStatus, Page};
 use super::super::here::COMMON;
 use super::super::render::Message;
 use super::chat::{Chat, Entry, Key, Loaded};
+use super::moving::Move;
 use super::outgoing::Outgoing;
 use super::panel::Panel;
 use super::people::People;
@@ -48,6 +49,8 @@ pub struct Model {
     pub selected: Option<u64>,
     /// What was typed and is not there yet.
     pub outgoing: Vec<Outgoing>,
+    /// The commands that lead to another chat, with what was typed behind each.
+    pub moves: Vec<Move>,
     /// What is known of who is here.
     pub people: People,
     /// What is known of who is writing.
@@ -74,6 +77,7 @@ impl Model {
             progress: None,
             selected: None,
             outgoing: Vec::new(),
+            moves: Vec::new(),
             people: People::default(),
             typing: Typing::default(),
             panel: None,
@@ -122,10 +126,12 @@ impl Model {
             return;
         }
         if at != self.at {
+            self.lines_go_here();
             self.chat_mut().fresh = None;
             self.selected = None;
         }
         self.at = at;
+        self.lines_go_here();
         self.chat_mut().bottom = None;
         self.look(true);
     }
