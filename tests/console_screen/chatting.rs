@@ -283,3 +283,41 @@ fn a_function_key_with_another_key_is_bound_to_nothing() {
     ann.keys(&["F8"]);
     ann.sees("bell off");
 }
+
+#[test]
+fn flags_emoji_and_combined_letters_leave_nothing_behind() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let texts = ["🇺🇦🇵🇱 flags", "नमस्ते दुनिया", "👍🏽 👩‍🚀 people", "❤️ e\u{301}"];
+    for number in 0..40 {
+        bob.say(&format!("{} end of {number}.", texts[number % texts.len()]));
+    }
+    let ann = Screen::start(&server, "ann");
+    let drawn = |what: &str, key: &str, is: &dyn Fn(&str) -> bool| {
+        ann.keys(&[key]);
+        let seen = ann.until(what, is);
+        // Side and rule stand where they stood, and each message in its row alone.
+        for line in seen.lines().take(22) {
+            let count = line.matches(" end of ").count();
+            assert!(count <= 1, "{seen}");
+            assert_eq!(line.matches("bob: ").count(), count, "{seen}");
+            assert!(count == 0 || line.ends_with('.'), "{seen}");
+            for (sign, text) in [("🇺🇦", texts[0]), ("न", texts[1])] {
+                let whole = format!("bob: {text} end of ");
+                assert!(!line.contains(sign) || line.contains(&whole), "{seen}");
+            }
+        }
+        seen
+    };
+    drawn("the newest", "C-End", &|seen| seen.contains("end of 39."));
+    for _ in 0..3 {
+        let seen = drawn("help", "F1", &|seen| seen.contains("Esc closes"));
+        assert!(!seen.contains("end of"), "{seen}");
+        drawn("the newest", "Escape", &|seen| seen.contains("end of 39."));
+        drawn("older ones", "PageUp", &|seen| {
+            seen.contains("end of 19.") && !seen.contains("end of 39.")
+        });
+        drawn("the oldest", "C-Home", &|seen| seen.contains("end of 0."));
+        drawn("the newest", "C-End", &|seen| seen.contains("end of 39."));
+    }
+}

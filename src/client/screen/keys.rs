@@ -81,7 +81,7 @@ impl Screen {
             KeyCode::Char('d') if ctrl && empty => self.over = true,
             KeyCode::Char('l') if ctrl => {
                 if let Some(tty) = &mut self.tty {
-                    tty.terminal.clear().map_err(Error::Screen)?;
+                    tty.clear().map_err(Error::Screen)?;
                 }
             }
             KeyCode::Char('o') if ctrl => self.edit()?,

@@ -178,7 +178,7 @@ impl Screen {
                 let draw = |frame: &mut ratatui::Frame<'_>| {
                     draw::draw(frame, model, input, zone, colour);
                 };
-                tty.terminal.draw(draw).map_err(Error::Screen)?;
+                tty.draw(draw).map_err(Error::Screen)?;
             }
             // Drawing may have come to the top of what is there.
             self.act()?;
