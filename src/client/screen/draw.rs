@@ -274,6 +274,11 @@ fn status(model: &Model, columns: usize) -> Line<'static> {
     if !others.is_empty() {
         parts.insert(1, format!("new: {}", others.join(", ")));
     }
+    match model.invitations {
+        0 => {}
+        1 => parts.insert(1, "1 invitation (F2)".to_owned()),
+        count => parts.insert(1, format!("{count} invitations (F2)")),
+    }
     match model.asking {
         0 => {}
         1 => parts.insert(1, "1 asks to come in (F3)".to_owned()),

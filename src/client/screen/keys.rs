@@ -60,6 +60,7 @@ impl Screen {
             KeyCode::PageDown => self.scroll(1)?,
             KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
             KeyCode::End if ctrl || empty => self.scroll(isize::MAX / 2)?,
+            KeyCode::Esc if self.input.leave() => self.unsaved = true,
             KeyCode::Esc if self.stay() => {}
             KeyCode::Esc => self.model.chat_mut().bottom = None,
             KeyCode::Char('u') if alt => {
@@ -101,7 +102,7 @@ impl Screen {
         let Some(last) = self.model.own_last().filter(|_| may) else {
             return false;
         };
-        self.input.set(&edit(last));
+        self.input.begin(&edit(last));
         self.unsaved = true;
         true
     }
@@ -236,9 +237,7 @@ impl Screen {
         self.model.selected = None;
         self.model.chat_mut().bottom = None;
         if !begun.is_empty() {
-            let text = self.input.text();
-            self.input.remember(&text);
-            self.input.set(&begun);
+            self.input.begin(&begun);
         }
         true
     }

@@ -259,6 +259,7 @@ impl Screen {
             .map(|(room, title, user)| Request { room, title, user })
             .collect();
         self.model.asking = asking.len();
+        self.model.invitations = self.session.invitations();
         if let Some(panel) = &mut self.model.panel {
             panel.refresh(asking);
         }

@@ -59,6 +59,8 @@ pub struct Model {
     pub panel: Option<Panel>,
     /// How many ask to come into one's rooms.
     pub asking: usize,
+    /// How many rooms one is invited to.
+    pub invitations: usize,
     /// Whether the bell may ring.
     pub bell: bool,
     /// What is to be done.
@@ -82,6 +84,7 @@ impl Model {
             typing: Typing::default(),
             panel: None,
             asking: 0,
+            invitations: 0,
             bell,
             effects: VecDeque::new(),
         }
