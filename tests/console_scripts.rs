@@ -150,6 +150,10 @@ fn a_refusal_is_told_once_and_without_the_words_of_programs() {
     assert!(!bad.contains('`'), "{bad}");
     let refused = told(&["send", "@nobody", "x"]);
     assert_eq!(refused.matches(": ").count(), 1, "{refused}");
+    assert!(
+        refused.ends_with("no such chat or user as @nobody\n"),
+        "{refused}"
+    );
     let help = String::from_utf8_lossy(&run(&home, &["chat", "--help"], "").stdout).into_owned();
     for word in ["plain = true", "bell = false", "--wait"] {
         assert!(help.contains(word), "{word}");

@@ -296,3 +296,44 @@ fn ctrl_c_ends_a_file_whose_server_does_not_answer_and_not_the_client() {
         (last["file"]["name"] == "small.txt").then_some(())
     });
 }
+
+#[test]
+fn lines_typed_at_once_are_all_posted_in_their_order_and_a_half_one_is_kept() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let mut ann = Terminal::start(&server, "ann");
+    ann.types("one\rtwo\rthree\rhal");
+    wait_until("the three lines", || {
+        (bob.texts("common") == ["one", "two", "three"]).then_some(())
+    });
+    ann.types("f\r");
+    wait_until("the line that was begun before", || {
+        (bob.texts("common").last()? == "half").then_some(())
+    });
+}
+
+#[test]
+fn what_is_typed_behind_a_to_goes_where_it_leads_and_nowhere_where_it_fails() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let mut ann = Terminal::start(&server, "ann");
+    // While the answer is waited for, no line is edited.
+    stop(&server);
+    ann.types("/to @bob\r");
+    ann.sees("/to @bob\u{1b}[?2004l");
+    ann.types("psst\rhal");
+    ann.sees("psst\r\nhal");
+    server.terminate("CONT");
+    ann.sees("plain lines go to @bob from now on");
+    ann.types("f a thought\r/to @nobody\rsecret\r");
+    wait_until("what bob is told", || {
+        (bob.texts("@ann") == ["psst", "half a thought"]).then_some(())
+    });
+    ann.sees("there is no chat to do it in");
+    ann.sees("nowhere> ");
+    ann.types("/to common\rhello\r");
+    wait_until("what all are told", || {
+        (bob.texts("common") == ["hello"]).then_some(())
+    });
+    assert_eq!(bob.texts("@ann"), ["psst", "half a thought"]);
+}

@@ -110,6 +110,16 @@ impl CallError {
         self
     }
 
+    /// A refusal because nobody and nothing is there, with the address that was meant.
+    pub fn about(mut self, to: Option<&str>) -> CallError {
+        if let (CallError::Refused(problem), Some(to)) = (&mut self, to)
+            && problem.code == "unknown_chat"
+        {
+            problem.detail.push_str(&format!(" as {to}"));
+        }
+        self
+    }
+
     /// Why there was no answer, without saying that there was none; else what was answered.
     pub fn why(&self) -> String {
         match self {

@@ -76,6 +76,11 @@ impl Session {
         self.state().known.requests()
     }
 
+    /// How many rooms one is invited to.
+    pub fn invitations(&self) -> usize {
+        self.state().known.invites.len()
+    }
+
     /// Who is in a room that one is in.
     pub fn members(&self, room: &str) -> Vec<String> {
         let state = self.state();

@@ -93,7 +93,8 @@ fn post(session: &Session, begun: Instant, post: &Post) -> Result<Value, CallErr
     let call = (post.path.as_str(), &post.body, post.key.as_str());
     let left = session.wait.saturating_sub(begun.elapsed());
     let (api, gate) = (&session.api, &session.gate);
-    api.post_once(call, left, gate, |_| {})
+    let posted = api.post_once(call, left, gate, |_| {});
+    posted.map_err(|error| error.about(post.to()))
 }
 
 fn not_done(error: TransferError) -> Error {

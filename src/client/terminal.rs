@@ -139,6 +139,7 @@ fn read(
             }
             Ok(Some(command)) if command.wait() != Wait::No => {
                 let (wait, goes_to) = (command.wait(), command.goes_to().map(str::to_owned));
+                let leaves = command.leaves();
                 let (ended, end) = sync_channel(1);
                 let waiting = (wait == Wait::Transfer).then(|| session.transfers.wait());
                 let width = editor
@@ -166,8 +167,11 @@ fn read(
                     },
                 };
                 drop(waiting);
-                if let Ended::At(chat) = end {
-                    here.go(Some(chat));
+                match end {
+                    Ended::At(chat) => here.go(Some(chat)),
+                    // What was meant for a chat that is not there, or not yet, goes to no other.
+                    Ended::Here | Ended::Failed if wait == Wait::Move && !leaves => here.go(None),
+                    Ended::Here | Ended::Failed => {}
                 }
                 continue;
             }

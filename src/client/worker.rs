@@ -301,6 +301,7 @@ impl Worker {
             }
         };
         let answer = self.call((&post.path, &post.body, &post.key), waits);
+        let answer = answer.map_err(|error| error.about(post.to()));
         if self.typed {
             if let Ok(answer) = &answer {
                 self.output.sent(post, answer);

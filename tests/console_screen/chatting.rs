@@ -283,3 +283,41 @@ fn a_function_key_with_another_key_is_bound_to_nothing() {
     ann.keys(&["F8"]);
     ann.sees("bell off");
 }
+
+#[test]
+fn flags_emoji_and_combined_letters_leave_nothing_behind() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let texts = ["🇺🇦🇵🇱 flags", "नमस्ते दुनिया", "👍🏽 👩‍🚀 people", "❤️ e\u{301}"];
+    for number in 0..40 {
+        bob.say(&format!("{} end of {number}.", texts[number % texts.len()]));
+    }
+    let ann = Screen::start(&server, "ann");
+    // Side and rule stand where they stood, and each message whole in its row alone.
+    let is_whole = |line: &str| {
+        let count = line.matches(" end of ").count();
+        let signs = [("🇺🇦", texts[0]), ("न", texts[1])];
+        let mut signs = signs.iter().filter(|(sign, _)| line.contains(sign));
+        count <= 1
+            && line.matches("bob: ").count() == count
+            && (count == 0 || line.ends_with('.'))
+            && signs.all(|(_, text)| line.contains(&format!("bob: {text} end of ")))
+    };
+    let drawn = |what: &str, key: &str, is: &dyn Fn(&str) -> bool| {
+        ann.keys(&[key]);
+        // A screen that is looked at while it is drawn is whole a moment later.
+        ann.until(what, |seen| is(seen) && seen.lines().take(22).all(is_whole))
+    };
+    drawn("the newest", "C-End", &|seen| seen.contains("end of 39."));
+    for _ in 0..3 {
+        drawn("help", "F1", &|seen| {
+            seen.contains("Esc closes") && !seen.contains("end of")
+        });
+        drawn("the newest", "Escape", &|seen| seen.contains("end of 39."));
+        drawn("older ones", "PageUp", &|seen| {
+            seen.contains("end of 19.") && !seen.contains("end of 39.")
+        });
+        drawn("the oldest", "C-Home", &|seen| seen.contains("end of 0."));
+        drawn("the newest", "C-End", &|seen| seen.contains("end of 39."));
+    }
+}

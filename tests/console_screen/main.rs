@@ -3,12 +3,14 @@
 //!
 //! - `screen.rs`: a client in a tmux of its own, and what stands on its screen.
 //! - `chatting.rs`: reading and writing.
+//! - `moving.rs`: commands that lead to another chat, and what is typed behind them.
 //! - `outages.rs`: starts, outages, and what is kept over them.
 //! - `of_features.rs`: what the features bring to the screen.
 
 #![cfg(unix)]
 
 mod chatting;
+mod moving;
 mod of_features;
 mod outages;
 mod screen;

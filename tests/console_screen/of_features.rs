@@ -79,6 +79,12 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     assert!(!seen.contains("you have made"), "{seen}");
     ann.keys(&["M-2"]);
     ann.sees("[The Garden]>");
+    let carl = Screen::start(&server, "carl");
+    ann.says("/invite carl");
+    carl.sees("1 invitation (F2)");
+    ann.says("/uninvite carl");
+    carl.until("no invitation", |shown| !shown.contains("(F2)"));
+    drop(carl);
     ann.says("/link");
     let seen = ann.sees("/join/");
     let code = seen
@@ -256,4 +262,25 @@ fn emoji_stand_beneath_their_message_and_are_reached_by_keys() {
     ann.until("nothing to be there", |shown| !shown.contains("🎉 1"));
     // It is told by what it changes alone.
     ann.until("no lines about it", |shown| !shown.contains("has put"));
+}
+
+#[test]
+fn esc_clears_a_line_that_a_key_has_begun() {
+    if !has(&["edits"]) {
+        return;
+    }
+    let server = Server::only("edits", "");
+    let ann = Screen::start(&server, "ann");
+    ann.says("hello");
+    ann.until("it as sent", |shown| {
+        shown.contains("ann: hello") && !shown.contains("sending…")
+    });
+    ann.keys(&["Up"]);
+    ann.sees("common> /edit");
+    ann.keys(&["Escape"]);
+    ann.until("an empty line", |shown| {
+        shown.trim_end().ends_with("common>")
+    });
+    ann.says("/me");
+    ann.sees("you are ann; ");
 }

@@ -132,7 +132,8 @@ impl Command {
             }
             Command::To(chat) => {
                 let chat = session.find_chat(&chat).map_err(Failure::Refused)?;
-                session.api.messages(&chat, None, 1)?;
+                let there = session.api.messages(&chat, None, 1);
+                there.map_err(|error| error.about(Some(&chat)))?;
                 // On the whole screen one sees where one is.
                 if worker.typed && !session.looks() {
                     let label = session.label(&chat);

@@ -56,7 +56,8 @@ fn line(hit: &Value, zone: &Zone, now: Timestamp) -> String {
     let field = |name: &str| message[name].as_str().unwrap_or_default();
     let pieces = hit["snippet"].as_array().map_or(&[][..], Vec::as_slice);
     let piece = |piece: &Value| {
-        let text = safe_line(piece["text"].as_str().unwrap_or_default());
+        let text = piece["text"].as_str().unwrap_or_default();
+        let text = safe_line(&text.replace("\r\n", " ").replace('\n', " "));
         if piece["hit"] == true {
             format!("*{text}*")
         } else {
@@ -105,7 +106,7 @@ mod tests {
     fn what_was_found_is_told_with_its_place_and_the_words_marked() {
         let hit = |id: u64, to: &str| {
             json!({"message": {"id": id, "from": "ann", "to": to, "at": "2026-11-24T20:18:55.123Z"},
-                "snippet": [{"text": "a ", "hit": false}, {"text": "cake\u{1b}", "hit": true}]})
+                "snippet": [{"text": "a\n", "hit": false}, {"text": "cake\u{1b}", "hit": true}]})
         };
         let answer = json!({"found": [hit(9, "@bob"), hit(7, "room:1")], "more": true,
             "complete": true});

@@ -74,7 +74,15 @@ fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
 
 fn prompt(model: &Model, columns: u16) -> String {
     let room = usize::from(columns / 3).saturating_sub(2);
-    format!("{}> ", cut(&model.chat().label, room))
+    match model.moving() {
+        None => format!("{}> ", cut(&model.chat().label, room)),
+        Some(going) if going.failed => "nowhere> ".to_owned(),
+        // It is not known yet where that leads.
+        Some(going) => format!(
+            "{}…> ",
+            cut(&safe_line(&going.line), room.saturating_sub(1))
+        ),
+    }
 }
 
 /// What stands above the state: what keys do now, what Tab offers, what is searched for.
@@ -176,7 +184,10 @@ fn tail(model: &Model, page: &Page<'_>) -> Vec<Line<'static>> {
     let now = Instant::now();
     let held = model.is_held_up(&chat.address);
     let own = model.outgoing.iter().filter(|out| out.here == chat.address);
-    own.flat_map(|out| page.outgoing(out, held, now)).collect()
+    let own = own.flat_map(|out| page.outgoing(out, held, now));
+    let moving = model.moving().into_iter();
+    let held = moving.flat_map(|going| going.held.iter().map(|line| page.held(line, &going.line)));
+    own.chain(held.flatten()).collect()
 }
 
 fn chats(model: &Model, area: Rect) -> Text<'static> {
@@ -262,6 +273,11 @@ fn status(model: &Model, columns: usize) -> Line<'static> {
         .collect();
     if !others.is_empty() {
         parts.insert(1, format!("new: {}", others.join(", ")));
+    }
+    match model.invitations {
+        0 => {}
+        1 => parts.insert(1, "1 invitation (F2)".to_owned()),
+        count => parts.insert(1, format!("{count} invitations (F2)")),
     }
     match model.asking {
         0 => {}

@@ -46,8 +46,8 @@ pub enum News {
     Later(Post, Instant),
     /// A post that failed, and why.
     Unsent(Post, String),
-    /// A command has ended that leads to another chat.
-    Moved(Ended),
+    /// The command of this number has ended, which leads to another chat.
+    Moved(u64, Ended),
     /// A key, a paste, another size.
     Terminal(TerminalEvent),
     /// The session cannot go on, or this client was signed out: the screen closes.

@@ -27,6 +27,8 @@ pub struct Input {
     search: Option<Search>,
     offered: Option<Offered>,
     completion: Completion,
+    /// Whether a key has begun the line.
+    begun: bool,
 }
 
 struct Search {
@@ -65,6 +67,7 @@ impl Input {
             search: None,
             offered: None,
             completion,
+            begun: false,
         };
         input.set("");
         input
@@ -95,6 +98,24 @@ impl Input {
         self.area.move_cursor(CursorMove::Bottom);
         self.area.move_cursor(CursorMove::End);
         self.offered = None;
+        self.begun = false;
+    }
+
+    /// Puts a line there that its user goes on with, or leaves by Esc.
+    pub fn begin(&mut self, text: &str) {
+        let before = self.text();
+        self.remember(&before);
+        self.set(text);
+        self.begun = true;
+    }
+
+    /// Leaves such a line; false where there is none.
+    pub fn leave(&mut self) -> bool {
+        let leaves = self.begun;
+        if leaves {
+            self.take();
+        }
+        leaves
     }
 
     /// Takes what is typed, and keeps it in the history.

@@ -61,6 +61,8 @@ impl Screen {
             KeyCode::PageDown => self.scroll(1)?,
             KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
             KeyCode::End if ctrl || empty => self.scroll(isize::MAX / 2)?,
+            KeyCode::Esc if self.input.leave() => self.unsaved = true,
+            KeyCode::Esc if self.stay() => {}
             KeyCode::Esc => self.model.chat_mut().bottom = None,
             KeyCode::Char('u') if alt => {
                 let chat = self.model.chat_mut();
@@ -74,13 +76,14 @@ impl Screen {
                 let line = self.input.take();
                 self.unsaved = true;
                 self.model.chat_mut().bottom = None;
-                self.submit(&line);
+                let chat = self.model.chat().address.clone();
+                self.typed(&line, &chat);
             }
             KeyCode::Char('c') if ctrl => self.interrupt(),
             KeyCode::Char('d') if ctrl && empty => self.over = true,
             KeyCode::Char('l') if ctrl => {
                 if let Some(tty) = &mut self.tty {
-                    tty.terminal.clear().map_err(Error::Screen)?;
+                    tty.clear().map_err(Error::Screen)?;
                 }
             }
             KeyCode::Char('o') if ctrl => self.edit()?,
@@ -100,7 +103,7 @@ impl Screen {
         let Some(last) = self.model.own_last().filter(|_| may) else {
             return false;
         };
-        self.input.set(&edit(last));
+        self.input.begin(&edit(last));
         self.unsaved = true;
         true
     }
@@ -146,7 +149,7 @@ impl Screen {
                     true => "/approve",
                     false => "/refuse",
                 };
-                self.submit_in(&format!("{name} {user}"), room);
+                self.submit_in(&format!("{name} {user}"), &room, Some(room.clone()));
             }
         }
         true
@@ -163,6 +166,8 @@ impl Screen {
             self.input.remember(&text);
             self.input.set("");
             self.unsaved = true;
+        } else if let Some(line) = self.model.unhold() {
+            self.take_back(&line);
         } else if let Some(out) = self.model.take_back() {
             if let Some(at) = self.model.find(&out.here) {
                 self.open(at);
@@ -235,9 +240,7 @@ impl Screen {
         self.model.selected = None;
         self.model.chat_mut().bottom = None;
         if !begun.is_empty() {
-            let text = self.input.text();
-            self.input.remember(&text);
-            self.input.set(&begun);
+            self.input.begin(&begun);
         }
         true
     }

@@ -218,6 +218,20 @@ impl Page<'_> {
         self.text(TOLD, head, &text, dim(), vec![(format!("  {tail}"), style)])
     }
 
+    /// The rows of a line that waits until it is known where a command leads.
+    pub fn held(&self, line: &str, command: &str) -> Vec<Line<'static>> {
+        let style = Style::new().fg(Color::Yellow);
+        let command = safe_line(command);
+        let tail = format!("  goes where {command} leads (Ctrl+C takes it back)");
+        self.text(
+            TOLD,
+            vec![("… ".to_owned(), style)],
+            line,
+            dim(),
+            vec![(tail, style)],
+        )
+    }
+
     /// The rows in sight, at most `height` of them, and whether the first line is among them.
     pub fn sight(&self, chat: &Chat, height: usize) -> (Vec<Line<'static>>, bool) {
         let (end, below) = chat.bottom.unwrap_or(((u64::MAX, u32::MAX), 0));

@@ -3,8 +3,8 @@
 //! `model` is what is shown, with `outgoing` for what is not there yet, `people` for who is here and
 //! `panel` for what lies over it, `typing` for who is writing, and `events` what changes it; `lines`, `wrap` and `draw` are how;
 //! `input` is the line being typed and `keys` what each key does; `front` is how the other threads
-//! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet, and
-//! `drafts` where they are kept. One thread, this one, has the model.
+//! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet,
+//! `moving` of those behind a command that leads to another chat, and `drafts` where they are kept. One thread, this one, has the model.
 
 mod chat;
 mod drafts;
@@ -16,6 +16,7 @@ mod input;
 mod keys;
 mod lines;
 mod model;
+mod moving;
 mod outgoing;
 mod panel;
 mod people;
@@ -25,7 +26,7 @@ mod unsent;
 mod wrap;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ use super::complete::Completion;
 use super::session::{Session, SignedIn};
 use super::store::Store;
 use super::text::Zone;
-use super::worker::{Ended, Job, QUEUE, Worker};
+use super::worker::{Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 
@@ -177,7 +178,7 @@ impl Screen {
                 let draw = |frame: &mut ratatui::Frame<'_>| {
                     draw::draw(frame, model, input, zone, colour);
                 };
-                tty.terminal.draw(draw).map_err(Error::Screen)?;
+                tty.draw(draw).map_err(Error::Screen)?;
             }
             // Drawing may have come to the top of what is there.
             self.act()?;
@@ -258,6 +259,7 @@ impl Screen {
             .map(|(room, title, user)| Request { room, title, user })
             .collect();
         self.model.asking = asking.len();
+        self.model.invitations = self.session.invitations();
         if let Some(panel) = &mut self.model.panel {
             panel.refresh(asking);
         }
@@ -307,17 +309,25 @@ impl Screen {
             News::Page(chat, before, page) => self.model.page(&chat, before, page),
             News::Later(post, at) => self.stage(&post, Stage::Later(at)),
             News::Unsent(post, why) => self.stage(&post, Stage::Failed(why)),
-            News::Moved(Ended::At(chat)) => {
-                let at = self.model.place(&chat, &label(&chat));
-                self.open(at);
+            News::Moved(id, end) => {
+                self.moved(id, end);
                 return Ok(());
             }
-            News::Moved(_) => {}
             News::Terminal(event) => return self.terminal(event),
             News::Over => self.over = true,
         }
-        // What was typed for a chat that has ended goes to no other.
         if self.model.chat().address != shown {
+            let here = self.model.chat().address.clone();
+            let mut is_behind = false;
+            for going in self.model.moves.iter_mut().filter(|one| one.from == shown) {
+                going.from.clone_from(&here);
+                is_behind = true;
+            }
+            // What stands behind a command that leads elsewhere was not for that chat.
+            if is_behind {
+                return Ok(());
+            }
+            // What was typed for a chat that has ended goes to no other.
             let text = self.input.text();
             self.input.remember(&text);
             let draft = self.model.chat().draft.clone();
@@ -338,6 +348,7 @@ impl Screen {
         }
         let text = self.input.text();
         let writes = text != before && !text.trim().is_empty() && !text.starts_with('/');
+        let writes = writes && self.model.moving().is_none();
         if writes && self.session.has_feature("presence") && self.model.tells_typing(Instant::now())
         {
             // A full queue of pages is for a reader who scrolls.
@@ -349,6 +360,9 @@ impl Screen {
 
     /// Shows another chat, with the line that was begun for it.
     fn open(&mut self, at: usize) {
+        if at == self.model.at {
+            self.stay();
+        }
         if at == self.model.at || at >= self.model.chats.len() {
             return;
         }
@@ -361,11 +375,12 @@ impl Screen {
 
     /// Does what a line says.
     fn submit(&mut self, line: &str) {
-        self.submit_in(line, self.model.chat().address.clone());
+        let chat = self.model.chat().address.clone();
+        self.submit_in(line, &chat, Some(chat.clone()));
     }
 
-    /// Does what a line says in that chat.
-    fn submit_in(&mut self, line: &str, chat: String) {
+    /// Does what a line says that was typed in that chat; `here` is where plain lines go.
+    fn submit_in(&mut self, line: &str, chat: &str, here: Option<String>) {
         let session = self.session.clone();
         let job = match parse(line, |feature| session.has_feature(feature)) {
             Ok(None) => return,
@@ -382,12 +397,12 @@ impl Screen {
             // Signed out, the worker ends, which closes the screen.
             Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
             Ok(Some(command)) if command.wait() != Wait::No => {
-                return self.wait(command, Some(chat));
+                return self.wait(line, command, chat, here);
             }
-            Ok(Some(command)) => match command.posts(&session, &chat) {
+            Ok(Some(command)) => match command.posts(&session, chat) {
                 Some(Ok(post)) => return self.stage(&post, Stage::Queued),
                 Some(Err(why)) => Job::Wrong(why),
-                None => Job::Run(command, Some(chat)),
+                None => Job::Run(command, here),
             },
             Err(why) => Job::Wrong(why),
         };
@@ -395,29 +410,6 @@ impl Screen {
             self.input.set(line);
             self.model
                 .note("too many lines wait to be sent".to_owned(), true);
-        }
-    }
-
-    /// Does a command whose end is told, beside what else is done.
-    fn wait(&mut self, command: Command, here: Option<String>) {
-        let (session, jobs, news) = (self.session.clone(), self.jobs.clone(), self.news.clone());
-        let transfer = self.transfer.clone();
-        let run = move || {
-            let (ended, end) = sync_channel(1);
-            let is_transfer = command.wait() == Wait::Transfer;
-            let one = is_transfer.then(|| transfer.lock().unwrap_or_else(PoisonError::into_inner));
-            let waiting = is_transfer.then(|| session.transfers.wait());
-            if jobs.send(Job::Await(command, here, ended)).is_err() {
-                return;
-            }
-            let end = end.recv().unwrap_or(Ended::Failed);
-            drop(waiting);
-            drop(one);
-            // A screen that has closed shows nothing more.
-            let _ = news.send(News::Moved(end));
-        };
-        if let Err(error) = spawn("command", run) {
-            self.model.note(error.explain(), true);
         }
     }
 }

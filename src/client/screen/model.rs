@@ -11,6 +11,7 @@ use super::super::answer::{ChatStatus, Page};
 use super::super::here::COMMON;
 use super::super::render::Message;
 use super::chat::{Chat, Entry, Key, Loaded};
+use super::moving::Move;
 use super::outgoing::Outgoing;
 use super::panel::Panel;
 use super::people::People;
@@ -49,6 +50,8 @@ pub struct Model {
     pub selected: Option<u64>,
     /// What was typed and is not there yet.
     pub outgoing: Vec<Outgoing>,
+    /// The commands that lead to another chat, with what was typed behind each.
+    pub moves: Vec<Move>,
     /// What is known of who is here.
     pub people: People,
     /// What is known of who is writing.
@@ -57,6 +60,8 @@ pub struct Model {
     pub panel: Option<Panel>,
     /// How many ask to come into one's rooms.
     pub asking: usize,
+    /// How many rooms one is invited to.
+    pub invitations: usize,
     /// Whether the bell may ring.
     pub bell: bool,
     /// What of emoji was told while a page was on its way.
@@ -77,10 +82,12 @@ impl Model {
             progress: None,
             selected: None,
             outgoing: Vec::new(),
+            moves: Vec::new(),
             people: People::default(),
             typing: Typing::default(),
             panel: None,
             asking: 0,
+            invitations: 0,
             bell,
             late: Vec::new(),
             effects: VecDeque::new(),
@@ -126,10 +133,12 @@ impl Model {
             return;
         }
         if at != self.at {
+            self.lines_go_here();
             self.chat_mut().fresh = None;
             self.selected = None;
         }
         self.at = at;
+        self.lines_go_here();
         self.chat_mut().bottom = None;
         self.look(true);
     }

@@ -78,6 +78,16 @@ impl Screen {
                 begun.insert(chat.address.clone(), text);
             }
         }
+        for going in self
+            .model
+            .moves
+            .iter()
+            .filter(|going| !going.held.is_empty())
+        {
+            let chat = going.to.as_ref().unwrap_or(&going.from);
+            let begun = begun.entry(chat.clone()).or_default();
+            *begun = format!("{}\n{begun}", going.held.join("\n"));
+        }
         let outgoing = self.model.outgoing.iter().map(|out| Kept {
             post: out.post.clone(),
             here: out.here.clone(),
