@@ -20,7 +20,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::config::{self, Config, ConfigError, FeatureTable};
-use crate::feature::registry;
+use crate::feature::{Features, registry};
 use crate::settings::Table;
 use crate::{logging, memory, server};
 
@@ -254,6 +254,7 @@ fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {
     } else {
         let config = load(&arguments.settings)?;
         server::check_tls(&config)?;
+        Features::build(&config).map_err(server::ServeError::Feature)?;
         config.print()
     };
     Ok(io::stdout().write_all(text.as_bytes())?)

@@ -165,6 +165,28 @@ fn a_data_folder_that_others_may_look_into_is_named_at_the_start() {
 }
 
 #[test]
+fn a_request_that_its_forwarded_address_may_not_make_has_a_line() {
+    let server =
+        Server::with("[server]\ntrusted_proxies = [\"127.0.0.1\"]\nexempt = []\nper_address = 1\n");
+    let ann = server.connect("ann");
+    let _stream = ann.events_with("/events", &[("X-Forwarded-For", "192.0.2.7")]);
+    let request = ann.request("GET", "/status");
+    let refused = request.header("X-Forwarded-For", "192.0.2.7").send();
+    refused.problem(429, "too_many_connections");
+    let id = refused.header("x-request-id").expect("a name").to_owned();
+    let line = wait_until("its line", || {
+        let log = server.log();
+        log.lines()
+            .find(|line| line.contains(&id))
+            .map(str::to_owned)
+    });
+    assert!(
+        line.contains("status=429") && line.contains("192.0.2.7"),
+        "{line}"
+    );
+}
+
+#[test]
 fn rust_log_filters() {
     let mut server = Server::builder().core().env("RUST_LOG", "off").start();
     act(&server);

@@ -211,6 +211,16 @@ fn behind_a_trusted_proxy_the_clients_address_counts() {
 }
 
 #[test]
+fn an_address_that_a_trusted_proxy_forwards_and_nobody_can_read_is_not_the_proxys() {
+    let proxy = "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let server = server("", proxy);
+    assert_eq!(ask(&server, &[]).status, 200, "the proxy's machine itself");
+    for unread in ["garbage", "", "unknown", "\"192.0.2.7\"", "[2001:db8::1]"] {
+        ask(&server, &[("X-Forwarded-For", unread)]).problem(403, "forbidden");
+    }
+}
+
+#[test]
 fn who_has_the_token_reads_it_from_anywhere() {
     let folder = Folder::new();
     let file = folder.write("token", "a-long-random-word\nand more\n");

@@ -15,7 +15,7 @@ use crate::bus::{Answer, Subject, View, internal};
 use crate::feature::Call;
 use crate::http::Problem;
 use crate::log::reader::Reading;
-use crate::log::{ChatId, Id, LogError, MessageRow, Pos, UserId};
+use crate::log::{ChatId, Id, LogError, MessageRow, Pos, UserId, unless_damaged};
 use crate::server::Core;
 
 /// What a user sees of all their chats at one position of the log.
@@ -237,7 +237,7 @@ impl Stored {
         } in wanted
         {
             let unread = if last > mark {
-                reading.unread_count(chat, mark, user)?
+                unless_damaged(reading.unread_count(chat, mark, user))?
             } else {
                 0
             };

@@ -1,6 +1,6 @@
 //! One connection: a head, an exchange, and again; and the closing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,12 +191,9 @@ impl<S> Connection<S> {
 /// Answers a problem of the layer itself, and closes.
 pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Output, input: Input) {
     let id = RequestId::new();
-    id.clone().scope_sync(|| {
-        let (peer, status) = (peer.ip().to_canonical(), problem.status.as_u16());
-        let (code, detail) = (&*problem.code, &*problem.detail);
-        tracing::info!(%peer, status, code, detail, "refused");
-    });
-    let (parts, payload) = refusal(problem).into_parts();
+    let peer = peer.ip().to_canonical();
+    let response = id.clone().scope_sync(|| refusal(problem, peer));
+    let (parts, payload) = response.into_parts();
     // The request is not understood, so nothing of it counts: not even a HEAD.
     let asked = Asked {
         method: Method::GET,
@@ -214,7 +211,9 @@ pub(super) async fn refuse(problem: Problem, peer: SocketAddr, output: &mut Outp
 }
 
 /// A problem of the layer itself as a response.
-pub(super) fn refusal(problem: Problem) -> Response {
+pub(super) fn refusal(problem: Problem, peer: IpAddr) -> Response {
+    let (status, code, detail) = (problem.status.as_u16(), &*problem.code, &*problem.detail);
+    tracing::info!(%peer, status, code, detail, "refused");
     COUNTS.elsewhere.count(problem.status, Duration::ZERO);
     let mut response = problem.into_response();
     let headers = response.headers_mut();

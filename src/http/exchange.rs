@@ -178,11 +178,11 @@ impl<S: Service> Connection<S> {
         let client = self.hall.crowd.client(self.peer, request.headers());
         request.extensions_mut().insert(Peer {
             address: client,
-            is_proxied: self.hall.crowd.is_proxy(self.peer.ip()),
+            is_proxied: client != self.peer.ip().to_canonical(),
         });
         let response = match self.admit(client) {
             Ok(()) => self.call(request, &mut go_ahead).await.ok()?,
-            Err(problem) => refusal(problem),
+            Err(problem) => refusal(problem, client),
         };
         // From here on there is no 100 any more.
         drop(go_ahead);

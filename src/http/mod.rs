@@ -102,7 +102,7 @@ pub type Response = http::Response<Payload>;
 pub struct Peer {
     /// The one at the other end of the connection, or the one that a trusted proxy forwards.
     pub address: IpAddr,
-    /// Whether a trusted proxy asks.
+    /// Whether a trusted proxy has said whose it is.
     pub is_proxied: bool,
 }
 

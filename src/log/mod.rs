@@ -365,9 +365,45 @@ impl From<rusqlite::Error> for LogError {
                 };
                 Self::Malformed(words)
             }
+            error if is_of_another_kind(&error) => Self::Malformed(error.to_string()),
             error => Self::Sqlite(error),
         }
     }
+}
+
+impl LogError {
+    /// Whether what was read is not what was written.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Malformed(_) | Self::Unreadable { .. }
+        )
+    }
+}
+
+/// Nothing where something is damaged; the log says so.
+pub(crate) fn unless_damaged<T: Default>(found: Result<T, LogError>) -> Result<T, LogError> {
+    match found {
+        Err(damage) if damage.is_damage() => {
+            tracing::error!(error = %damage, "what is damaged is left out");
+            Ok(T::default())
+        }
+        found => found,
+    }
+}
+
+/// Whether a value is not of the type that is always written there.
+fn is_of_another_kind(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
 }
 
 /// Whether SQLite can't read what it finds in its file.

@@ -191,8 +191,9 @@ pub(super) fn marks(connection: &Connection, messages: &[Id]) -> Result<Vec<(Id,
         let (message, newest) = (message.cast_unsigned(), newest.cast_unsigned());
         let row = row(connection, newest)?.filter(|row| row.message == Some(message));
         let row = row.ok_or_else(|| misled("rows_by_mark", newest))?;
-        let by = by.split(',').filter_map(|user| user.parse().ok());
-        let by = by.map(UserId).collect();
+        let by = by.split(',').map(|user| user.parse().map(UserId));
+        let by: Result<_, _> = by.collect();
+        let by = by.map_err(|_| misled("rows_by_mark", newest))?;
         Ok((message, Mark { row, by }))
     });
     marks.collect()

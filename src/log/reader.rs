@@ -18,6 +18,7 @@ use super::sqlite;
 use super::sums::{LEFT, MESSAGE, ROW, STAY, STORE, TRASH};
 use super::{
     Audience, Beside, CORE, ChatId, Contents, Id, LogError, MessageRow, Pos, Record, Row, UserId,
+    unless_damaged,
 };
 use crate::time::Time;
 
@@ -187,24 +188,17 @@ impl Reading {
     ) -> Result<Vec<MessageRow>, LogError> {
         match self.page(chat, Page::Newest, floor, limit) {
             Ok((rows, _)) => return Ok(rows),
-            Err(LogError::Damaged { .. }) => {}
+            Err(damage) if damage.is_damage() => {}
             Err(error) => return Err(error),
         }
         let sql = "SELECT id FROM messages WHERE chat = ?1 AND id > ?2 ORDER BY id DESC LIMIT ?3";
         let bounds = params![int(chat.0), int(floor), rows_limit(limit)];
-        let mut ids = many(&self.connection, sql, bounds, |row| {
+        let ids = many(&self.connection, sql, bounds, |row| {
             Ok(row.get::<_, i64>(0)?.cast_unsigned())
-        })?;
-        ids.reverse();
+        });
         let mut rows = Vec::new();
-        for id in ids {
-            match self.message(id, |row| row.chat == chat) {
-                Ok(row) => rows.extend(row),
-                Err(damage @ LogError::Damaged { .. }) => {
-                    tracing::error!(error = %damage, "a message is left out");
-                }
-                Err(error) => return Err(error),
-            }
+        for id in unless_damaged(ids)?.into_iter().rev() {
+            rows.extend(unless_damaged(self.message(id, |row| row.chat == chat))?);
         }
         Ok(rows)
     }

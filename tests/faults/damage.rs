@@ -149,7 +149,13 @@ pub fn starts(server: &mut Server) -> bool {
 /// The entries of a list, without what an index counts.
 fn entries(answer: &str) -> Option<Vec<Value>> {
     let answer: Value = serde_json::from_str(answer).ok()?;
-    let list = answer.as_object()?.values().find_map(Value::as_array);
+    let fields = answer.as_object()?;
+    // A message has lists of its own.
+    let is_one = fields.contains_key("text");
+    let list = fields
+        .values()
+        .filter(|_| !is_one)
+        .find_map(Value::as_array);
     let mut entries = list.cloned().unwrap_or_else(|| vec![answer]);
     for entry in &mut entries {
         let entry = entry.as_object_mut()?;
@@ -209,6 +215,13 @@ fn a_bit_that_flipped_is_named_and_never_shown() {
             assert!(!found.status.success(), "{place}: {found:?}");
             refused += 1;
             continue;
+        }
+        // Whoever is not let in, for what is damaged, has not taken a name.
+        let newcomer = json!({ "name": "newcomer" });
+        let joined = stage.server.join(&newcomer);
+        if joined.status != 201 {
+            joined.problem(500, "damaged");
+            assert_ne!(stage.server.join(&newcomer).status, 409, "{place}");
         }
         let after = stage.photo();
         let mut harmed = None;

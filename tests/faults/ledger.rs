@@ -376,8 +376,8 @@ impl Ledger {
                     .insert(room.to_owned(), (vec![by], BTreeSet::new()));
             }
             What::Invite(room, other) => {
-                // They may have come meanwhile, by an earlier one.
-                expect(&[201, 409]);
+                // They may have come meanwhile, by an earlier one, with which this one is gone.
+                expect(&[201, 409, 410]);
                 if let Some((members, invited)) = state.rooms.get_mut(room)
                     && status == 201
                     && !members.contains(other)

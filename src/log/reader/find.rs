@@ -8,7 +8,7 @@ use super::Reading;
 use crate::log::query::{self, int, many, rows as rows_limit};
 use crate::log::sqlite::{index_mark, token_of_author, token_of_chat};
 use crate::log::words::{Phrase, words};
-use crate::log::{ChatId, Id, LogError, MessageRow, UserId};
+use crate::log::{ChatId, Id, LogError, MessageRow, UserId, unless_damaged};
 
 /// The most messages beyond the index that are read through: while it is filled there are more.
 const MOST: usize = 65_536;
@@ -53,8 +53,9 @@ impl Reading {
         let (mut rows, mut complete) = self.read_through(wanted, mark, before)?;
         if rows.len() <= wanted.limit && mark > 0 {
             let room = wanted.limit + 1 - rows.len();
-            let ids = self.look_up(wanted, before.min(mark + 1), room)?;
-            for id in ids {
+            let ids = self.look_up(wanted, before.min(mark + 1), room);
+            complete &= !ids.as_ref().is_err_and(LogError::is_damage);
+            for id in unless_damaged(ids)? {
                 // The index only leads; what may be seen is said by the row.
                 let is_wanted = |row: &MessageRow| is_among(wanted, row);
                 rows.extend(self.message_that(id, is_wanted, &mut complete)?);
@@ -103,8 +104,10 @@ impl Reading {
             let is_there = floors.get(&chat).is_some_and(|floor| id > *floor);
             let is_by = wanted.author.is_none_or(|wanted| wanted == author);
             Ok((id, is_there && is_by))
-        })?;
-        let mut complete = ids.len() <= MOST;
+        });
+        let is_whole = !ids.as_ref().is_err_and(LogError::is_damage);
+        let ids = unless_damaged(ids)?;
+        let mut complete = is_whole && ids.len() <= MOST;
         let has = |row: &MessageRow| {
             let words = words(&row.text);
             let has = |phrase: &Phrase| phrase.is_in(&words);
@@ -129,7 +132,7 @@ impl Reading {
         complete: &mut bool,
     ) -> Result<Option<MessageRow>, LogError> {
         match query::message_if(self.connection(), id, is_wanted) {
-            Err(damage @ LogError::Damaged { .. }) => {
+            Err(damage) if damage.is_damage() => {
                 tracing::error!(error = %damage, "a message is not looked into");
                 *complete = false;
                 Ok(None)
