@@ -22,7 +22,9 @@ pub(super) fn text(body: &[u8], name: &str, limit: usize) -> Result<String, Prob
             "there is no text in it: Slack's `text`, `blocks` or `attachments`, or `alerts`";
         return Err(invalid("text", detail));
     }
-    let username = word(&payload, "username");
+    // Of one line, so that nothing in it looks like another's.
+    let username = word(&payload, "username").split_whitespace();
+    let username = username.collect::<Vec<_>>().join(" ");
     if !username.is_empty() && username != name {
         text = format!("{username}: {text}");
     }
@@ -67,7 +69,10 @@ fn alerted(payload: &Value, alerts: &[Value]) -> String {
     let mut lines = Lines::default();
     let title = word(payload, "title");
     if title.is_empty() {
-        let state = word(payload, "status").to_uppercase();
+        let state = match word(payload, "status") {
+            "" => "ALERT".to_owned(),
+            state => state.to_uppercase(),
+        };
         let name = word(&payload["groupLabels"], "alertname");
         lines.add(format!("[{state}:{}] {name}", alerts.len()).trim_end());
     } else {
@@ -302,14 +307,14 @@ mod tests {
     #[test]
     fn attachments_follow_and_a_fallback_stands_for_nothing_else() {
         let payload = json!({
-            "username": "Alertmanager",
+            "username": "Alert\nmanager ",
             "attachments": [
                 {"fallback": "no", "title": "[FIRING:1] Disk", "title_link": "https://am", "text": "full",
                  "fields": [{"title": "host", "value": "a", "short": true}], "footer": "am"},
                 {"fallback": "only this"},
             ],
         });
-        let expected = "Alertmanager: [FIRING:1] Disk (https://am)\nfull\nhost: a\nam\nonly this";
+        let expected = "Alert manager: [FIRING:1] Disk (https://am)\nfull\nhost: a\nam\nonly this";
         assert_eq!(of(&payload), expected);
     }
 
