@@ -215,6 +215,8 @@ fn an_address_that_a_trusted_proxy_forwards_and_nobody_can_read_is_not_the_proxy
     let proxy = "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n";
     let server = server("", proxy);
     assert_eq!(ask(&server, &[]).status, 200, "the proxy's machine itself");
+    let local = [("X-Forwarded-For", "127.0.0.1")];
+    assert_eq!(ask(&server, &local).status, 200, "a client on it");
     for unread in ["garbage", "", "unknown", "\"192.0.2.7\"", "[2001:db8::1]"] {
         ask(&server, &[("X-Forwarded-For", unread)]).problem(403, "forbidden");
     }

@@ -35,21 +35,25 @@ impl Crowd {
     /// The address that a request came from. What a proxy forwards is read from its end, for each
     /// hop writes the address that it saw behind those that it was told: the first that is no
     /// trusted proxy's is the client's, and all before it is only claimed. A hop that can't be read
-    /// ends the search at the proxy that wrote it.
-    pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    /// ends the search at the proxy that wrote it. With it comes whether a proxy has said whose the
+    /// request is, and it could be read.
+    pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> (IpAddr, bool) {
         let mut client = peer.ip().to_canonical();
+        let mut is_said = false;
         if !self.is_proxy(client) {
-            return client;
+            return (client, is_said);
         }
         let fields = headers.get_all("x-forwarded-for").iter().rev();
         let hops = fields.flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
-        for hop in hops.map_while(address) {
+        for hop in hops.map(address) {
+            is_said = hop.is_some();
+            let Some(hop) = hop else { break };
             client = hop;
             if !self.is_proxy(hop) {
                 break;
             }
         }
-        client
+        (client, is_said)
     }
 
     /// A place for something that `address` holds open.
@@ -172,14 +176,18 @@ mod tests {
             )
         });
         let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-        crowd.client(peer, &headers.collect()).to_string()
+        let (client, is_said) = crowd.client(peer, &headers.collect());
+        match is_said {
+            true => client.to_string(),
+            false => format!("{client}, unsaid"),
+        }
     }
 
     #[test]
     fn the_client_is_the_last_hop_that_is_no_proxy() {
         for (peer, forwarded, expected) in [
-            ("192.0.2.1", &["198.51.100.7"][..], "192.0.2.1"),
-            ("10.0.0.1", &[], "10.0.0.1"),
+            ("192.0.2.1", &["198.51.100.7"][..], "192.0.2.1, unsaid"),
+            ("10.0.0.1", &[], "10.0.0.1, unsaid"),
             ("10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
             ("::ffff:10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
             ("::1", &["2001:db8::7"], "2001:db8::7"),
@@ -200,9 +208,15 @@ mod tests {
             // What a client writes before it hides nobody.
             ("10.0.0.1", &["no address, 198.51.100.7"], "198.51.100.7"),
             ("10.0.0.1", &["\u{ff}", "198.51.100.7"], "198.51.100.7"),
-            ("10.0.0.1", &["198.51.100.7, unknown"], "10.0.0.1"),
-            ("10.0.0.1", &["198.51.100.7, unknown, 10.1.2.3"], "10.1.2.3"),
-            ("10.0.0.1", &["198.51.100.7,"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.7, unknown"], "10.0.0.1, unsaid"),
+            // A client on the proxy's own machine.
+            ("10.0.0.1", &["10.0.0.1"], "10.0.0.1"),
+            (
+                "10.0.0.1",
+                &["198.51.100.7, unknown, 10.1.2.3"],
+                "10.1.2.3, unsaid",
+            ),
+            ("10.0.0.1", &["198.51.100.7,"], "10.0.0.1, unsaid"),
         ] {
             assert_eq!(client(peer, forwarded), expected, "{peer} {forwarded:?}");
         }

@@ -175,10 +175,10 @@ impl<S: Service> Connection<S> {
         *request.uri_mut() = head.target;
         *request.version_mut() = head.version;
         *request.headers_mut() = head.headers;
-        let client = self.hall.crowd.client(self.peer, request.headers());
+        let (client, is_proxied) = self.hall.crowd.client(self.peer, request.headers());
         request.extensions_mut().insert(Peer {
             address: client,
-            is_proxied: client != self.peer.ip().to_canonical(),
+            is_proxied,
         });
         let response = match self.admit(client) {
             Ok(()) => self.call(request, &mut go_ahead).await.ok()?,
