@@ -14,7 +14,7 @@
 #[path = "webhooks/payload.rs"]
 mod payload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use veche::prelude::*;
 
@@ -72,6 +72,8 @@ pub struct Hooks {
     hooks: BTreeMap<Id, Hook>,
     /// By the digest of its secret.
     secrets: BTreeMap<String, Id>,
+    /// By its maker.
+    makers: BTreeMap<UserId, BTreeSet<Id>>,
     /// Whose bots there are, also where no hook is left that posts as one.
     bots: BTreeMap<UserId, UserId>,
 }
@@ -155,6 +157,7 @@ impl Feature for Webhooks {
             } => {
                 hooks.secrets.insert(secret.clone(), stamp.pos);
                 hooks.bots.insert(bot, by);
+                hooks.makers.entry(by).or_default().insert(stamp.pos);
                 let hook = Hook {
                     by,
                     bot,
@@ -164,9 +167,16 @@ impl Feature for Webhooks {
                 };
                 hooks.hooks.insert(stamp.pos, hook);
             }
-            Fact::Removed { hook } => {
-                if let Some(hook) = hooks.hooks.remove(&hook) {
-                    hooks.secrets.remove(&hook.secret);
+            Fact::Removed { hook: id } => {
+                let Some(hook) = hooks.hooks.remove(&id) else {
+                    return;
+                };
+                hooks.secrets.remove(&hook.secret);
+                if let Some(own) = hooks.makers.get_mut(&hook.by) {
+                    own.remove(&id);
+                    if own.is_empty() {
+                        hooks.makers.remove(&hook.by);
+                    }
                 }
             }
         }
@@ -205,9 +215,9 @@ impl Webhooks {
         let to = chat.map_or(Address::User(call.user), Address::Chat);
         tx.check(&Draft::message(call.user, to, &new.name))?;
         let hooks = tx.state::<Self>();
-        let own = hooks.hooks.values().filter(|hook| hook.by == call.user);
+        let own = hooks.makers.get(&call.user).map_or(0, BTreeSet::len);
         let most = self.settings.hooks;
-        if own.count() >= most {
+        if own >= most {
             let detail = format!("you have {most} hooks, as many as one may");
             return Err(Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -244,8 +254,9 @@ impl Webhooks {
 
     async fn list(ask: Ask<Self>, _: NoQuery) -> Result<Answer, Problem> {
         let hooks = ask.view(|view| {
-            let hooks = view.state::<Self>().hooks.iter();
-            let own = hooks.filter(|(_, hook)| hook.by == ask.call.user);
+            let hooks = view.state::<Self>();
+            let own = hooks.makers.get(&ask.call.user).into_iter().flatten();
+            let own = own.filter_map(|id| Some((id, hooks.hooks.get(id)?)));
             own.map(|(id, hook)| HookView {
                 id: *id,
                 name: view.name(hook.bot).unwrap_or_default().to_owned(),
@@ -332,6 +343,9 @@ mod tests {
         Webhooks::apply(&mut hooks, Fact::Removed { hook: 11 }, &stamp(12));
         assert_eq!(hooks.secrets.get("two"), None);
         assert_eq!(hooks.hooks.keys().copied().collect::<Vec<_>>(), [10]);
+        assert_eq!(hooks.makers.get(&UserId(1)), Some(&[10].into()));
+        Webhooks::apply(&mut hooks, Fact::Removed { hook: 10 }, &stamp(13));
+        assert!(hooks.makers.is_empty(), "nobody is remembered for nothing");
         assert_eq!(hooks.bots.get(&UserId(7)), Some(&UserId(1)));
     }
 }
