@@ -307,9 +307,9 @@ impl<'a> Tx<'a> {
         self.take_away(&rows)
     }
 
-    /// Makes a user who is no person, and gives the name as it is spelt: nobody can connect as one, and what posts as it says who
-    /// answers for that ([`Draft::sponsored`]). 422 where it can't be a name, 409 `name_taken` where it
-    /// is somebody's.
+    /// Makes a user who is no person, and gives the name as it is spelt: nobody can connect as one,
+    /// and what posts as it says who answers for that ([`Draft::sponsored`]). 422 where it can't be a
+    /// name, 409 `name_taken` where it is somebody's.
     pub fn enrol(&mut self, name: &str) -> Result<(UserId, String), Problem> {
         let name = Name::parse(name)?;
         if self.find_user(name.as_str()).is_some() {
