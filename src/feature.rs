@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use crate::bus::{Draft, Event, Fields, Stamp, Subject, Telling, Tx, View};
 use crate::config::FeatureTable;
 use crate::http::Problem;
-use crate::log::CORE;
+use crate::log::{CORE, Id};
 use crate::settings::Table;
 use crate::time::Time;
 
@@ -97,6 +97,10 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
     /// Folds one of its facts. It reads no clock and no settings, and cannot fail: what a fact's
     /// meaning needs of them is in the fact.
     fn apply(_state: &mut Self::State, _fact: Self::Fact, _stamp: &Stamp) {}
+
+    /// Lets go of messages that are gone, where its state has their ids. What lies beside them goes
+    /// without it.
+    fn removed(_state: &mut Self::State, _messages: &[Id]) {}
 
     /// The event that a fact is to those in its audience.
     fn event(_fact: &Self::Fact, _telling: &Telling<'_>) -> Option<Event> {

@@ -9,7 +9,7 @@ pub use crate::bus::{
     Address, Answer, Draft, Entry, Event, Fields, PassedDraft, Purpose, Shown, Stamp, Subject,
     Telling, Tx, View,
 };
-pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
+pub use crate::chat::{Chat, Kind, invalid, is_in_name, not_found, unknown_chat};
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{

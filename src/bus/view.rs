@@ -132,6 +132,13 @@ impl<'a> View<'a> {
         seen
     }
 
+    /// The id up to which a user has read a chat, or beyond which they see it where that is more:
+    /// what others wrote after it is unread.
+    pub fn read_upto(&self, chat: ChatId, user: UserId) -> Id {
+        let state = &self.world.chat;
+        state.mark(chat, user).max(state.floor(chat, user))
+    }
+
     /// The feature's own state.
     pub fn state<F: Feature>(&self) -> &'a F::State {
         self.world.state::<F>()

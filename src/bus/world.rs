@@ -223,6 +223,11 @@ impl World {
             if fact.alters() {
                 self.altered = record.pos;
             }
+            if let chat::Fact::Removed { ids, .. } = &fact {
+                for (feature, state) in registry().iter().zip(&mut self.states) {
+                    (feature.state.removed)(state, ids);
+                }
+            }
             self.chat.apply(fact, &stamp);
         } else {
             self.fold(&record.owner, &record.fact, &stamp)

@@ -38,7 +38,7 @@ pub use facts::{Fact, Handed};
 pub use few::{Few, FewBy};
 pub(crate) use glimpses::Glimpses;
 pub use groups::Group;
-pub use name::{Folded, Name};
+pub use name::{Folded, Name, is_in_name};
 pub(crate) use password::Passwords;
 pub(crate) use reading::show;
 pub(crate) use render::{event, message_json};

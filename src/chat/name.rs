@@ -29,7 +29,7 @@ impl Name {
                 format!("a name has 1 to {LENGTH} characters"),
             ));
         }
-        if let Some(wrong) = name.chars().find(|c| !is_allowed(*c)) {
+        if let Some(wrong) = name.chars().find(|c| !is_in_name(*c)) {
             return Err(invalid(
                 "name",
                 format!(
@@ -72,7 +72,8 @@ fn is_alphanumeric(c: char) -> bool {
         || c.general_category() == GeneralCategory::DecimalNumber
 }
 
-fn is_allowed(c: char) -> bool {
+/// Whether a character can stand in a name.
+pub fn is_in_name(c: char) -> bool {
     matches!(c, '_' | '-' | '.')
         || is_alphanumeric(c)
         || c.general_category_group() == GeneralCategoryGroup::Mark

@@ -14,7 +14,7 @@ use super::{Call, Feature, Named};
 use crate::bus::{Answer, Content, Tx, View, fault, internal};
 use crate::chat::{invalid, not_found, show};
 use crate::http::{Problem, Selected, select};
-use crate::log::{Found, Id, MessageRow, Row, UserId, Wanted};
+use crate::log::{Found, Id, MessageRow, Row, UserId, Wanted, unless_damaged};
 use crate::objects::{NewObject, Store, damaged};
 use crate::server::{Core, idempotency_key};
 
@@ -56,6 +56,19 @@ impl<F: Feature> Ask<F> {
     /// A message that the asking user may see; 404 otherwise, as if it did not exist.
     pub async fn message(&self, id: Id) -> Result<MessageRow, Problem> {
         self.core.message(id, self.call.user).await
+    }
+
+    /// Those of some messages that there are, whoever may see them: [`hand_out`](Self::hand_out)
+    /// leaves out what the asking user does not. The log names those that are damaged.
+    pub async fn messages(&self, ids: Vec<Id>) -> Result<Vec<MessageRow>, Problem> {
+        let read = self.core.reader.read(move |r| {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.extend(unless_damaged(r.message(id, |_| true))?);
+            }
+            Ok(rows)
+        });
+        read.await.map_err(|error| internal(F::NAME, &error))
     }
 
     /// One of the feature's own rows.

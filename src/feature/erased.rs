@@ -23,6 +23,7 @@ pub(crate) struct StateOps {
     pub(crate) load: fn(&RawValue) -> serde_json::Result<AnyState>,
     pub(crate) save: fn(&AnyState) -> serde_json::Result<Box<RawValue>>,
     pub(crate) apply: fn(&mut AnyState, &RawValue, &Stamp) -> serde_json::Result<()>,
+    pub(crate) removed: fn(&mut AnyState, &[Id]),
     pub(crate) event: fn(&RawValue, &Telling<'_>) -> serde_json::Result<Option<Event>>,
 }
 
@@ -44,6 +45,11 @@ impl StateOps {
                     F::apply(state, fact, stamp);
                 }
                 Ok(())
+            },
+            removed: |state, messages| {
+                if let Some(state) = state.downcast_mut() {
+                    F::removed(state, messages);
+                }
             },
             event: |fact, telling| Ok(F::event(&serde_json::from_str(fact.get())?, telling)),
         }

@@ -289,6 +289,10 @@ impl What {
             }
             Self::Message { id } => Call::Message { id: sight.id(id) },
             Self::Unread { limit } => Call::Unread { limit },
+            Self::Mentions { before, limit } => Call::Mentions {
+                before: before.map(|n| sight.id(n)),
+                limit,
+            },
             Self::Read { ref chat, upto } => Call::Read {
                 chat: chat.as_ref().map(|chat| sight.address(chat)),
                 upto: upto.map(|n| match n {

@@ -15,9 +15,10 @@ const BAD_NAMES: [&str; 4] = ["", "me", "a b", "-.-"];
 pub const PASSWORDS: [Option<&str>; 3] = [None, Some("open sesame"), Some("wrong")];
 
 /// Texts, the last two of which are not allowed.
-pub const TEXTS: [&str; 6] = [
+pub const TEXTS: [&str; 7] = [
     "a",
     "hello",
+    "@дан, @BOB.",
     "\"q\" \\ <b>\n",
     "жжжжжжжжжжжж",
     "",
@@ -100,6 +101,10 @@ pub enum What {
         id: N,
     },
     Unread {
+        limit: u64,
+    },
+    Mentions {
+        before: Option<N>,
         limit: u64,
     },
     Read {
@@ -240,7 +245,7 @@ fn to() -> impl Strategy<Value = To> {
 }
 
 fn a_text() -> impl Strategy<Value = N> {
-    prop_oneof![9 => 0..4usize, 1 => 4..6usize]
+    prop_oneof![9 => 0..5usize, 1 => 5..7usize]
 }
 
 fn file() -> impl Strategy<Value = Option<N>> {
@@ -279,6 +284,8 @@ fn features() -> impl Strategy<Value = What> {
         3 => (0..9usize).prop_map(|id| What::Unsay { id }),
         3 => (0..9usize, weighted(0.3, 0..5usize), limit())
             .prop_map(|(id, after, limit)| What::Comments { id, after, limit }),
+        3 => (weighted(0.3, 0..9usize), limit())
+            .prop_map(|(before, limit)| What::Mentions { before, limit }),
         12 => (0..8usize, weighted(0.4, a_text()), weighted(0.3, 0..9usize))
             .prop_map(|(user, reason, message)| What::Complain { user, reason, message }),
         10 => (to(), a_text(), file(), due(), any::<bool>())

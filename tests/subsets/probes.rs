@@ -4,6 +4,7 @@ mod comments;
 mod complaints;
 mod edits;
 mod files;
+mod mentions;
 mod presence;
 mod rate_limit;
 mod reactions;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(complaints::Complaints::default()),
         Box::new(edits::Edits::default()),
         Box::new(files::Files::default()),
+        Box::new(mentions::Mentions::default()),
         Box::new(presence::Presence),
         Box::new(rate_limit::RateLimit),
         Box::new(reactions::Reactions::default()),

@@ -118,7 +118,8 @@ impl Stage {
 
     /// Ann posts; the message has the fields of what is on, and no others.
     pub fn post(&mut self, to: &str, more: &Value) -> Value {
-        let text = self.words("post");
+        let text = more["text"].as_str();
+        let text = text.map_or_else(|| self.words("post"), str::to_owned);
         let mut body = json!({"to": to, "text": text});
         for (name, value) in more.as_object().into_iter().flatten() {
             body[name] = value.clone();

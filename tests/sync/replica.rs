@@ -347,6 +347,11 @@ impl Replica {
             let chat = &mut chats[&address];
             if self.unread.contains(id) {
                 chat["unread"] = (number(&chat["unread"]) + 1).into();
+                if list(&message["mentions"]).contains(&self.me.as_str().into()) {
+                    let mut calling = list(&chat["mentions"]["unread"]);
+                    calling.push((*id).into());
+                    chat["mentions"] = json!({"unread": calling});
+                }
             }
             chat["last"] = message.clone();
             if let Some(history) = messages[&address].as_array_mut() {

@@ -51,6 +51,10 @@ impl Driver {
             let views = [
                 Call::Status,
                 Call::Unread { limit: 200 },
+                Call::Mentions {
+                    before: None,
+                    limit: 200,
+                },
                 Call::Users {
                     after: None,
                     limit: 200,

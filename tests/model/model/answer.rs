@@ -197,6 +197,7 @@ impl Model {
             Call::Messages { chat, page, limit } => self.history(by, chat, *page, *limit),
             Call::Message { id } => self.one(by, *id),
             Call::Unread { limit } => Ok(self.unread(by, *limit)),
+            Call::Mentions { before, limit } => self.mentions(by, *before, *limit),
             Call::Read { chat, upto } => self.read(by, chat.as_deref(), *upto),
             Call::Edit { id, text } => self.edit(by, *id, text),
             Call::Unsay { id } => self.unsay(by, *id),

@@ -32,6 +32,10 @@ pub enum Call {
     Unread {
         limit: u64,
     },
+    Mentions {
+        before: Option<u64>,
+        limit: u64,
+    },
     Read {
         chat: Option<String>,
         upto: Option<u64>,
@@ -159,6 +163,7 @@ impl Call {
             Self::Complain { .. } => "complaints",
             Self::Edit { .. } | Self::Unsay { .. } => "edits",
             Self::React { .. } | Self::Reactions { .. } => "reactions",
+            Self::Mentions { .. } => "mentions",
             Self::Upload { .. } | Self::File { .. } => "files",
             Self::Schedule { .. } | Self::Scheduled | Self::Cancel { .. } => "schedule",
             Self::MakeRoom { .. } | Self::Rooms | Self::Room { .. } => "rooms",
@@ -208,6 +213,11 @@ impl Call {
             }
             Self::Message { id } => get(format!("/messages/{id}")),
             Self::Unread { limit } => get(format!("/unread?limit={limit}")),
+            Self::Mentions { before, limit } => {
+                let before = before.map(|id| format!("&before={id}"));
+                let before = before.unwrap_or_default();
+                get(format!("/mentions?limit={limit}{before}"))
+            }
             Self::Read { chat, upto } => {
                 let chat = chat.clone().map(|chat| ("chat", json!(chat)));
                 post(

@@ -5,8 +5,8 @@
 //! - `call.rs`: the calls; `answer.rs`: what one is answered.
 //! - `people.rs`: users, clients, who asked when.
 //! - `posts.rs`: posting, judged by every rule; what lies beside a message; what ends.
-//! - `rooms.rs`, `complaints.rs`, `edits.rs`, `reactions.rs`, `schedule.rs`, `files.rs`: the features with rules of their
-//!   own.
+//! - `rooms.rs`, `complaints.rs`, `edits.rs`, `reactions.rs`, `mentions.rs`, `schedule.rs`, `files.rs`: the
+//!   features with rules of their own.
 //! - `views.rs`: what a user sees; `events.rs`: what they are told.
 
 pub mod answer;
@@ -15,6 +15,7 @@ mod complaints;
 mod edits;
 pub mod events;
 pub mod files;
+mod mentions;
 mod people;
 mod posts;
 mod reactions;
@@ -120,6 +121,8 @@ pub struct Message {
     pub ends: Option<Ms>,
     /// How long it lives from its delivery on, until it is delivered.
     pub fuse: Option<Ms>,
+    /// Whom it called as it was posted.
+    pub called: Vec<UserIx>,
     pub comments: Vec<Comment>,
     /// The emoji on it, in the order in which they came.
     pub reactions: Vec<Reaction>,

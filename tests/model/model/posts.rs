@@ -184,6 +184,7 @@ impl Model {
         if to == To::Chat(COMMON) {
             self.count(from);
         }
+        let called = self.called(from, to, text);
         let (chat, to) = match to {
             To::Chat(chat) => (chat, None),
             To::User(peer) => {
@@ -210,6 +211,7 @@ impl Model {
             at: self.now,
             ends: lives.then_some(self.now + life),
             fuse: (lives && waits).then_some(AFTER),
+            called,
             comments: Vec::new(),
             reactions: Vec::new(),
             said: BTreeMap::new(),

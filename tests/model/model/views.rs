@@ -56,6 +56,10 @@ impl Model {
         if let Some(file) = &message.file {
             shown["file"] = json!(self.shown_file(file));
         }
+        if !message.called.is_empty() {
+            let names = message.called.iter().map(|user| &self.users[*user].name);
+            shown["mentions"] = json!(names.collect::<Vec<_>>());
+        }
         if let Some(edited) = message.edited {
             shown["edited"] = json!(time(edited));
         }
@@ -125,6 +129,7 @@ impl Model {
     fn outline(&mut self, chat: ChatIx, user: UserIx) -> Value {
         let members = self.members(chat);
         let address = self.address_for(chat, user);
+        let unread = self.unread_in(user, chat);
         let (kind, title) = match &self.chats[chat].kind {
             Kind::Common => ("common", "common"),
             Kind::Private(_) => ("private", address.trim_start_matches('@')),
@@ -136,8 +141,13 @@ impl Model {
             "title": title,
             "members": members.len(),
             "online": self.online(&members),
-            "unread": self.unread_in(user, chat).len(),
+            "unread": unread.len(),
         });
+        let calling = self.calling(user, &unread).into_iter();
+        let calling: Vec<Value> = calling.map(|moment| self.id(moment)).collect();
+        if !calling.is_empty() {
+            outline["mentions"] = json!({"unread": calling});
+        }
         if let Kind::Room(room) = &self.chats[chat].kind {
             let owner = &self.users[room.owner].name;
             outline["rooms"] = json!({"owner": owner, "history": room.history()});
@@ -147,7 +157,7 @@ impl Model {
         outline
     }
 
-    fn page(&mut self, by: UserIx, moments: &[Moment], more: bool) -> Answer {
+    pub fn page(&mut self, by: UserIx, moments: &[Moment], more: bool) -> Answer {
         let messages = self.hand(by, moments);
         Answer::ok(json!({"messages": messages, "more": more}))
     }
