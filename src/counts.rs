@@ -76,6 +76,8 @@ pub(crate) struct Counts {
     pub(crate) log_bytes: IntGauge,
     /// Bytes of what is not brought over to it yet.
     pub(crate) wal_bytes: IntGauge,
+    /// Times that something read was not what was written.
+    pub(crate) damage: IntCounter,
     /// 1 while writes are taken.
     pub(crate) writable: IntGauge,
     /// Users, and those who are online.
@@ -96,6 +98,10 @@ impl Counts {
         let gauge = |name: &str, about: &str| {
             let gauge = IntGauge::new(name, about).expect("a name");
             register(&registry, gauge)
+        };
+        let counter = |name: &str, about: &str| {
+            let counter = IntCounter::new(name, about).expect("a name");
+            register(&registry, counter)
         };
         let histogram = |name: &str, about: &str, bounds: &[f64]| {
             let options = HistogramOpts::new(name, about).buckets(bounds.to_vec());
@@ -126,10 +132,7 @@ impl Counts {
                 "How long commits took, their fsync included",
                 &COMMITS,
             ),
-            facts: register(
-                &registry,
-                IntCounter::new("facts_total", "Facts that were appended").expect("a name"),
-            ),
+            facts: counter("facts_total", "Facts that were appended"),
             streams: gauge("streams", "Open event streams and long polls"),
             writer_queue: gauge("writer_queue", "Requests that wait for the writer"),
             hub_queue: gauge("hub_queue", "Batches that wait to be fanned out"),
@@ -137,6 +140,7 @@ impl Counts {
             log_position: gauge("log_position", "The last durable position"),
             log_bytes: gauge("log_bytes", "Bytes of the database"),
             wal_bytes: gauge("wal_bytes", "Bytes of its write-ahead log"),
+            damage: counter("damage_total", "Readings that were not what was written"),
             writable: gauge("writable", "Whether writes are taken: 1, or 0"),
             users: gauge("users", "Users"),
             online: gauge("users_online", "Users who are online"),

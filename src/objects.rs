@@ -30,6 +30,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::bus::{Health, causes, internal};
+use crate::counts::COUNTS;
 use crate::http::{Chunk, Problem, Source};
 use crate::log::reader::Reader;
 use crate::log::{AppendError, Log, LogError};
@@ -466,11 +467,24 @@ impl Source for Download {
             .get_or_insert_with(|| Box::pin(object.clone().read(from..upto)));
         let read = ready!(reading.as_mut().poll(cx));
         self.reading = None;
-        let bytes = read.inspect_err(|error| {
-            tracing::error!(%error, object = %self.object.id, "reading an object");
-        })?;
+        let bytes = read.inspect_err(|error| broken_off(error, self.object.id))?;
         self.left.start = upto;
         out.push(Chunk::plain(bytes));
         Poll::Ready(Ok(!self.left.is_empty()))
+    }
+}
+
+/// Tells why a download breaks off.
+fn broken_off(error: &io::Error, object: Uuid) {
+    let cause = error.get_ref().map(|cause| cause as &(dyn Error + 'static));
+    let is_gone = cause
+        .and_then(|cause| cause.downcast_ref())
+        .is_some_and(|error| matches!(error, object_store::Error::NotFound { .. }));
+    if is_gone {
+        return tracing::info!(%object, "a file was removed while it was sent");
+    }
+    tracing::error!(%error, %object, "reading an object");
+    if cause.is_some_and(|cause| cause.is::<LogError>()) {
+        COUNTS.damage.inc();
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use http::StatusCode;
 
+use crate::counts::COUNTS;
 use crate::http::Problem;
 use crate::log::LogError;
 
@@ -22,6 +23,7 @@ pub(crate) fn internal(what: &str, error: &(dyn Error + 'static)) -> Problem {
                 continue;
             }
         };
+        COUNTS.damage.inc();
         return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", detail);
     }
     problem

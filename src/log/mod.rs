@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::counts::COUNTS;
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -386,6 +387,7 @@ pub(crate) fn unless_damaged<T: Default>(found: Result<T, LogError>) -> Result<T
     match found {
         Err(damage) if damage.is_damage() => {
             tracing::error!(error = %damage, "what is damaged is left out");
+            COUNTS.damage.inc();
             Ok(T::default())
         }
         found => found,

@@ -390,7 +390,13 @@ fn a_log_that_is_damaged_before_its_end_is_a_refusal_that_names_the_place() {
 
 #[test]
 fn a_damaged_message_keeps_nobody_out_and_is_left_out_of_what_is_found() {
-    let mut server = Server::start();
+    let counts = features(&veche::testing::binary()).contains(&"metrics".to_owned());
+    let config = if counts {
+        "[features.metrics]\nenabled = true\n"
+    } else {
+        ""
+    };
+    let mut server = Server::with(config);
     let ann = server.connect("ann");
     let ids: Vec<Value> = ["needle one", "needle two", "needle three"]
         .map(|text| ann.say(text)["id"].clone())
@@ -401,8 +407,17 @@ fn a_damaged_message_keeps_nobody_out_and_is_left_out_of_what_is_found() {
     database.execute(sql, [ids[1].as_i64()]).expect("damage");
     drop(database);
     server.restart();
+    let found = |number: u32| {
+        let told = server.guest().get("/metrics").text;
+        assert!(
+            !counts || told.contains(&format!("\nveche_damage_total {number}\n")),
+            "{told}"
+        );
+    };
+    found(0);
     // A page with it is refused, and named.
     ann.get("/messages?chat=common").problem(500, "damaged");
+    found(1);
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().into_iter().flatten();
         list.map(|one| one["text"].as_str().unwrap_or_default().to_owned())

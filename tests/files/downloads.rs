@@ -1,5 +1,7 @@
 //! Downloading: who may, which part, and how it reaches a browser.
 
+use std::time::Instant;
+
 use super::*;
 
 #[test]
@@ -157,20 +159,19 @@ fn whether_somebody_sees_a_file_is_known_at_once_however_many_messages_hold_it()
         send(&ann, "@bob", &file).expect(201);
     }
     let asked = |client: &Client, url: &str, status: u16| {
-        let mut times: Vec<_> = (0..50)
-            .map(|_| {
-                let begun = std::time::Instant::now();
-                assert_eq!(client.get(url).status, status);
-                begun.elapsed()
-            })
-            .collect();
-        times.sort_unstable();
-        times[25]
+        let begun = Instant::now();
+        assert_eq!(client.get(url).status, status);
+        begun.elapsed()
     };
     let url = file["url"].as_str().unwrap_or_default();
-    let unknown = asked(&eve, "/files/3f1c2a9e-6f0b-4c55-9d0e-4d1c8a7be2f0", 404);
-    let unseen = asked(&eve, url, 404);
-    let seen = asked(&bob, url, 200);
+    let nowhere = "/files/3f1c2a9e-6f0b-4c55-9d0e-4d1c8a7be2f0";
+    // What else the machine does makes some of them slow, and none of them fast.
+    let [mut unknown, mut unseen, mut seen] = [Duration::MAX; 3];
+    for _ in 0..50 {
+        unknown = unknown.min(asked(&eve, nowhere, 404));
+        unseen = unseen.min(asked(&eve, url, 404));
+        seen = seen.min(asked(&bob, url, 200));
+    }
     println!("unknown {unknown:?}, unseen {unseen:?}, seen {seen:?}");
     assert!(
         unseen < unknown * 3 + Duration::from_millis(1),
