@@ -201,6 +201,35 @@ fn reactions_are_the_same_on_every_client() {
 }
 
 #[test]
+fn mentions_are_the_same_on_every_client() {
+    let mut stage = Stage::new(&[]);
+    if !stage.has("mentions") {
+        return;
+    }
+    let ann = stage.join("ann");
+    let bob = stage.join("bob");
+    stage.join_quietly("eve");
+    let first = ann.say("@bob and @eve");
+    let second = ann.say("@eve, @Bob!");
+    bob.say("@ann");
+    ann.tell("bob", "@bob");
+    stage.check("calling");
+    bob.read("common", &first["id"]);
+    stage.check("reading a part");
+    if stage.has("edits") {
+        let removal = json!({"message": second["id"]});
+        ann.post("/remove", &removal).expect(204);
+        stage.check("removing");
+    }
+    stage.restart();
+    ann.say("@bob again");
+    stage.check("a restart");
+    bob.read_all();
+    stage.check("reading all");
+    stage.finish();
+}
+
+#[test]
 fn what_ends_ends_on_every_client() {
     let mut stage = Stage::new(&[("ttl", "after = \"3s\"\nundelivered = \"4s\"")]);
     if !stage.has("ttl") {
