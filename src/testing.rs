@@ -42,7 +42,7 @@ pub use events::{Event, Events};
 #[doc(hidden)]
 pub use fold::folds;
 pub use folder::Folder;
-pub use program::{Output, binary, features, run};
+pub use program::{Output, binary, cargo, features, run};
 pub use request::{Reply, Request};
 pub use server::Server;
 pub use wire::{Head, Response, Wire};

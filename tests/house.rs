@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use veche::testing::{Folder, binary, features, run};
@@ -448,7 +447,7 @@ fn remove(path: &Path) {
 /// `cargo check` of a copy, in the folder that this test was built in: what the crate stands on
 /// is there already.
 fn builds(copy: &Path, target: &Path, without: &str) {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = veche::testing::cargo();
     cargo.args(["check", "--lib", "--bins", "--offline", "--quiet"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

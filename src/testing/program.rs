@@ -9,6 +9,24 @@ use std::time::{Duration, Instant};
 
 use super::{Folder, PATIENCE};
 
+/// The cargo that runs this test, as a shell would call it. What it has set for the test is not for
+/// other builds: build scripts are told of it, and all that stands on them would be built anew, here
+/// and at the next build there.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_")
+            || text.starts_with("CARGO_MANIFEST_")
+            || text == "OUT_DIR"
+        {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
 /// The binary under test: `VECHE_BINARY` where that is set, else the one that cargo built for
 /// this integration test.
 ///

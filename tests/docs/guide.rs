@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use veche::testing::{Folder, binary};
 
@@ -48,16 +48,8 @@ fn the_guides_feature_is_whole_and_of_less_than_60_lines() {
 
 /// Runs cargo, and gives what it complained about.
 fn cargo(folder: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> String {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null());
-    // What cargo set for this test is not for the other crate.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_")) {
-        command.env_remove(name);
-    }
-    command.env_remove("CARGO_MANIFEST_DIR");
+    let mut command = veche::testing::cargo();
+    command.args(arguments).current_dir(folder);
     command.envs(environment.iter().copied());
     let output = command.output();
     let Ok(output) = output else {
@@ -139,56 +131,77 @@ fn new_feature(folder: &Path, name: &str) -> String {
     )
 }
 
-/// Runs the tests of a crate with a feature, whose manifest says where veche lies by the guide's path.
-fn passes(folder: &Path, name: &str) {
+/// Has a crate find veche, and ask for what veche's own tests ask for, so that what both stand on is
+/// built once.
+fn settle(folder: &Path) {
     let path = folder.join("Cargo.toml");
     let manifest = fs::read_to_string(&path).unwrap_or_default();
     let manifest = manifest.replace("../veche", &root().display().to_string());
-    // The profiles of the root, so that what is built already is not built again.
+    let mut manifest: toml::Table = manifest.parse().unwrap_or_default();
     let own: toml::Table = read("Cargo.toml").parse().unwrap_or_default();
-    let mut more = toml::Table::new();
-    more.insert("profile".into(), own["profile"].clone());
-    let plain = toml::Value::Table(toml::Table::from_iter([("opt-level".to_owned(), 0.into())]));
-    if let Some(packages) = more["profile"]["dev"]["package"].as_table_mut() {
-        packages.insert("veche".into(), plain);
+    let tests = "dev-dependencies";
+    let unix = own["target"]["cfg(unix)"][tests].as_table().into_iter();
+    let asked = own[tests].as_table().into_iter().chain(unix).flatten();
+    let mut all: toml::Table = asked
+        .map(|(name, asked)| (name.clone(), asked.clone()))
+        .collect();
+    if let Some(toml::Value::Table(given)) = manifest.remove(tests) {
+        all.extend(given);
     }
-    write(&path, &format!("{manifest}\n[workspace]\n{more}"));
+    manifest.insert(tests.into(), all.into());
+    write(&path, &manifest.to_string());
+}
+
+/// Makes crates one workspace with the profiles of the root, and runs the tests of each.
+fn passes(folder: &Path, names: &[&str]) {
+    let mut workspace = toml::toml! {
+        [workspace]
+        resolver = "3"
+        members = ["*"]
+    };
+    let own: toml::Table = read("Cargo.toml").parse().unwrap_or_default();
+    let mut profiles = own["profile"].clone();
+    if let Some(packages) = profiles["dev"]["package"].as_table_mut() {
+        packages.insert("veche".into(), toml::toml! { opt-level = 0 }.into());
+    }
+    workspace.insert("profile".into(), profiles);
+    write(&folder.join("Cargo.toml"), &workspace.to_string());
     write(&folder.join("Cargo.lock"), &read("Cargo.lock"));
     let target = target();
-    let server = target.join("debug").join(name);
-    cargo(
-        folder,
-        &["test", "--offline", "--quiet"],
-        &[("CARGO_TARGET_DIR", &target), ("VECHE_BINARY", &server)],
-    );
+    for name in names {
+        let server = target.join("debug").join(name);
+        cargo(
+            folder,
+            &["test", "--offline", "--quiet", "--package", name],
+            &[("CARGO_TARGET_DIR", &target), ("VECHE_BINARY", &server)],
+        );
+    }
 }
 
 #[test]
-fn the_guides_feature_in_a_crate_of_its_own_passes_its_test_in_its_own_server() {
-    let folder = Folder::new();
+fn the_guides_feature_and_a_new_one_pass_their_tests_in_crates_of_their_own() {
+    // A place that stays, for cargo knows a crate by its path.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guide");
+    let _ = fs::remove_dir_all(&folder);
     for (from, to) in [
         ("Cargo.toml", "Cargo.toml"),
         ("features/quiet.rs", "src/lib.rs"),
         ("src/main.rs", "src/main.rs"),
         ("tests/quiet.rs", "tests/quiet.rs"),
     ] {
-        write(&folder.join(to), &file(from));
+        write(&folder.join("quiet").join(to), &file(from));
     }
-    passes(folder.path(), "quiet");
-}
-
-#[test]
-fn a_new_feature_passes_its_test_before_it_is_changed() {
-    let folder = Folder::new();
-    let made = new_feature(folder.path(), "read_marks");
+    let made = new_feature(&folder, "read_marks");
     assert!(made.contains("read_marks/src/lib.rs"), "{made}");
     assert!(made.contains("cargo test"), "{made}");
-    passes(&folder.join("read_marks"), "read_marks");
-    let again = new_feature(folder.path(), "read_marks");
+    let names = ["quiet", "read_marks"];
+    names.iter().for_each(|name| settle(&folder.join(name)));
+    passes(&folder, &names);
+    let again = new_feature(&folder, "read_marks");
     assert!(
         again.contains("read_marks/Cargo.toml can't be written"),
         "{again}"
     );
-    let taken = new_feature(folder.path(), "Read-Marks");
+    let taken = new_feature(&folder, "Read-Marks");
     assert!(taken.contains("can't be a feature's name"), "{taken}");
 }
