@@ -37,7 +37,7 @@ struct Parts {
 }
 
 fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
-    let prompt_width = u16::try_from(width(&prompt(model, area.width))).unwrap_or(0);
+    let prompt_width = u16::try_from(width(&prompt(model, input, area.width))).unwrap_or(0);
     let columns = usize::from(area.width.saturating_sub(prompt_width + 1));
     let rows = u16::try_from(input.height(columns).clamp(1, INPUT)).unwrap_or(1);
     let extra = u16::from(model.progress.is_some() || extra(model, input).is_some());
@@ -72,7 +72,10 @@ fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
     }
 }
 
-fn prompt(model: &Model, columns: u16) -> String {
+fn prompt(model: &Model, input: &Input, columns: u16) -> String {
+    if let Some(secret) = &input.secret {
+        return cut(&secret.question, usize::from(columns).saturating_sub(1));
+    }
     let room = usize::from(columns / 3).saturating_sub(2);
     match model.moving() {
         None => format!("{}> ", cut(&model.chat().label, room)),
@@ -158,8 +161,10 @@ pub fn draw(
         let line = Line::styled(text, Style::new().fg(Color::Yellow));
         frame.render_widget(line, parts.extra);
     }
-    frame.render_widget(status(model, parts.status.width.into()), parts.status);
-    let label = prompt(model, area.width);
+    let is_out = input.secret.is_some();
+    let status = status(model, is_out, parts.status.width.into());
+    frame.render_widget(status, parts.status);
+    let label = prompt(model, input, area.width);
     frame.render_widget(
         Line::styled(label, Style::new().add_modifier(Modifier::BOLD)),
         parts.prompt,
@@ -228,12 +233,14 @@ fn unread(chat: &Chat) -> String {
     }
 }
 
-fn status(model: &Model, columns: usize) -> Line<'static> {
+/// The state; `is_out` where a password is asked for.
+fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     let now = Instant::now();
     let seconds = |at: Instant| at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
     let (mark, link, colour) = match &model.link {
         Link::Connecting => ("○", "connecting…".to_owned(), Color::Yellow),
         Link::Up => ("●", "connected".to_owned(), Color::Green),
+        _ if is_out => ("○", "signed out".to_owned(), Color::Red),
         Link::Lost(at, why) => {
             let (state, colour) = match model.was_up {
                 true => ("offline:", Color::Red),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,10 @@ pub enum News {
     Unsent(Post, String),
     /// The command of this number has ended, which leads to another chat.
     Moved(u64, Ended),
+    /// A post that was refused since this client is signed out.
+    Barred(Post),
+    /// The password is asked for, perhaps since another one was wrong; who is to hear it.
+    Password(bool, SyncSender<String>),
     /// A key, a paste, another size.
     Terminal(TerminalEvent),
     /// The session cannot go on, or this client was signed out: the screen closes.
@@ -151,6 +155,19 @@ pub enum Wanted {
     /// A page of a chat before a message, or its newest.
     Page(String, Option<u64>),
     /// How many are in each chat and here, and who is in the rooms.
+    fn barred(&self, post: &Post) -> bool {
+        self.tell(News::Barred(post.clone()));
+        true
+    }
+
+    fn ask_password(&self, again: bool) -> Option<String> {
+        let (answer, answered) = sync_channel(1);
+        let wrong = again || self.session.has_password();
+        self.tell(News::Password(wrong, answer));
+        // A screen that has closed answers nothing.
+        answered.recv().ok()
+    }
+
     People,
     /// What there is to be completed.
     Known,

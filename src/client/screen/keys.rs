@@ -5,6 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::super::render::Message;
 use super::super::{Error, reason};
 use super::panel::{Act, Panel, Request};
+use super::secret::Act as Asked;
 use super::{Screen, draw, editor, lines};
 
 /// The keys, for `/help`.
@@ -28,6 +29,9 @@ const OVERLAP: usize = 2;
 impl Screen {
     /// Does what a key asks for.
     pub fn key(&mut self, key: KeyEvent) -> Result<(), Error> {
+        if self.secret_key(key) {
+            return Ok(());
+        }
         if self.model.panel.is_some() && self.panel_key(key) {
             return Ok(());
         }
@@ -133,6 +137,21 @@ impl Screen {
     }
 
     /// What a key does with what lies over the messages; false where it is for what is below.
+    /// What a key does while a password is asked for; false where it is for what is above.
+    fn secret_key(&mut self, key: KeyEvent) -> bool {
+        let is_panels = key.code == KeyCode::Esc && self.model.panel.is_some();
+        let Some(secret) = self.input.secret.as_mut().filter(|_| !is_panels) else {
+            return false;
+        };
+        match secret.key(key) {
+            Asked::Stay => {}
+            Asked::Done => self.input.secret = None,
+            Asked::Leave => self.over = true,
+            Asked::Pass => return false,
+        }
+        true
+    }
+
     fn panel_key(&mut self, key: KeyEvent) -> bool {
         let Some(panel) = &mut self.model.panel else {
             return false;

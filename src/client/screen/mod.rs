@@ -2,7 +2,7 @@
 //!
 //! `model` is what is shown, with `outgoing` for what is not there yet, `people` for who is here and
 //! `panel` for what lies over it, `typing` for who is writing, and `events` what changes it; `lines`, `wrap` and `draw` are how;
-//! `input` is the line being typed and `keys` what each key does; `front` is how the other threads
+//! `input` is the line being typed, `secret` a password in its place, and `keys` what each key does; `front` is how the other threads
 //! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet,
 //! `moving` of those behind a command that leads to another chat, and `drafts` where they are kept. One thread, this one, has the model.
 
@@ -20,6 +20,7 @@ mod moving;
 mod outgoing;
 mod panel;
 mod people;
+mod secret;
 mod tty;
 mod typing;
 mod unsent;
@@ -37,12 +38,13 @@ use self::input::Input;
 use self::model::{Effect, Model};
 use self::outgoing::Stage;
 use self::panel::{Panel, Request};
+use self::secret::Secret;
 use self::tty::Tty;
 use super::commands::{Command, Wait, parse};
 use super::complete::Completion;
 use super::session::{Session, SignedIn};
 use super::store::Store;
-use super::text::Zone;
+use super::text::{Zone, safe_line};
 use super::worker::{Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
@@ -336,6 +338,20 @@ impl Screen {
         Ok(())
     }
 
+            News::Barred(post) => self.stage(&post, Stage::Barred),
+            News::Password(wrong, answer) => {
+                let me = safe_line(&session.me());
+                let why = match wrong {
+                    true => format!("that is not the password of {me}"),
+                    false => format!(
+                        "this client is signed out: the password of {me} signs it in again, and \
+                         nothing that was typed is lost"
+                    ),
+                };
+                self.model.note(why, true);
+                let question = format!("password for {me}: ");
+                self.input.secret = Some(Secret::new(question, answer));
+            }
     fn terminal(&mut self, event: TerminalEvent) -> Result<(), Error> {
         let before = self.input.text();
         match event {
@@ -368,6 +384,11 @@ impl Screen {
         }
         self.model.chat_mut().draft = self.input.text();
         self.model.open(at);
+            TerminalEvent::Paste(text) if self.input.secret.is_some() => {
+                if let Some(secret) = &mut self.input.secret {
+                    secret.put(&text);
+                }
+            }
         let draft = std::mem::take(&mut self.model.chat_mut().draft);
         self.input.set(&draft);
         self.unsaved = true;

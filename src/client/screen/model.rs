@@ -285,6 +285,7 @@ impl Model {
         self.link = link;
         if self.link == Link::Up {
             self.was_up = true;
+            self.unbar();
             for chat in &mut self.chats {
                 chat.failed = false;
             }

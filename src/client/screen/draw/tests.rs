@@ -11,6 +11,7 @@ use super::super::chat::Loaded;
 use super::super::lines::{scroll, show_selected};
 use super::super::outgoing::Stage;
 use super::super::panel::Panel;
+use super::super::secret::Secret;
 use super::*;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::sync::Arc;
@@ -274,4 +275,21 @@ fn alt_f_goes_to_the_end_of_the_word_as_in_a_shell() {
         }
         assert_eq!(input.text(), "say| кот|-two|..\n four||");
     }
+}
+
+#[test]
+fn a_password_is_asked_for_in_place_of_the_line_and_not_shown() {
+    let mut model = model();
+    let mut input = input("half a tho");
+    let (answer, _answered) = std::sync::mpsc::sync_channel(1);
+    let mut secret = Secret::new("password for ann: ".to_owned(), answer);
+    secret.put("open");
+    input.secret = Some(secret);
+    let lines = shown(&mut model, &mut input, 80, 8);
+    assert_eq!(lines[7], "password for ann:");
+    assert!(lines[6].starts_with(" ○ signed out │ "), "{lines:?}");
+    assert_eq!(shown(&mut model, &mut input, 12, 8)[7], "password f…");
+    input.secret = None;
+    let lines = shown(&mut model, &mut input, 80, 8);
+    assert_eq!(lines[7], "common> half a tho");
 }
