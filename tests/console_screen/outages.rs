@@ -162,9 +162,18 @@ fn a_text_that_fails_is_sent_again_by_enter_and_is_there_once() {
     let mut server = Server::core();
     let bob = server.connect("bob");
     let ann = Screen::with(&server, "ann", Folder::new(), "VECHE_WAIT=0s");
+    bob.tell("ann", "psst");
+    ann.sees("2 @bob");
     server.kill();
     ann.sees("○ offline");
     ann.says("one");
+    ann.sees("not sent: the server cannot be reached:");
+    // What is another chat's is not taken back from here.
+    ann.keys(&["M-2"]);
+    ann.sees("@bob>");
+    ann.keys(&["C-c"]);
+    ann.sees("Ctrl+D or /quit leaves");
+    ann.keys(&["M-1"]);
     ann.sees("not sent: the server cannot be reached:");
     // Meanwhile another line is begun, and stays what it is.
     ann.types("two");

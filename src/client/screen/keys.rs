@@ -188,9 +188,6 @@ impl Screen {
         } else if let Some(line) = self.model.unhold() {
             self.take_back(&line);
         } else if let Some(out) = self.model.take_back() {
-            if let Some(at) = self.model.find(&out.here) {
-                self.open(at);
-            }
             self.take_back(&out.post.line());
         } else {
             self.model.note("Ctrl+D or /quit leaves".to_owned(), false);

@@ -146,10 +146,8 @@ impl Model {
     /// Takes back the last post of the chat that is shown that is not on its way.
     pub fn take_back(&mut self) -> Option<Outgoing> {
         let here = self.chat().address.as_str();
-        let waits = |out: &Outgoing| out.stage != Stage::Sending;
-        let own = |out: &Outgoing| waits(out) && out.here == here;
-        let at = self.outgoing.iter().rposition(own);
-        let at = at.or_else(|| self.outgoing.iter().rposition(waits))?;
+        let waits = |out: &Outgoing| out.stage != Stage::Sending && out.here == here;
+        let at = self.outgoing.iter().rposition(waits)?;
         Some(self.outgoing.remove(at))
     }
 
@@ -212,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_typed_in_the_chat_that_is_shown_is_sent_again() {
+    fn only_what_was_typed_in_the_chat_that_is_shown_is_sent_again_or_taken_back() {
         let mut model = model();
         model.place("@bob", "@bob");
         let there = Post::text("@Bob", "psst");
@@ -224,9 +222,13 @@ mod tests {
         model.stage(&Post::text("@bob", "more"), Stage::Failed("no".to_owned()));
         assert_eq!(model.take_back().map(|out| out.post), Some(here));
         assert_eq!(
-            model.take_back().map(|out| out.here).as_deref(),
-            Some("@bob")
+            model.take_back(),
+            None,
+            "what is another chat's stays there"
         );
+        model.open(1);
+        let last = model.take_back().map(|out| out.post.line());
+        assert_eq!(last.as_deref(), Some("more"));
     }
 
     fn texts(posts: &[Post]) -> Vec<&str> {
@@ -270,8 +272,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_when_its_user_leaves_is_handed_over_in_its_order() {
-    #[test]
     fn what_is_refused_to_who_is_signed_out_is_posted_in_its_order_when_they_are_back() {
         let mut model = model();
         model.place("@bob", "@bob");
@@ -289,6 +289,8 @@ mod tests {
         assert_eq!(texts(&model.due(now)), ["2"]);
     }
 
+    #[test]
+    fn what_is_left_when_its_user_leaves_is_handed_over_in_its_order() {
         let mut model = model();
         for text in ["1", "2", "3"] {
             model.stage(&Post::text("common", text), Stage::Queued);
