@@ -12,6 +12,7 @@ use super::chat::Chat;
 use super::input::Input;
 use super::lines::Page;
 use super::model::Model;
+use super::panel::Whole;
 use super::wrap::{cut, width};
 
 /// How wide the list of chats is.
@@ -117,14 +118,15 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
     ))
 }
 
-/// Draws everything; `colour` is whether colours are wanted.
+/// Draws everything; `colour` is whether colours are wanted. Gives what the terminal is to break into
+/// rows itself.
 pub fn draw(
     frame: &mut Frame<'_>,
     model: &mut Model,
     input: &mut Input,
     zone: &Zone,
     colour: bool,
-) {
+) -> Option<Whole> {
     let area = frame.area();
     let parts = parts(area, input, model);
     if let Some(side) = parts.side {
@@ -170,14 +172,14 @@ pub fn draw(
         parts.prompt,
     );
     input.draw(frame, parts.input);
-    if let Some(panel) = &mut model.panel {
-        panel.draw(frame, parts.body);
-    }
+    let panel = model.panel.as_mut();
+    let whole = panel.and_then(|panel| panel.draw(frame, parts.body));
     if !colour {
         for cell in &mut frame.buffer_mut().content {
             (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
         }
     }
+    whole
 }
 
 /// The rows of what is not there yet, below the newest of the chat that it was typed in.
@@ -238,9 +240,9 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     let now = Instant::now();
     let seconds = |at: Instant| at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
     let (mark, link, colour) = match &model.link {
+        _ if is_out => ("○", "signed out".to_owned(), Color::Red),
         Link::Connecting => ("○", "connecting…".to_owned(), Color::Yellow),
         Link::Up => ("●", "connected".to_owned(), Color::Green),
-        _ if is_out => ("○", "signed out".to_owned(), Color::Red),
         Link::Lost(at, why) => {
             let (state, colour) = match model.was_up {
                 true => ("offline:", Color::Red),

@@ -32,6 +32,10 @@ pub enum News {
     Told(String, bool),
     /// Something told about a room.
     ToldOf(String, String),
+    /// One's hooks were listed.
+    Hooks,
+    /// An address that is shown only now, and what it is.
+    Address(String, String),
     /// How far a file is.
     Progress(Option<String>),
     /// How the chats stand; whether what is shown of them may have gaps.
@@ -44,14 +48,14 @@ pub enum News {
     Page(String, Option<u64>, Result<Page, String>),
     /// A post that the server wants later.
     Later(Post, Instant),
-    /// A post that failed, and why.
-    Unsent(Post, String),
-    /// The command of this number has ended, which leads to another chat.
-    Moved(u64, Ended),
     /// A post that was refused since this client is signed out.
     Barred(Post),
     /// The password is asked for, perhaps since another one was wrong; who is to hear it.
     Password(bool, SyncSender<String>),
+    /// A post that failed, and why.
+    Unsent(Post, String),
+    /// The command of this number has ended, which leads to another chat.
+    Moved(u64, Ended),
     /// A key, a paste, another size.
     Terminal(TerminalEvent),
     /// The session cannot go on, or this client was signed out: the screen closes.
@@ -108,7 +112,14 @@ impl Output for Front {
         self.tell(News::Sent(post.clone(), posted.clone()));
     }
 
-    fn answer(&self, _: &str, data: &Value, text: &str) {
+    fn answer(&self, kind: &str, data: &Value, text: &str) {
+        match (kind, text.split_once('\n')) {
+            ("hooks", _) => return self.tell(News::Hooks),
+            ("hook", Some((address, about))) => {
+                return self.tell(News::Address(address.to_owned(), about.to_owned()));
+            }
+            _ => {}
+        }
         match data["room"].as_str() {
             Some(room) => self.tell(News::ToldOf(room.to_owned(), text.to_owned())),
             None => self.notice(text),
@@ -144,17 +155,6 @@ impl Output for Front {
         true
     }
 
-    fn unsent(&self, post: &Post, why: &str) -> bool {
-        self.tell(News::Unsent(post.clone(), why.to_owned()));
-        true
-    }
-}
-
-/// What is asked for beside what is posted: that may wait for the server for long.
-pub enum Wanted {
-    /// A page of a chat before a message, or its newest.
-    Page(String, Option<u64>),
-    /// How many are in each chat and here, and who is in the rooms.
     fn barred(&self, post: &Post) -> bool {
         self.tell(News::Barred(post.clone()));
         true
@@ -168,6 +168,17 @@ pub enum Wanted {
         answered.recv().ok()
     }
 
+    fn unsent(&self, post: &Post, why: &str) -> bool {
+        self.tell(News::Unsent(post.clone(), why.to_owned()));
+        true
+    }
+}
+
+/// What is asked for beside what is posted: that may wait for the server for long.
+pub enum Wanted {
+    /// A page of a chat before a message, or its newest.
+    Page(String, Option<u64>),
+    /// How many are in each chat and here, and who is in the rooms.
     People,
     /// What there is to be completed.
     Known,

@@ -21,7 +21,7 @@ Enter sends, and on an empty line sends again what has failed
 Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
 Ctrl+C stops a file, clears the line, or takes back what is not sent; Ctrl+D leaves
 F1 this list, F2 rooms, F3 requests to come in, F4 what is scheduled, F5 who is here,
-F6 what is unread, F7 the state, F8 the bell on or off, Ctrl+L draws anew";
+F6 what is unread, F7 the state, F8 the bell on or off, F9 hooks, Ctrl+L draws anew";
 
 /// How far a page scrolls less than the whole pane.
 const OVERLAP: usize = 2;
@@ -127,6 +127,7 @@ impl Screen {
             5 => "/who",
             6 => "/unread",
             7 => "/status",
+            9 => "/hooks",
             8 => {
                 self.model.bell = !self.model.bell;
                 return;
@@ -136,7 +137,6 @@ impl Screen {
         self.submit(line);
     }
 
-    /// What a key does with what lies over the messages; false where it is for what is below.
     /// What a key does while a password is asked for; false where it is for what is above.
     fn secret_key(&mut self, key: KeyEvent) -> bool {
         let is_panels = key.code == KeyCode::Esc && self.model.panel.is_some();
@@ -152,6 +152,7 @@ impl Screen {
         true
     }
 
+    /// What a key does with what lies over the messages; false where it is for what is below.
     fn panel_key(&mut self, key: KeyEvent) -> bool {
         let Some(panel) = &mut self.model.panel else {
             return false;
@@ -162,6 +163,12 @@ impl Screen {
             Act::Pass => {
                 self.model.panel = None;
                 return false;
+            }
+            Act::Below => return false,
+            Act::Begin(line) => {
+                self.model.panel = None;
+                self.input.begin(&line);
+                self.unsaved = true;
             }
             Act::Decide(Request { room, user, .. }, approve) => {
                 let name = match approve {

@@ -37,16 +37,19 @@ use self::front::{Front, Wanted};
 use self::input::Input;
 use self::model::{Effect, Model};
 use self::outgoing::Stage;
-use self::panel::{Panel, Request};
+use self::panel::{Hooked, Panel, Request};
 use self::secret::Secret;
 use self::tty::Tty;
-use super::commands::{Command, Wait, parse};
+use super::commands::{Command, Wait, parse, typed_hook};
 use super::complete::Completion;
+use super::notice::Reader;
 use super::session::{Session, SignedIn};
 use super::store::Store;
 use super::text::{Zone, safe_line};
 use super::worker::{Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
+use jiff::Timestamp;
+
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 
 /// How much news may wait for the screen's thread.
@@ -147,6 +150,23 @@ fn read(news: SyncSender<News>) -> Result<SyncSender<()>, Error> {
     Ok(go_on)
 }
 
+/// One's hooks as they are listed.
+fn hooked(session: &Session, zone: &Zone) -> Vec<Hooked> {
+    let title = |chat: &str| session.title(chat);
+    let reader = Reader {
+        me: &session.me(),
+        title: &title,
+        zone,
+        now: Timestamp::now(),
+    };
+    let hooks = session.hooks();
+    let hooked = hooks.iter().map(|hook| Hooked {
+        typed: typed_hook(hook, &hooks),
+        line: hook.line(&reader),
+    });
+    hooked.collect()
+}
+
 /// All that this thread has.
 struct Screen {
     model: Model,
@@ -177,9 +197,8 @@ impl Screen {
             let (model, input, zone) = (&mut self.model, &mut self.input, &self.zone);
             let colour = self.colour;
             if let Some(tty) = &mut self.tty {
-                let draw = |frame: &mut ratatui::Frame<'_>| {
-                    draw::draw(frame, model, input, zone, colour);
-                };
+                let draw =
+                    |frame: &mut ratatui::Frame<'_>| draw::draw(frame, model, input, zone, colour);
                 tty.draw(draw).map_err(Error::Screen)?;
             }
             // Drawing may have come to the top of what is there.
@@ -263,7 +282,8 @@ impl Screen {
         self.model.asking = asking.len();
         self.model.invitations = self.session.invitations();
         if let Some(panel) = &mut self.model.panel {
-            panel.refresh(asking);
+            let (session, zone) = (&self.session, &self.zone);
+            panel.refresh(asking, || hooked(session, zone));
         }
         let here = Some(self.model.chat().address.clone());
         if self.session.here.get() != here {
@@ -290,8 +310,16 @@ impl Screen {
                 }
                 self.model.note_in(&room, text);
             }
+            News::Hooks => self.model.panel = Some(Panel::Hooks(Vec::new(), 0)),
+            News::Address(address, about) => {
+                self.model.panel = Some(Panel::Address(address, about));
+            }
             News::Progress(progress) => self.model.progress = progress,
             News::Chats(chats, anew) => {
+                if anew {
+                    // What there is to be completed may have gaps, too.
+                    let _ = self.pages.try_send(Wanted::Known);
+                }
                 // The server may write one's name in another way.
                 self.model.me = session.me();
                 self.model.chats(&chats, label, anew);
@@ -310,6 +338,20 @@ impl Screen {
             }
             News::Page(chat, before, page) => self.model.page(&chat, before, page),
             News::Later(post, at) => self.stage(&post, Stage::Later(at)),
+            News::Barred(post) => self.stage(&post, Stage::Barred),
+            News::Password(wrong, answer) => {
+                let me = safe_line(&session.me());
+                let why = match wrong {
+                    true => format!("that is not the password of {me}"),
+                    false => format!(
+                        "this client is signed out: the password of {me} signs it in again, and \
+                         nothing that was typed is lost"
+                    ),
+                };
+                self.model.note(why, true);
+                let question = format!("password for {me}: ");
+                self.input.secret = Some(Secret::new(question, answer));
+            }
             News::Unsent(post, why) => self.stage(&post, Stage::Failed(why)),
             News::Moved(id, end) => {
                 self.moved(id, end);
@@ -338,24 +380,15 @@ impl Screen {
         Ok(())
     }
 
-            News::Barred(post) => self.stage(&post, Stage::Barred),
-            News::Password(wrong, answer) => {
-                let me = safe_line(&session.me());
-                let why = match wrong {
-                    true => format!("that is not the password of {me}"),
-                    false => format!(
-                        "this client is signed out: the password of {me} signs it in again, and \
-                         nothing that was typed is lost"
-                    ),
-                };
-                self.model.note(why, true);
-                let question = format!("password for {me}: ");
-                self.input.secret = Some(Secret::new(question, answer));
-            }
     fn terminal(&mut self, event: TerminalEvent) -> Result<(), Error> {
         let before = self.input.text();
         match event {
             TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key)?,
+            TerminalEvent::Paste(text) if self.input.secret.is_some() => {
+                if let Some(secret) = &mut self.input.secret {
+                    secret.put(&text);
+                }
+            }
             TerminalEvent::Paste(text) => {
                 self.input.paste(&text);
                 self.unsaved = true;
@@ -384,11 +417,6 @@ impl Screen {
         }
         self.model.chat_mut().draft = self.input.text();
         self.model.open(at);
-            TerminalEvent::Paste(text) if self.input.secret.is_some() => {
-                if let Some(secret) = &mut self.input.secret {
-                    secret.put(&text);
-                }
-            }
         let draft = std::mem::take(&mut self.model.chat_mut().draft);
         self.input.set(&draft);
         self.unsaved = true;
