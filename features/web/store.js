@@ -28,6 +28,7 @@ export const state = {
   /** One's own requests to come into rooms, by when they were made: `{at, title, decided}`. */
   asked: new Map(),
   scheduled: new Map(),
+  hooks: new Map(),
   /** The comments that are looked at: `{message, list}`. */
   thread: null,
 };
@@ -126,9 +127,10 @@ export function hear(events) {
 
 export const load = () => meanwhile(async () => {
   await overview();
-  const [rooms, scheduled] = await Promise.all([
+  const [rooms, scheduled, hooks] = await Promise.all([
     has("rooms") && get("/rooms"),
     has("schedule") && get("/scheduled"),
+    has("webhooks") && get("/hooks"),
     everyone(),
   ]);
   state.rooms = byKey(rooms?.rooms, "room");
@@ -139,6 +141,7 @@ export const load = () => meanwhile(async () => {
     if (!state.asked.has(at)) state.asked.set(at, { at, title, decided: decided ?? (roomCalled(title) ? "in" : "refused") });
   }
   state.scheduled = byKey(scheduled?.scheduled, "id");
+  state.hooks = byKey(hooks?.hooks, "id");
   state.histories.clear();
   state.ready = true;
 });
@@ -387,6 +390,8 @@ const events = {
     else if (user) without(state.rooms.get(address), of === "invite" ? "invites" : "requests", user);
     else decide(refusal, "refused", "Your request to come into ", name(title), " was refused.");
   },
+  hook: (hook) => state.hooks.set(hook.id, hook),
+  hook_removed: ({ id }) => state.hooks.delete(id),
   cancelled: ({ id }) => state.scheduled.delete(id),
   scheduled_forgotten: ({ id }) => state.scheduled.delete(id),
 };
