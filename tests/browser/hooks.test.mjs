@@ -99,13 +99,13 @@ testOf(["webhooks", "rooms"], "a hook posts to a room as long as one is in it, a
   await page.context().close();
 });
 
-testOf(["webhooks"], "where the server has no hooks, nothing speaks of them", async () => {
+testOf(["webhooks"], "where the server has no hooks, nothing speaks of them", async (test) => {
   const server = await Server.start("[features.webhooks]\nenabled = false\n");
+  test.after(() => server.end());
   const page = await visit(it.browser, server.url);
   await connect(page, "hugo");
   await page.locator("#me").click();
   await page.getByRole("button", { name: "Sign out here" }).waitFor();
   assert.equal(await page.getByRole("button", { name: "Hooks" }).count(), 0);
   await page.context().close();
-  await server.end();
 });
