@@ -152,12 +152,10 @@ fn reading<T>(worker: &Worker, tell: impl FnOnce(&Reader<'_>) -> T) -> T {
 
 /// The hook that is meant by a name, or by an id with or without `#`.
 fn find<'a>(hooks: &'a [Hook], which: &str) -> Result<&'a Hook, String> {
-    let id = which.strip_prefix('#');
-    let number = id.unwrap_or(which).parse().ok();
+    let number = which.strip_prefix('#').unwrap_or(which).parse().ok();
+    // No name has the mark of a number.
     let name = which.strip_prefix('@').unwrap_or(which).to_lowercase();
-    let fits = |hook: &&Hook| {
-        number == Some(hook.id) || (id.is_none() && hook.name.to_lowercase() == name)
-    };
+    let fits = |hook: &&Hook| number == Some(hook.id) || hook.name.to_lowercase() == name;
     let fitting: Vec<&Hook> = hooks.iter().filter(fits).collect();
     let which = safe_line(which);
     match fitting.as_slice() {
