@@ -57,7 +57,6 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "chats.js",
         SCRIPT "composer.js",
         SCRIPT "dom.js",
-        SCRIPT "earlier.js",
         SCRIPT "emoji.js",
         SCRIPT "find.js",
         SCRIPT "groups.js",

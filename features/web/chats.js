@@ -26,12 +26,12 @@ function line({ chat, last }) {
 export const asksText = (asks) => `${asks} ask${asks === 1 ? "s" : ""}`;
 
 function chatView(chat) {
-  const { unread, asks, isOpen, isOnline, line: [by, words] } = chat;
+  const { unread, calls, asks, isOpen, isOnline, line: [by, words] } = chat;
   return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, [...titleOf(chat)][0].toUpperCase()),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
     el("span.last", by && [name(by), ": "], name(words)),
-    unread > 0 && el("span.count", unread, el("span.unseen", " unread")),
+    unread > 0 && el("span.count", calls.length > 0 && "@ ", unread, el("span.unseen", calls.length > 0 ? " unread, for you too" : " unread")),
     asks > 0 && el("span.asking", asksText(asks), el("span.unseen", " to come in"))));
 }
 

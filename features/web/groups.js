@@ -39,13 +39,18 @@ function keepCode(address, { at, link }) {
   localStorage.setItem(entry("links", address), JSON.stringify({ ...Object.fromEntries(alive), [at]: link }));
 }
 
-async function copy(field) {
-  field.select();
-  await (navigator.clipboard?.writeText(field.value) ?? document.execCommand("copy"));
-  notice("The link is copied.");
+/** A field with what is to be copied, and the button for it. */
+export function copied(value, label) {
+  const field = el("input", { readonly: true, value, "aria-label": label, onfocus: () => field.select() });
+  return [field, action("Copy", async () => {
+    field.select();
+    await (navigator.clipboard?.writeText(value) ?? document.execCommand("copy"));
+    notice("It is copied.");
+  })];
 }
 
-const choice = (label, key, options) =>
+/** A choice among `options`, `[value, words]` each. */
+export const choice = (label, key, options) =>
   el("label", label, el("select", { name: key }, options.map(([value, words]) => el("option", { value }, words))));
 
 export function showRoom(address) {
@@ -81,9 +86,9 @@ export function showRoom(address) {
       invites: ({ user }) => el("li", el("span.name", name(user)),
         action("Take back", () => remove(pathTo("invites", user)), { "aria-label": `Take back the invitation of ${user}` })),
       links({ at, expires, uses, code }) {
-        const url = code && el("input", { readonly: true, value: `${location.origin}/join/${code}`, "aria-label": `The link made ${moment(at)}`, onfocus: () => url.select() });
+        const [url, copy] = code ? copied(`${location.origin}/join/${code}`, `The link made ${moment(at)}`) : [];
         return el("li", url, el("small.grow", `Made ${moment(at)}, ${expires ? `until ${moment(expires)}` : "no end"}, ${uses == null ? "for any number" : `for ${uses} more`}`),
-          code && [action("Copy", () => copy(url)), action("Revoke", () => remove(pathTo("links", code)), { "aria-label": `Revoke the link made ${moment(at)}` })]);
+          code && [copy, action("Revoke", () => remove(pathTo("links", code)), { "aria-label": `Revoke the link made ${moment(at)}` })]);
       },
     };
     return () => {

@@ -1,15 +1,14 @@
 /** The messages of the chat that is open: scrolling, the mark where the unread begins, reading. */
-import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, say, size } from "./dom.js";
-import { now, post } from "./net.js";
+import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, say, size, time } from "./dom.js";
+import { get, now, post } from "./net.js";
 import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
 import { LONGEST, discard, draft, isHeld, keepDraft, retry, unsent } from "./outbox.js";
 import { explain } from "./words.js";
 import { fileView } from "./attach.js";
-import { showEarlier } from "./earlier.js";
 import { choose, reactionsView } from "./emoji.js";
 import { showThread } from "./thread.js";
 import { showPerson } from "./people.js";
-import { action, close, open } from "./sheet.js";
+import { action, close, fail, open } from "./sheet.js";
 
 const scroll = $("scroll");
 const list = $("messages");
@@ -187,6 +186,26 @@ function askRemove({ id, text, file }) {
       }, { class: "main" }));
   });
 }
+
+/** Shows what a message said before it was changed, where the server keeps that. */
+function showEarlier({ id, text, edited }) {
+  open("What it said", (body) => {
+    const list = el("ol.comments", { "aria-label": "Its texts, the oldest first" });
+    body.append(list);
+    fetchEarlier(id).then((edits) => list.append(...[...edits, { at: edited, text }].map(earlierView)), fail);
+  });
+}
+
+async function fetchEarlier(id) {
+  const all = [];
+  for (let page = { more: true }; page.more;) {
+    page = await get(`/messages/${id}/edits?after=${all.at(-1)?.id ?? 0}&limit=200`);
+    all.push(...page.edits);
+  }
+  return all;
+}
+
+const earlierView = ({ at, text }) => el("li", el("div.by", time(at)), textView(text));
 
 /** Whether a text names the reader. */
 const names = (text) => text.toLowerCase().split(/[^\p{L}\p{N}\p{M}_.@-]+/u).includes(`@${state.me.toLowerCase()}`);

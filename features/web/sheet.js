@@ -14,6 +14,8 @@ let mayBeside = false;
 const isBeside = () => document.body.classList.contains("beside");
 /** The list's entry that it was opened from. */
 let opener;
+/** The column whose place something else has taken, which comes back when that is closed. */
+let under;
 
 /** Shows it over the chat, or beside it. */
 function show() {
@@ -46,9 +48,11 @@ function placeNews() {
  * Where there is room, one that is `beside` is a column.
  */
 export function open(title, build, beside = false) {
+  const body = $("sheet-body");
+  if (beside) under = null;
+  else if (isBeside()) under = [$("sheet-title").textContent, [...body.childNodes], update];
   say($("sheet-title"), title);
   dispatchEvent(new Event("sheetopened"));
-  const body = $("sheet-body");
   body.replaceChildren(el("p.error", { role: "alert" }));
   if (!sheet.contains(document.activeElement)) opener = document.activeElement.closest("[data-key]");
   mayBeside = beside;
@@ -110,6 +114,7 @@ sheet.addEventListener("click", ({ target }) => target === sheet && close());
 sheet.onclose = () => {
   // It is there again already, in its other place or with something else.
   if (sheet.open) return;
+  if (under) return comeBack();
   update = null;
   putBeside(false);
   placeNews();
@@ -122,6 +127,22 @@ sheet.onclose = () => {
   if (anew) anew.focus();
   else rest();
 };
+
+/** Shows the column again, as it was. */
+function comeBack() {
+  const focus = document.activeElement;
+  const [title, nodes, updated] = under;
+  update = updated;
+  under = null;
+  mayBeside = true;
+  say($("sheet-title"), title);
+  $("sheet-body").replaceChildren(...nodes);
+  show();
+  focus.focus();
+  update?.();
+}
+// The comments of a chat go with it.
+addEventListener("hashchange", () => (under = null));
 
 /** Puts the focus where one goes on, when what had it is gone. */
 export function rest() {

@@ -28,6 +28,7 @@ export const state = {
   /** One's own requests to come into rooms, by when they were made: `{at, title, decided}`. */
   asked: new Map(),
   scheduled: new Map(),
+  hooks: new Map(),
   /** The comments that are looked at: `{message, list}`. */
   thread: null,
 };
@@ -93,7 +94,7 @@ export const asksIn = (address) => state.rooms.get(address)?.requests?.length ??
 export const chatOf = (address) => state.chats.get(address) ?? blank(address);
 
 function blank(address) {
-  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, last: null, top: 0 };
+  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, calls: [], last: null, top: 0 };
 }
 
 /** What arrives while something is asked for waits for the answer, so that each goes on the other. */
@@ -126,9 +127,10 @@ export function hear(events) {
 
 export const load = () => meanwhile(async () => {
   await overview();
-  const [rooms, scheduled] = await Promise.all([
+  const [rooms, scheduled, hooks] = await Promise.all([
     has("rooms") && get("/rooms"),
     has("schedule") && get("/scheduled"),
+    has("webhooks") && get("/hooks"),
     everyone(),
   ]);
   state.rooms = byKey(rooms?.rooms, "room");
@@ -139,6 +141,7 @@ export const load = () => meanwhile(async () => {
     if (!state.asked.has(at)) state.asked.set(at, { at, title, decided: decided ?? (roomCalled(title) ? "in" : "refused") });
   }
   state.scheduled = byKey(scheduled?.scheduled, "id");
+  state.hooks = byKey(hooks?.hooks, "id");
   state.histories.clear();
   state.ready = true;
 });
@@ -155,7 +158,10 @@ async function overview() {
   state.me = user.name;
   state.clients = byKey(user.clients, "id");
   state.chats = byKey(chats, "chat");
-  for (const chat of chats) chat.top = chat.last?.id ?? 0;
+  for (const chat of chats) {
+    chat.top = chat.last?.id ?? 0;
+    chat.calls = chat.mentions?.unread ?? [];
+  }
 }
 
 /** Somebody is there; a name that is not known is new. */
@@ -260,6 +266,7 @@ export function takeMessage(message, isAnswer) {
     chat.top = message.id;
     if (!isMe(message.from)) {
       chat.unread += 1;
+      if (message.mentions?.some(isMe)) chat.calls = [...chat.calls, message.id];
       dispatchEvent(new CustomEvent("posted", { detail: { address, message } }));
     }
   }
@@ -301,6 +308,7 @@ const events = {
     for (const history of state.histories.values()) {
       history.list = history.list.filter(({ id }) => !ids.includes(id));
     }
+    for (const chat of state.chats.values()) chat.calls = chat.calls.filter((id) => !ids.includes(id));
     if (ids.includes(state.thread?.message)) state.thread = null;
     const isCounted = ({ unread, last }) => unread || ids.includes(last?.id);
     if ([...state.chats.values()].some(isCounted)) doubt();
@@ -324,6 +332,7 @@ const events = {
   read({ chat: address, upto }) {
     const chat = state.chats.get(address);
     const list = state.histories.get(address)?.list;
+    if (chat) chat.calls = chat.calls.filter((id) => id > upto);
     if (chat && upto >= chat.top) chat.unread = 0;
     else if (chat && list?.[0]?.id <= upto) chat.unread = countOthers(list, upto);
     else doubt();
@@ -348,7 +357,7 @@ const events = {
     const known = state.rooms.get(room.room);
     state.rooms.set(room.room, { ...known, ...room });
     if (!room.members) return;
-    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, last: null, top: 0 };
+    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, calls: [], last: null, top: 0 };
     state.chats.set(room.room, { ...chat, title: room.title });
     // The past of a room is told by no event.
     if (!known && room.history === "all") doubt();
@@ -387,6 +396,8 @@ const events = {
     else if (user) without(state.rooms.get(address), of === "invite" ? "invites" : "requests", user);
     else decide(refusal, "refused", "Your request to come into ", name(title), " was refused.");
   },
+  hook: (hook) => state.hooks.set(hook.id, hook),
+  hook_removed: ({ id }) => state.hooks.delete(id),
   cancelled: ({ id }) => state.scheduled.delete(id),
   scheduled_forgotten: ({ id }) => state.scheduled.delete(id),
 };

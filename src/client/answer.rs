@@ -245,6 +245,8 @@ pub struct ChatStatus {
     pub members: Option<u64>,
     #[serde(default)]
     pub last: Option<Value>,
+    #[serde(default)]
+    pub mentions: Option<Value>,
 }
 
 impl ChatStatus {

@@ -144,6 +144,12 @@ fn candidates<S: Iterator<Item = &'static Spec>>(
         (Some((Takes::Reaction, at)), None) if typed[at..start].split_whitespace().count() == 1 => {
             (start, offers(Takes::Emoji, word))
         }
+        // The chat follows the name, and may have blanks.
+        (Some((Takes::Bot, at)), _) if at < start => {
+            let name = typed[at..].find(char::is_whitespace).unwrap_or_default();
+            let rest = typed[at + name..].trim_start();
+            (typed.len() - rest.len(), offers(Takes::Place, rest))
+        }
         (Some((Takes::Recipient, at)), _) if at == start => {
             let beginning = name.unwrap_or(word);
             (start, called(Takes::Recipient, beginning).collect())
@@ -169,6 +175,8 @@ mod tests {
             let all: &[&str] = match takes {
                 Takes::Chat => &["The Garden", "The Attic", "common", "Cellar"],
                 Takes::Invite => &["The Roof"],
+                Takes::Place => &["common", "@me", "The Garden"],
+                Takes::Bot | Takes::Hook => &["alerts"],
                 Takes::Member => &["ann"],
                 Takes::Message | Takes::Reaction => &["812"],
                 Takes::Emoji => &["👍", "👀"],
@@ -179,7 +187,7 @@ mod tests {
             let fitting = all.iter().filter(fits);
             fitting.map(|one| Offer::plain((*one).to_owned())).collect()
         };
-        let specs = || specs(|feature| ["reactions", "rooms"].contains(&feature));
+        let specs = || specs(|feature| ["reactions", "rooms", "webhooks"].contains(&feature));
         let (start, offered) = candidates(typed, specs, &offers);
         (
             start,
@@ -224,6 +232,16 @@ mod tests {
         assert_eq!(complete("/to c"), (4, words(&["common", "Cellar"])));
         assert_eq!(complete("/to the g"), (4, words(&["The Garden"])));
         assert_eq!(complete("/join the"), (6, words(&["The Roof"])));
+    }
+
+    #[test]
+    fn a_hook_has_a_name_and_then_a_chat_blanks_and_all() {
+        assert_eq!(complete("/hook al"), (6, words(&["alerts"])));
+        assert_eq!(complete("/hook alerts @"), (13, words(&["@me"])));
+        assert_eq!(complete("/hook alerts the g"), (13, words(&["The Garden"])));
+        let all = words(&["common", "@me", "The Garden"]);
+        assert_eq!(complete("/hook  alerts  "), (15, all));
+        assert_eq!(complete("/unhook "), (8, words(&["alerts"])));
     }
 
     #[test]

@@ -163,9 +163,9 @@ pub fn session(base: &str) -> Session {
     session
 }
 
-/// Keeps what it is given, as lines.
+/// Keeps what it is given, as lines; has these passwords to give, the first one last.
 #[derive(Debug, Default)]
-pub struct Record(pub Mutex<Vec<String>>);
+pub struct Record(pub Mutex<Vec<String>>, pub Mutex<Vec<String>>);
 
 impl Record {
     fn add(&self, line: String) {
@@ -208,5 +208,9 @@ impl Output for Record {
         if let Link::Lost(_, why) = link {
             self.add(format!("lost: {why}"));
         }
+    }
+    fn ask_password(&self, again: bool) -> Option<String> {
+        self.add(format!("asked, again: {again}"));
+        self.1.lock().unwrap().pop()
     }
 }

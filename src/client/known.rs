@@ -1,10 +1,12 @@
 //! What there is to be completed and answered: who is in which room and who asks to come in, what
-//! is scheduled, the messages that were shown last.
+//! is scheduled, one's hooks, the messages that were shown last.
 
 use std::collections::VecDeque;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::commands::Hook;
 use super::render::{Event, Message};
 use super::text::{excerpt, safe_line};
 
@@ -54,6 +56,8 @@ pub struct Known {
     pub invites: Vec<(String, String)>,
     /// What waits for its time: the beginning of its id, and how it begins.
     pub scheduled: Vec<(String, String)>,
+    /// One's hooks, the oldest first.
+    pub hooks: Vec<Hook>,
     /// Links that this client has made: the room's address and the code.
     pub links: Vec<(String, String)>,
     /// The last messages, oldest first.
@@ -118,6 +122,20 @@ impl Known {
         self.scheduled = waiting.map(scheduled).collect();
     }
 
+    /// Takes over what `GET /hooks` tells.
+    pub fn learn_hooks(&mut self, answer: &Value) {
+        let hooks = list(&answer["hooks"]);
+        self.hooks = hooks
+            .filter_map(|hook| Hook::deserialize(hook).ok())
+            .collect();
+    }
+
+    /// A hook posts to a room as long as one is in it.
+    fn stand(&mut self, room: &str, works: bool) {
+        let hooks = self.hooks.iter_mut().filter(|hook| hook.to == room);
+        hooks.for_each(|hook| hook.works = works);
+    }
+
     /// Takes in an event; `me` is one's own name.
     pub fn learn(&mut self, event: &Event, me: &str) {
         let data = &event.data;
@@ -134,13 +152,17 @@ impl Known {
             "joined" => {
                 if is_mine {
                     self.invites.retain(|(known, _)| *known != room);
+                    self.stand(&room, true);
                 } else if let Some(known) = self.room_mut(&room) {
                     add(&mut known.members, &user);
                     remove(&mut known.asking, &user);
                     remove(&mut known.invited, &user);
                 }
             }
-            "left" if is_mine => self.rooms.retain(|known| known.address != room),
+            "left" if is_mine => {
+                self.rooms.retain(|known| known.address != room);
+                self.stand(&room, false);
+            }
             "left" => {
                 if let Some(known) = self.room_mut(&room) {
                     remove(&mut known.members, &user);
@@ -180,6 +202,15 @@ impl Known {
                 let gone = scheduled(data);
                 self.scheduled.retain(|(id, _)| *id != gone.0);
             }
+            "hook" => {
+                if let Ok(hook) = Hook::deserialize(data)
+                    && self.hooks.len() < MAX
+                {
+                    self.hooks.retain(|known| known.id != hook.id);
+                    self.hooks.push(hook);
+                }
+            }
+            "hook_removed" => self.hooks.retain(|hook| data["id"] != hook.id),
             "edited" => {
                 let known = self.messages.iter_mut();
                 let (id, says) = (data["id"].as_u64(), text(&data["text"]));
@@ -326,6 +357,27 @@ mod tests {
         learn(&mut known, "cancelled", json!({"id": "3f1c2a9e-6f0b"}));
         learn(&mut known, "scheduled_sent", json!({"id": "5f1c2a9e-6f0b"}));
         assert!(known.scheduled.is_empty());
+    }
+
+    #[test]
+    fn hooks_are_known_until_they_are_removed_and_with_whether_they_work() {
+        let mut known = Known::default();
+        let hook = |id: u64, to: &str| json!({"id": id, "name": "ci", "to": to, "works": true});
+        known.learn_hooks(&json!({"hooks": [hook(31, "common"), hook(45, "room:7")]}));
+        learn(&mut known, "hook", hook(47, "@me"));
+        learn(&mut known, "hook", hook(47, "@me"));
+        let works = |known: &Known| -> Vec<(u64, bool)> {
+            let hooks = known.hooks.iter();
+            hooks.map(|hook| (hook.id, hook.works)).collect()
+        };
+        assert_eq!(works(&known), [(31, true), (45, true), (47, true)]);
+        let of = |user: &str| json!({"room": "room:7", "user": user});
+        learn(&mut known, "left", of("bob"));
+        learn(&mut known, "left", of("ann"));
+        assert_eq!(works(&known), [(31, true), (45, false), (47, true)]);
+        learn(&mut known, "joined", of("ann"));
+        learn(&mut known, "hook_removed", json!({"id": 31}));
+        assert_eq!(works(&known), [(45, true), (47, true)]);
     }
 
     #[test]

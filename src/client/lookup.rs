@@ -1,6 +1,9 @@
 //! What a session knows by its name or its beginning: chats, users, files.
 
+use serde_json::Value;
+
 use super::answer::CallError;
+use super::commands::Hook;
 use super::naming;
 use super::notice::label;
 use super::render::Attached;
@@ -52,12 +55,16 @@ impl Session {
         state.files.iter().filter(fits).cloned().collect()
     }
 
-    /// Fetches what there is to be completed: names, who is in one's rooms, what is scheduled.
+    /// Fetches what there is to be completed: names, who is in one's rooms, what is
+    /// scheduled, one's hooks.
     pub fn fetch_known(&self) -> Result<(), CallError> {
         self.fetch_rooms()?;
         if self.has_feature("schedule") {
             let answer = self.api.get("/scheduled", &[])?;
             self.state().known.learn_scheduled(&answer);
+        }
+        if self.has_feature("webhooks") {
+            self.fetch_hooks()?;
         }
         self.fetch_names()
     }
@@ -69,6 +76,18 @@ impl Session {
             self.state().known.learn_rooms(&answer);
         }
         Ok(())
+    }
+
+    /// Fetches one's hooks, and gives them as the server lists them.
+    pub fn fetch_hooks(&self) -> Result<Value, CallError> {
+        let answer = self.api.get("/hooks", &[])?;
+        self.state().known.learn_hooks(&answer);
+        Ok(answer)
+    }
+
+    /// One's hooks, the oldest first.
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.state().known.hooks.clone()
     }
 
     /// Who asks to come into which of one's rooms: the rooms' addresses and titles, and names.

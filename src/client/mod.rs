@@ -250,6 +250,16 @@ trait Output: Send + Sync {
     fn later(&self, _post: &Post, _wait: Duration) -> bool {
         false
     }
+    /// A post that was refused since this client is signed out; true where it is posted when it is
+    /// signed in again.
+    fn barred(&self, _post: &Post) -> bool {
+        false
+    }
+    /// The password, from whoever can be asked for it; `again` where another one was wrong. Blocks
+    /// until it is answered.
+    fn ask_password(&self, _again: bool) -> Option<String> {
+        None
+    }
     /// A post that failed; true where it is kept for another try.
     fn unsent(&self, _post: &Post, _why: &str) -> bool {
         false

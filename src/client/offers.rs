@@ -1,12 +1,14 @@
 //! What Tab offers for the argument of a command: only what the command can be about.
 
-use super::commands::{COMMON as EMOJI, Takes};
+use super::commands::{COMMON as EMOJI, Takes, typed_hook};
 use super::here::COMMON;
 use super::naming;
 use super::session::Session;
 use super::state::State;
 use super::text::safe_line;
 
+/// How a hook's maker is named as where it posts.
+const ME: &str = "@me";
 /// The most that is offered at once.
 const MAX: usize = 30;
 
@@ -121,6 +123,34 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
                 .map(|(id, about)| Offer::about(id.clone(), about))
                 .collect()
         }
+        Takes::Bot => {
+            let names = known.hooks.iter().map(|hook| hook.name.clone());
+            let mut names: Vec<String> = names.filter(|name| begins(name)).collect();
+            names.sort_unstable();
+            names.dedup();
+            names.into_iter().map(Offer::plain).collect()
+        }
+        Takes::Place => {
+            let places = [COMMON, ME].into_iter();
+            let mut places: Vec<String> = places
+                .filter(|one| begins(one))
+                .map(str::to_owned)
+                .collect();
+            places.extend(titles(state.titles.iter(), &begins));
+            places.into_iter().map(Offer::plain).collect()
+        }
+        Takes::Hook => {
+            let typed = known
+                .hooks
+                .iter()
+                .map(|hook| (typed_hook(hook, &known.hooks), hook));
+            let fits = typed.filter(|(typed, hook)| begins(typed) || begins(&hook.name));
+            let offered = fits.map(|(typed, hook)| match typed.starts_with('#') {
+                true => Offer::about(typed, &safe_line(&hook.name)),
+                false => Offer::plain(typed),
+            });
+            offered.collect()
+        }
         Takes::Link => {
             let links = known.links.iter();
             let own = links.filter(|(room, code)| here == Some(room) && begins(code));
@@ -172,6 +202,16 @@ mod tests {
             "scheduled",
             json!({"id": "3f1c2a9e-6f0b", "text": "lunch?"}),
         );
+        for (id, name, to) in [
+            (31, "alerts", "common"),
+            (45, "ci", "@me"),
+            (47, "ci", "room:7"),
+        ] {
+            take(
+                "hook",
+                json!({"id": id, "name": name, "to": to, "works": true}),
+            );
+        }
         for (id, to, file) in [(5, "common", true), (6, "room:7", false), (7, "@ann", true)] {
             let at = "2026-11-24T20:18:55.123Z";
             let mut data = json!({"id": id, "from": "bob", "to": to, "text": "look", "at": at});
@@ -226,6 +266,15 @@ mod tests {
         assert!(typed(Takes::Emoji, "", "common").contains(&"👍".to_owned()));
         assert_eq!(typed(Takes::Emoji, "❤", "common"), ["❤\u{fe0f}"]);
         assert_eq!(typed(Takes::Reaction, "#6", "common"), ["6"]);
+    }
+
+    #[test]
+    fn hooks_are_offered_as_they_are_named_and_for_a_new_one_where_it_can_post() {
+        assert_eq!(typed(Takes::Hook, "", "common"), ["alerts", "#45", "#47"]);
+        assert_eq!(typed(Takes::Hook, "c", "common"), ["#45", "#47"]);
+        assert_eq!(typed(Takes::Bot, "", "common"), ["alerts", "ci"]);
+        assert_eq!(typed(Takes::Place, "", "@bob"), ["common", "@me", "Garden"]);
+        assert_eq!(typed(Takes::Place, "@", "@bob"), ["@me"]);
     }
 
     #[test]

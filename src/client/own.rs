@@ -70,6 +70,7 @@ impl Own {
 fn key(event: &Event) -> String {
     let field = |name: &str| match &event.data[name] {
         Value::String(text) => text.to_lowercase(),
+        Value::Number(id) => id.to_string(),
         _ => String::new(),
     };
     // Who asks to come into a room is told its title alone.
@@ -107,6 +108,17 @@ mod tests {
             }
             assert_eq!(own.take(joined("bob"), now), Some(joined("bob")));
         }
+    }
+
+    #[test]
+    fn one_that_is_known_by_a_number_is_not_taken_for_another() {
+        let now = Instant::now();
+        let hook = |id: u64| Event::new("hook", json!({"id": id, "name": "ci"}));
+        let mut own = Own::default();
+        own.begin(&["hook"]);
+        assert!(own.end(&[hook(45)], now).is_empty());
+        assert_eq!(own.take(hook(47), now), Some(hook(47)));
+        assert_eq!(own.take(hook(45), now), None);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use super::worker::Job;
 use super::{Error, Link, Output, reason, terminal};
 
 /// Whether the same may go well later.
-fn may_pass(error: &Error) -> bool {
-    matches!(error, Error::Server { why, .. } if why.passes() || why.is_status(429))
+fn may_pass(why: &CallError) -> bool {
+    why.passes() || why.is_status(429)
 }
 
 /// What a connection broke off with.
@@ -95,7 +95,7 @@ impl Stream {
     pub fn run(mut self) {
         loop {
             let connected = self.sign_in().and_then(|()| self.connection());
-            let broken = match connected {
+            let mut broken = match connected {
                 Err(broken) => broken,
                 Ok(never) => match never {},
             };
@@ -109,10 +109,11 @@ impl Stream {
             if let Broken::Call(error) = &broken
                 && error.is_status(401)
             {
-                match self.session.sign_in(&mut |_| None) {
+                let mut ask = |again| self.output.ask_password(again);
+                match self.session.sign_in(&mut ask) {
                     Ok(SignedIn::Again) => {}
                     Ok(_) => self.output.notice("signed in again, as a new client"),
-                    Err(error) if may_pass(&error) => {}
+                    Err(Error::Server { why, .. }) if may_pass(&why) => broken = why.into(),
                     Err(error @ Error::Server { .. }) => return self.end(error),
                     Err(Error::NameTaken(name) | Error::NameLost(name)) => {
                         return self.end(Error::EndedForGood(name));
@@ -148,15 +149,11 @@ impl Stream {
         }
     }
 
-    /// Whether a screen stays open that has opened while the server was down, and whose kept token
-    /// turns out to be dead: what is typed there is not taken away. It tells once what is missing.
+    /// Whether a screen stays open that has opened while the server was down, and whose name turns out
+    /// to be another's by now: what is typed there is not taken away. It tells once what is missing.
     fn goes_on(&mut self, error: &Error) -> bool {
         let is_open = self.session.looks() && self.started.is_none();
-        let goes_on = match error {
-            Error::NameTaken(_) | Error::NameLost(_) => is_open,
-            Error::PasswordNeeded(_) | Error::WrongPassword(_) => is_open,
-            _ => false,
-        };
+        let goes_on = is_open && matches!(error, Error::NameTaken(_) | Error::NameLost(_));
         if goes_on && !std::mem::replace(&mut self.refused, true) {
             self.output.trouble(&format!(
                 "not signed in: {error}; leave by Ctrl+D and start again to be asked"
@@ -170,7 +167,8 @@ impl Stream {
         if self.session.is_signed_in() {
             return Ok(());
         }
-        match self.session.sign_in(&mut |_| None) {
+        let mut ask = |again| self.output.ask_password(again);
+        match self.session.sign_in(&mut ask) {
             Ok(SignedIn::Again) => Ok(()),
             Ok(how) => {
                 if let Some(told) = terminal::welcome(&self.session, how) {
@@ -178,9 +176,7 @@ impl Stream {
                 }
                 Ok(())
             }
-            Err(Error::Server { why, .. }) if why.passes() || why.is_status(429) => {
-                Err(Broken::Call(why))
-            }
+            Err(Error::Server { why, .. }) if may_pass(&why) => Err(Broken::Call(why)),
             Err(error) => Err(Broken::Refused(Box::new(error))),
         }
     }
@@ -476,7 +472,43 @@ mod tests {
     }
 
     #[test]
-    fn a_screen_whose_kept_token_is_dead_stays_open_and_tells_what_is_missing() {
+    fn a_screen_whose_kept_token_is_dead_asks_for_the_password_and_goes_on() {
+        let lives = Mutex::new(true);
+        let base = serve(move |asked| {
+            let status = json!({"server": {}, "user": {"name": "ann"}});
+            let fresh = asked.field("authorization") == Some("Bearer fresh");
+            let mut lives = lives.lock().unwrap();
+            match (asked.path.as_str(), asked.body["password"].as_str()) {
+                ("/connect", Some("right")) if *lives => {
+                    Reply::Json(200, json!({"token": "fresh"}))
+                }
+                ("/status", _) if fresh && *lives => Reply::Json(200, status),
+                _ => {
+                    // The fresh one is dead when it is used, and the password another.
+                    *lives &= asked.path != "/events";
+                    Reply::Json(401, json!({"code": "wrong_password"}))
+                }
+            }
+        });
+        let (store, _folder) = store();
+        store.save(&base, "ann", "dead").unwrap();
+        let session = Arc::new(Session::new(Api::new(&base), store, "ann".to_owned(), None));
+        session.look_at_chats();
+        let record = Arc::new(Record::default());
+        *record.1.lock().unwrap() = vec!["right".to_owned(), "wrong".to_owned()];
+        let (jobs, queue) = sync_channel(8);
+        let stream = Stream::new(session.clone(), record.clone(), jobs, None, true);
+        std::thread::spawn(move || stream.run()).join().unwrap();
+        assert!(session.is_signed_in());
+        // Once more while it runs; nobody answers then.
+        let asked = [false, true, false].map(|again| format!("asked, again: {again}"));
+        assert_eq!(record.lines(), asked);
+        let end = queue.iter().last();
+        assert!(matches!(end, Some(Job::Fatal(Error::Ended(_)))), "{end:?}");
+    }
+
+    #[test]
+    fn a_screen_whose_name_is_taken_meanwhile_stays_open_and_tells_what_is_missing() {
         let connects = Arc::new(Mutex::new(0));
         let base = serve(move |asked| {
             let fresh = asked.field("authorization") == Some("Bearer fresh");
@@ -484,7 +516,7 @@ mod tests {
             // The fresh one is dead after its first call, too.
             *connects += usize::from(asked.path == "/connect" || fresh);
             match (asked.path.as_str(), *connects) {
-                ("/connect", 1) => Reply::Json(401, json!({"code": "wrong_password"})),
+                ("/connect", 1) => Reply::Json(409, json!({})),
                 ("/connect", 2) => Reply::Json(200, json!({"token": "fresh"})),
                 ("/connect", _) => Reply::Json(409, json!({})),
                 ("/status", 3) if fresh => {

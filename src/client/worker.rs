@@ -321,6 +321,7 @@ impl Worker {
             Err(error) => {
                 let wait = error.retry_after().filter(|_| error.is_status(429));
                 let kept = wait.is_some_and(|wait| self.output.later(post, wait))
+                    || (error.is_status(401) && self.output.barred(post))
                     || self.output.unsent(post, &error.to_string());
                 if kept {
                     return Ok(());

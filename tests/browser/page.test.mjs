@@ -346,23 +346,39 @@ testOf(["comments"], "on a wide screen comments are beside the chat, and one rea
   assert.ok((await page.locator("#chat").boundingBox()).width > 300);
   assert.equal(await comment.inputValue(), "half a com");
   assert.ok(await comment.evaluate((node) => node === document.activeElement), "one types on");
-  // Something else takes its place, and Escape closes each.
+  // Something else takes its place for a while, and Escape closes each.
   await page.locator("#me").click();
   await page.getByRole("button", { name: "Sign out here" }).waitFor();
   assert.ok(await isModal());
+  assert.equal(await comment.count(), 0);
+  const id = await message(page, "talk of this").getAttribute("data-id");
+  const other = await it.server.person("wyn");
+  await other.post(`/messages/${id}/comments`, { text: "said meanwhile" });
+  await page.keyboard.press("Escape");
+  await until("the comments are back", async () => (await comment.count()) === 1 && !(await isModal()));
+  await page.locator(".comments .text").getByText("said meanwhile").waitFor();
+  assert.equal(await comment.inputValue(), "half a com");
+  await until("the focus is where one went from", () => page.locator("#me").evaluate((node) => node === document.activeElement));
+  await comment.focus();
   await page.keyboard.press("Escape");
   await sheet.waitFor({ state: "hidden" });
-  await message(page, "talk of this").getByRole("button", { name: "1 comment" }).click();
+  await message(page, "talk of this").getByRole("button", { name: "2 comments" }).click();
   await until("the draft is there", async () => (await comment.inputValue()) === "half a com");
   await page.keyboard.press("Escape");
   await sheet.waitFor({ state: "hidden" });
   await until("the message has the focus", () => message(page, "talk of this").evaluate((node) => node.contains(document.activeElement)));
   await until("the chat has its room again", async () => (await page.locator("#chat").boundingBox()).width > 600);
-  // The comments of a chat go with it.
-  await message(page, "talk of this").getByRole("button", { name: "1 comment" }).click();
-  await comment.waitFor();
-  await page.goto(`${it.server.url}/#%40wim`);
-  await sheet.waitFor({ state: "hidden" });
+  // The comments of a chat go with it, also where something else has their place.
+  for (const isOver of [false, true]) {
+    await page.goto(`${it.server.url}/#common`);
+    await message(page, "talk of this").getByRole("button", { name: "2 comments" }).click();
+    await comment.waitFor();
+    if (isOver) await page.locator("#me").click();
+    await page.goto(`${it.server.url}/#%40wim`);
+    await page.locator("#title").filter({ hasText: "Notebook" }).waitFor();
+    await sheet.waitFor({ state: "hidden" });
+    await until("the chat has its room again", async () => (await page.locator("#chat").boundingBox()).width > 600);
+  }
   await page.context().close();
 });
 

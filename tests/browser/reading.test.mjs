@@ -60,6 +60,26 @@ test("what was looked at of a long unread chat is read, and the rest stays new",
   await ann.context().close();
 });
 
+testOf(["mentions"], "a chat says that something in it is for whom it is shown to, also after a reload, until that is read", async () => {
+  const [kim, lea] = [await it.server.person("kim"), await it.server.person("lea")];
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "moe");
+  await page.goto(`${it.server.url}/#%40lea`);
+  const count = page.locator('#chats [href="#common"] .count');
+  await kim.post("/send", { to: "common", text: "for nobody" });
+  await count.filter({ hasText: /^1/ }).waitFor();
+  await kim.post("/send", { to: "common", text: "@Moe, for you" });
+  await count.filter({ hasText: /^@ 2/ }).waitFor();
+  await page.reload();
+  await count.filter({ hasText: /^@ 2/ }).waitFor();
+  await page.locator('#chats [href="#common"]').click();
+  await count.waitFor({ state: "detached" });
+  await page.locator('#chats [href="#%40lea"]').click();
+  await lea.post("/send", { to: "common", text: "for nobody" });
+  await count.filter({ hasText: /^1/ }).waitFor();
+  await page.context().close();
+});
+
 testOf(["ttl"], "two write and the old expires while one reads further up, and nothing jumps", async () => {
   const short = await Server.start(`${FREE}[features.ttl]\nafter = "6s"\n`);
   const [bob, eva] = [await short.person("bob"), await short.person("eva")];

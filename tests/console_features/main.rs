@@ -2,6 +2,7 @@
 //! and what is looked at is what they and the others see.
 
 mod rooms;
+mod webhooks;
 
 use std::fs::File;
 use std::io::Write;
@@ -140,6 +141,9 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
         ("/approve bob", "rooms"),
         ("/search x", "search"),
         ("/react 3 👍", "reactions"),
+        ("/hook ci", "webhooks"),
+        ("/hooks", "webhooks"),
+        ("/unhook ci", "webhooks"),
     ] {
         ann.types(line, &[&format!("! this server has no {feature}")]);
     }
@@ -147,7 +151,7 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
     let (ok, seen) = ann.end();
     assert!(!ok, "refused lines are told by the status");
     assert!(
-        !seen.contains("/room ") && !seen.contains("/file "),
+        !seen.contains("/room ") && !seen.contains("/file ") && !seen.contains("/hook "),
         "{seen}"
     );
 
@@ -161,6 +165,7 @@ fn commands_are_offered_only_where_the_server_has_the_feature() {
         ("rooms", "/room [--all]"),
         ("search", "/search WORDS"),
         ("reactions", "/react ID EMOJI"),
+        ("webhooks", "/hook NAME [TO]"),
     ] {
         if has(&[feature]) {
             ann.types("/help", &[command]);

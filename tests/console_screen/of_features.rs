@@ -1,7 +1,7 @@
 //! What the features bring to the screen.
 
 use serde_json::json;
-use veche::testing::{Server, wait_until};
+use veche::testing::{Folder, Server, wait_until};
 
 use crate::screen::{Screen, has};
 
@@ -283,4 +283,60 @@ fn esc_clears_a_line_that_a_key_has_begun() {
     });
     ann.says("/me");
     ann.sees("you are ann; ");
+}
+
+#[test]
+fn a_new_hooks_address_is_copied_whole_from_a_narrow_screen_and_hooks_are_reached_by_keys() {
+    if !has(&["webhooks"]) {
+        return;
+    }
+    let server = Server::only("webhooks", "");
+    let other = server.client(&json!({"name": "ann", "password": "secret"}));
+    let home = Folder::new();
+    home.write("password", "secret\n");
+    let ann = Screen::with(&server, "ann", home, "VECHE_PASSWORD_FILE=password");
+    ann.tmux(&["resize-window", "-x", "40", "-y", "16"]);
+    ann.keys(&["F9"]);
+    ann.sees("you have no hooks, by which programs");
+    ann.keys(&["n"]);
+    ann.sees("common> /hook");
+    ann.says("alerts");
+    ann.sees("a new hook");
+    // It comes while one types, and does not go with the next letter.
+    ann.types("typed on");
+    let seen = ann.sees("common> typed on");
+    assert!(seen.contains("a new hook"), "{seen}");
+    let address = wait_until("the address in one line", || {
+        // What the terminal itself has broken it gives as one.
+        let copied = ann.tmux(&["capture-pane", "-p", "-J"]);
+        let mut lines = copied.lines().map(str::trim);
+        let whole = lines.find(|line| line.starts_with(&server.url()))?;
+        (whole.len() > 50).then(|| whole.to_owned())
+    });
+    let path = address.trim_start_matches(&server.url());
+    server
+        .guest()
+        .post(path, &json!({"text": "the disk is full"}))
+        .expect(200);
+    ann.keys(&["Escape"]);
+    let seen = ann.sees("alerts: the disk is full");
+    assert!(!seen.contains("/hooks/"), "{seen}");
+    ann.sees("common> typed on");
+    ann.keys(&["C-c", "F9"]);
+    ann.sees("alerts to common, since ");
+    let body = json!({"name": "ci", "to": "@me"});
+    other.post("/hooks", &body).expect(201);
+    ann.sees("ci to you alone, since ");
+    ann.keys(&["Down", "d"]);
+    ann.sees("common> /unhook ci");
+    ann.keys(&["Enter", "F9"]);
+    let left = wait_until("the hook to be gone", || {
+        let listed = other.get("/hooks").expect(200);
+        let hooks = listed["hooks"].as_array().cloned().unwrap_or_default();
+        (hooks.len() == 1).then(|| hooks[0].clone())
+    });
+    assert_eq!(left["name"], "alerts");
+    ann.until("one hook", |shown| !shown.contains("ci to you alone"));
+    other.delete(&format!("/hooks/{}", left["id"])).expect(204);
+    ann.sees("you have no hooks, by which programs");
 }

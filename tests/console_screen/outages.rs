@@ -162,9 +162,18 @@ fn a_text_that_fails_is_sent_again_by_enter_and_is_there_once() {
     let mut server = Server::core();
     let bob = server.connect("bob");
     let ann = Screen::with(&server, "ann", Folder::new(), "VECHE_WAIT=0s");
+    bob.tell("ann", "psst");
+    ann.sees("2 @bob");
     server.kill();
     ann.sees("○ offline");
     ann.says("one");
+    ann.sees("not sent: the server cannot be reached:");
+    // What is another chat's is not taken back from here.
+    ann.keys(&["M-2"]);
+    ann.sees("@bob>");
+    ann.keys(&["C-c"]);
+    ann.sees("Ctrl+D or /quit leaves");
+    ann.keys(&["M-1"]);
     ann.sees("not sent: the server cannot be reached:");
     // Meanwhile another line is begun, and stays what it is.
     ann.types("two");
@@ -176,5 +185,68 @@ fn a_text_that_fails_is_sent_again_by_enter_and_is_there_once() {
     });
     wait_until("the text at the server", || {
         (bob.texts("common") == ["one"]).then_some(())
+    });
+}
+
+/// Ann's screen with a token that is kept and a password that is not, and a client of hers by the API.
+fn with_token(server: &Server) -> (Screen, veche::testing::Client) {
+    let other = server.client(&json!({ "name": "ann", "password": "secret" }));
+    let home = Folder::new();
+    home.write("password", "secret\n");
+    let first = Screen::with(server, "ann", home, "VECHE_PASSWORD_FILE=password");
+    let home = first.leaves();
+    (Screen::with(server, "ann", home, ""), other)
+}
+
+#[test]
+fn a_screen_that_is_signed_out_asks_for_the_password_in_place() {
+    let server = Server::core();
+    let (ann, other) = with_token(&server);
+    let bob = server.connect("bob");
+    ann.types("half a tho");
+    ann.sees("common> half a tho");
+    other
+        .post("/disconnect", &json!({ "all": true }))
+        .expect(204);
+    ann.sees("password for ann:");
+    ann.sees("○ signed out");
+    ann.says("wrong");
+    ann.sees("! that is not the password of ann");
+    ann.sees("password for ann:");
+    ann.says("secret");
+    ann.sees("● connected");
+    let seen = ann.sees("common> half a tho");
+    for word in ["wrong", "secret"] {
+        assert!(!seen.contains(word), "{seen}");
+    }
+    bob.say("there you are");
+    ann.sees("bob: there you are");
+    ann.keys(&["C-c", "Up"]);
+    ann.sees("common> half a tho");
+}
+
+#[test]
+fn what_was_typed_before_the_password_was_asked_for_is_sent_after_it() {
+    let mut server = Server::core();
+    let (ann, other) = with_token(&server);
+    let bob = server.connect("bob");
+    let home = ann.leaves();
+    other
+        .post("/disconnect", &json!({ "all": true }))
+        .expect(204);
+    server.kill();
+    let ann = Screen::run(home, &format!("chat ann --server {}", server.url()), "");
+    ann.sees("○ connecting…");
+    ann.says("said before");
+    ann.sees("sending…");
+    ann.says("and behind it");
+    server.restart();
+    ann.sees("password for ann:");
+    ann.sees("ann: said before  sent when you are signed in");
+    assert!(bob.texts("common").is_empty());
+    ann.says("secret");
+    ann.sees("● connected");
+    wait_until("the texts at the server", || {
+        (bob.texts("common") == ["said before", "and behind it"]).then_some(())
     });
 }

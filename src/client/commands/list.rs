@@ -2,7 +2,9 @@
 //! parser, `/help` and the completion know. How a command is read and done stands in the file of
 //! its feature.
 
-use super::{Parsed, chat, comments, complaints, edits, files, reactions, rooms, schedule, search};
+use super::{
+    Parsed, chat, comments, complaints, edits, files, reactions, rooms, schedule, search, webhooks,
+};
 
 /// One command.
 #[derive(Debug)]
@@ -56,6 +58,12 @@ pub enum Takes {
     Scheduled,
     /// The code of a link into the room.
     Link,
+    /// The name that a hook posts by, and after it a chat.
+    Bot,
+    /// The chat that a hook posts to.
+    Place,
+    /// A hook of one's own.
+    Hook,
 }
 
 impl Takes {
@@ -301,6 +309,29 @@ pub const COMMANDS: &[Spec] = &[
         complaints::complain,
     )
     .takes(Takes::Name),
+    of(
+        "webhooks",
+        "/hook",
+        "NAME [TO]",
+        "lets a program post as NAME, here or to TO",
+        webhooks::hook,
+    )
+    .takes(Takes::Bot),
+    of(
+        "webhooks",
+        "/hooks",
+        "",
+        "the hooks by which your programs post",
+        webhooks::hooks,
+    ),
+    of(
+        "webhooks",
+        "/unhook",
+        "NAME | ID",
+        "removes a hook: nothing posts by it",
+        webhooks::unhook,
+    )
+    .takes(Takes::Hook),
 ];
 
 /// A command that each server has.

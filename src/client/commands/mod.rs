@@ -13,6 +13,7 @@ mod reactions;
 mod rooms;
 mod schedule;
 mod search;
+mod webhooks;
 mod words;
 
 use serde_json::Value;
@@ -27,6 +28,7 @@ pub use files::find as find_file;
 use list::COMMANDS;
 pub use list::{Spec, Takes};
 pub use reactions::{COMMON, Reaction, fold as fold_reaction, line as reaction_line};
+pub use webhooks::{Hook, typed as typed_hook};
 
 /// Why a line is no command.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub enum Command {
     Schedule(schedule::Command),
     /// One of the feature `search`.
     Search(search::Command),
+    /// One of the feature `webhooks`.
+    Webhooks(webhooks::Command),
 }
 
 /// What commands remember from one to the next.
@@ -145,6 +149,7 @@ pub fn notice(event: &Event, reader: &Reader<'_>) -> Option<Notice> {
         .or_else(|| complaints::notice(kind, data, reader))
         .or_else(|| reactions::notice(kind, data, reader))
         .or_else(|| rooms::notice(kind, data, reader))
+        .or_else(|| webhooks::notice(kind, data, reader))
 }
 
 /// What the parts of features say of oneself in `GET /status`, a line each.
@@ -173,6 +178,7 @@ impl Command {
             Command::Reactions(command) => command.run(worker).map(|()| None),
             Command::Rooms(command) => command.run(worker, current),
             Command::Schedule(command) => command.run(worker, current).map(|()| None),
+            Command::Webhooks(command) => command.run(worker, current).map(|()| None),
         }
     }
 

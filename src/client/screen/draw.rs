@@ -12,6 +12,7 @@ use super::chat::Chat;
 use super::input::Input;
 use super::lines::Page;
 use super::model::Model;
+use super::panel::Whole;
 use super::wrap::{cut, width};
 
 /// How wide the list of chats is.
@@ -37,7 +38,7 @@ struct Parts {
 }
 
 fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
-    let prompt_width = u16::try_from(width(&prompt(model, area.width))).unwrap_or(0);
+    let prompt_width = u16::try_from(width(&prompt(model, input, area.width))).unwrap_or(0);
     let columns = usize::from(area.width.saturating_sub(prompt_width + 1));
     let rows = u16::try_from(input.height(columns).clamp(1, INPUT)).unwrap_or(1);
     let extra = u16::from(model.progress.is_some() || extra(model, input).is_some());
@@ -72,7 +73,10 @@ fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
     }
 }
 
-fn prompt(model: &Model, columns: u16) -> String {
+fn prompt(model: &Model, input: &Input, columns: u16) -> String {
+    if let Some(secret) = &input.secret {
+        return cut(&secret.question, usize::from(columns).saturating_sub(1));
+    }
     let room = usize::from(columns / 3).saturating_sub(2);
     match model.moving() {
         None => format!("{}> ", cut(&model.chat().label, room)),
@@ -114,14 +118,15 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
     ))
 }
 
-/// Draws everything; `colour` is whether colours are wanted.
+/// Draws everything; `colour` is whether colours are wanted. Gives what the terminal is to break into
+/// rows itself.
 pub fn draw(
     frame: &mut Frame<'_>,
     model: &mut Model,
     input: &mut Input,
     zone: &Zone,
     colour: bool,
-) {
+) -> Option<Whole> {
     let area = frame.area();
     let parts = parts(area, input, model);
     if let Some(side) = parts.side {
@@ -158,21 +163,23 @@ pub fn draw(
         let line = Line::styled(text, Style::new().fg(Color::Yellow));
         frame.render_widget(line, parts.extra);
     }
-    frame.render_widget(status(model, parts.status.width.into()), parts.status);
-    let label = prompt(model, area.width);
+    let is_out = input.secret.is_some();
+    let status = status(model, is_out, parts.status.width.into());
+    frame.render_widget(status, parts.status);
+    let label = prompt(model, input, area.width);
     frame.render_widget(
         Line::styled(label, Style::new().add_modifier(Modifier::BOLD)),
         parts.prompt,
     );
     input.draw(frame, parts.input);
-    if let Some(panel) = &mut model.panel {
-        panel.draw(frame, parts.body);
-    }
+    let panel = model.panel.as_mut();
+    let whole = panel.and_then(|panel| panel.draw(frame, parts.body));
     if !colour {
         for cell in &mut frame.buffer_mut().content {
             (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
         }
     }
+    whole
 }
 
 /// The rows of what is not there yet, below the newest of the chat that it was typed in.
@@ -228,10 +235,12 @@ fn unread(chat: &Chat) -> String {
     }
 }
 
-fn status(model: &Model, columns: usize) -> Line<'static> {
+/// The state; `is_out` where a password is asked for.
+fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     let now = Instant::now();
     let seconds = |at: Instant| at.saturating_duration_since(now).as_secs_f64().ceil() as u64;
     let (mark, link, colour) = match &model.link {
+        _ if is_out => ("○", "signed out".to_owned(), Color::Red),
         Link::Connecting => ("○", "connecting…".to_owned(), Color::Yellow),
         Link::Up => ("●", "connected".to_owned(), Color::Green),
         Link::Lost(at, why) => {

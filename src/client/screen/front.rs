@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ pub enum News {
     Told(String, bool),
     /// Something told about a room.
     ToldOf(String, String),
+    /// One's hooks were listed.
+    Hooks,
+    /// An address that is shown only now, and what it is.
+    Address(String, String),
     /// How far a file is.
     Progress(Option<String>),
     /// How the chats stand; whether what is shown of them may have gaps.
@@ -44,6 +48,10 @@ pub enum News {
     Page(String, Option<u64>, Result<Page, String>),
     /// A post that the server wants later.
     Later(Post, Instant),
+    /// A post that was refused since this client is signed out.
+    Barred(Post),
+    /// The password is asked for, perhaps since another one was wrong; who is to hear it.
+    Password(bool, SyncSender<String>),
     /// A post that failed, and why.
     Unsent(Post, String),
     /// The command of this number has ended, which leads to another chat.
@@ -104,7 +112,14 @@ impl Output for Front {
         self.tell(News::Sent(post.clone(), posted.clone()));
     }
 
-    fn answer(&self, _: &str, data: &Value, text: &str) {
+    fn answer(&self, kind: &str, data: &Value, text: &str) {
+        match (kind, text.split_once('\n')) {
+            ("hooks", _) => return self.tell(News::Hooks),
+            ("hook", Some((address, about))) => {
+                return self.tell(News::Address(address.to_owned(), about.to_owned()));
+            }
+            _ => {}
+        }
         match data["room"].as_str() {
             Some(room) => self.tell(News::ToldOf(room.to_owned(), text.to_owned())),
             None => self.notice(text),
@@ -138,6 +153,19 @@ impl Output for Front {
     fn later(&self, post: &Post, wait: Duration) -> bool {
         self.tell(News::Later(post.clone(), Instant::now() + wait));
         true
+    }
+
+    fn barred(&self, post: &Post) -> bool {
+        self.tell(News::Barred(post.clone()));
+        true
+    }
+
+    fn ask_password(&self, again: bool) -> Option<String> {
+        let (answer, answered) = sync_channel(1);
+        let wrong = again || self.session.has_password();
+        self.tell(News::Password(wrong, answer));
+        // A screen that has closed answers nothing.
+        answered.recv().ok()
     }
 
     fn unsent(&self, post: &Post, why: &str) -> bool {

@@ -12,6 +12,7 @@ use rustyline::history::{DefaultHistory, History as _, SearchDirection};
 use super::super::complete::Completion;
 use super::super::text::safe_line;
 use super::draw::cursor;
+use super::secret::Secret;
 use super::wrap::width;
 
 /// How many offers are shown at once.
@@ -29,6 +30,8 @@ pub struct Input {
     completion: Completion,
     /// Whether a key has begun the line.
     begun: bool,
+    /// What is asked for in its place.
+    pub secret: Option<Secret>,
 }
 
 struct Search {
@@ -68,6 +71,7 @@ impl Input {
             offered: None,
             completion,
             begun: false,
+            secret: None,
         };
         input.set("");
         input
@@ -142,6 +146,9 @@ impl Input {
 
     /// How many rows it takes in so many columns.
     pub fn height(&self, columns: usize) -> usize {
+        if self.secret.is_some() {
+            return 1;
+        }
         let rows = |line: &String| (width(line) / columns.max(1)) + 1;
         self.area.lines().iter().map(rows).sum()
     }
@@ -366,6 +373,9 @@ impl Input {
 
     /// Draws it, with the cursor of the terminal where the next character goes.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect) {
+        if self.secret.is_some() {
+            return frame.set_cursor_position(area.as_position());
+        }
         frame.render_widget(&self.area, area);
         let place = self.area.screen_cursor();
         let (top, left) = self.area.scroll_offset();

@@ -5,6 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::super::render::Message;
 use super::super::{Error, reason};
 use super::panel::{Act, Panel, Request};
+use super::secret::Act as Asked;
 use super::{Screen, draw, editor, lines};
 
 /// The keys, for `/help`.
@@ -20,7 +21,7 @@ Enter sends, and on an empty line sends again what has failed
 Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
 Ctrl+C stops a file, clears the line, or takes back what is not sent; Ctrl+D leaves
 F1 this list, F2 rooms, F3 requests to come in, F4 what is scheduled, F5 who is here,
-F6 what is unread, F7 the state, F8 the bell on or off, Ctrl+L draws anew";
+F6 what is unread, F7 the state, F8 the bell on or off, F9 hooks, Ctrl+L draws anew";
 
 /// How far a page scrolls less than the whole pane.
 const OVERLAP: usize = 2;
@@ -28,6 +29,9 @@ const OVERLAP: usize = 2;
 impl Screen {
     /// Does what a key asks for.
     pub fn key(&mut self, key: KeyEvent) -> Result<(), Error> {
+        if self.secret_key(key) {
+            return Ok(());
+        }
         if self.model.panel.is_some() && self.panel_key(key) {
             return Ok(());
         }
@@ -123,6 +127,7 @@ impl Screen {
             5 => "/who",
             6 => "/unread",
             7 => "/status",
+            9 => "/hooks",
             8 => {
                 self.model.bell = !self.model.bell;
                 return;
@@ -130,6 +135,21 @@ impl Screen {
             _ => return,
         };
         self.submit(line);
+    }
+
+    /// What a key does while a password is asked for; false where it is for what is above.
+    fn secret_key(&mut self, key: KeyEvent) -> bool {
+        let is_panels = key.code == KeyCode::Esc && self.model.panel.is_some();
+        let Some(secret) = self.input.secret.as_mut().filter(|_| !is_panels) else {
+            return false;
+        };
+        match secret.key(key) {
+            Asked::Stay => {}
+            Asked::Done => self.input.secret = None,
+            Asked::Leave => self.over = true,
+            Asked::Pass => return false,
+        }
+        true
     }
 
     /// What a key does with what lies over the messages; false where it is for what is below.
@@ -143,6 +163,12 @@ impl Screen {
             Act::Pass => {
                 self.model.panel = None;
                 return false;
+            }
+            Act::Below => return false,
+            Act::Begin(line) => {
+                self.model.panel = None;
+                self.input.begin(&line);
+                self.unsaved = true;
             }
             Act::Decide(Request { room, user, .. }, approve) => {
                 let name = match approve {
@@ -169,9 +195,6 @@ impl Screen {
         } else if let Some(line) = self.model.unhold() {
             self.take_back(&line);
         } else if let Some(out) = self.model.take_back() {
-            if let Some(at) = self.model.find(&out.here) {
-                self.open(at);
-            }
             self.take_back(&out.post.line());
         } else {
             self.model.note("Ctrl+D or /quit leaves".to_owned(), false);

@@ -200,6 +200,10 @@ impl Page<'_> {
                 let tail = format!("sent in {} (Ctrl+C takes it back)", duration(left));
                 ("… ", tail, Style::new().fg(Color::Yellow))
             }
+            Stage::Barred => {
+                let tail = "sent when you are signed in (Ctrl+C takes it back)".to_owned();
+                ("… ", tail, Style::new().fg(Color::Yellow))
+            }
             Stage::Failed(why) => {
                 let why = safe_line(why);
                 let tail = format!("not sent: {why} (Enter sends it again, Ctrl+C takes it back)");

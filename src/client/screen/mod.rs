@@ -2,7 +2,7 @@
 //!
 //! `model` is what is shown, with `outgoing` for what is not there yet, `people` for who is here and
 //! `panel` for what lies over it, `typing` for who is writing, and `events` what changes it; `lines`, `wrap` and `draw` are how;
-//! `input` is the line being typed and `keys` what each key does; `front` is how the other threads
+//! `input` is the line being typed, `secret` a password in its place, and `keys` what each key does; `front` is how the other threads
 //! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet,
 //! `moving` of those behind a command that leads to another chat, and `drafts` where they are kept. One thread, this one, has the model.
 
@@ -20,6 +20,7 @@ mod moving;
 mod outgoing;
 mod panel;
 mod people;
+mod secret;
 mod tty;
 mod typing;
 mod unsent;
@@ -36,15 +37,19 @@ use self::front::{Front, Wanted};
 use self::input::Input;
 use self::model::{Effect, Model};
 use self::outgoing::Stage;
-use self::panel::{Panel, Request};
+use self::panel::{Hooked, Panel, Request};
+use self::secret::Secret;
 use self::tty::Tty;
-use super::commands::{Command, Wait, parse};
+use super::commands::{Command, Wait, parse, typed_hook};
 use super::complete::Completion;
+use super::notice::Reader;
 use super::session::{Session, SignedIn};
 use super::store::Store;
-use super::text::Zone;
+use super::text::{Zone, safe_line};
 use super::worker::{Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
+use jiff::Timestamp;
+
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 
 /// How much news may wait for the screen's thread.
@@ -145,6 +150,23 @@ fn read(news: SyncSender<News>) -> Result<SyncSender<()>, Error> {
     Ok(go_on)
 }
 
+/// One's hooks as they are listed.
+fn hooked(session: &Session, zone: &Zone) -> Vec<Hooked> {
+    let title = |chat: &str| session.title(chat);
+    let reader = Reader {
+        me: &session.me(),
+        title: &title,
+        zone,
+        now: Timestamp::now(),
+    };
+    let hooks = session.hooks();
+    let hooked = hooks.iter().map(|hook| Hooked {
+        typed: typed_hook(hook, &hooks),
+        line: hook.line(&reader),
+    });
+    hooked.collect()
+}
+
 /// All that this thread has.
 struct Screen {
     model: Model,
@@ -175,9 +197,8 @@ impl Screen {
             let (model, input, zone) = (&mut self.model, &mut self.input, &self.zone);
             let colour = self.colour;
             if let Some(tty) = &mut self.tty {
-                let draw = |frame: &mut ratatui::Frame<'_>| {
-                    draw::draw(frame, model, input, zone, colour);
-                };
+                let draw =
+                    |frame: &mut ratatui::Frame<'_>| draw::draw(frame, model, input, zone, colour);
                 tty.draw(draw).map_err(Error::Screen)?;
             }
             // Drawing may have come to the top of what is there.
@@ -261,7 +282,8 @@ impl Screen {
         self.model.asking = asking.len();
         self.model.invitations = self.session.invitations();
         if let Some(panel) = &mut self.model.panel {
-            panel.refresh(asking);
+            let (session, zone) = (&self.session, &self.zone);
+            panel.refresh(asking, || hooked(session, zone));
         }
         let here = Some(self.model.chat().address.clone());
         if self.session.here.get() != here {
@@ -288,8 +310,16 @@ impl Screen {
                 }
                 self.model.note_in(&room, text);
             }
+            News::Hooks => self.model.panel = Some(Panel::Hooks(Vec::new(), 0)),
+            News::Address(address, about) => {
+                self.model.panel = Some(Panel::Address(address, about));
+            }
             News::Progress(progress) => self.model.progress = progress,
             News::Chats(chats, anew) => {
+                if anew {
+                    // What there is to be completed may have gaps, too.
+                    let _ = self.pages.try_send(Wanted::Known);
+                }
                 // The server may write one's name in another way.
                 self.model.me = session.me();
                 self.model.chats(&chats, label, anew);
@@ -308,6 +338,20 @@ impl Screen {
             }
             News::Page(chat, before, page) => self.model.page(&chat, before, page),
             News::Later(post, at) => self.stage(&post, Stage::Later(at)),
+            News::Barred(post) => self.stage(&post, Stage::Barred),
+            News::Password(wrong, answer) => {
+                let me = safe_line(&session.me());
+                let why = match wrong {
+                    true => format!("that is not the password of {me}"),
+                    false => format!(
+                        "this client is signed out: the password of {me} signs it in again, and \
+                         nothing that was typed is lost"
+                    ),
+                };
+                self.model.note(why, true);
+                let question = format!("password for {me}: ");
+                self.input.secret = Some(Secret::new(question, answer));
+            }
             News::Unsent(post, why) => self.stage(&post, Stage::Failed(why)),
             News::Moved(id, end) => {
                 self.moved(id, end);
@@ -340,6 +384,11 @@ impl Screen {
         let before = self.input.text();
         match event {
             TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key)?,
+            TerminalEvent::Paste(text) if self.input.secret.is_some() => {
+                if let Some(secret) = &mut self.input.secret {
+                    secret.put(&text);
+                }
+            }
             TerminalEvent::Paste(text) => {
                 self.input.paste(&text);
                 self.unsaved = true;

@@ -213,6 +213,8 @@ impl Model {
             let chat = &mut self.chats[at];
             chat.label = label(&status.chat);
             chat.unread = status.unread;
+            chat.called |= status.mentions.is_some();
+            chat.called &= chat.unread > 0;
             chat.people = status.members.zip(status.online);
             if anew {
                 chat.lines.clear();
@@ -285,6 +287,7 @@ impl Model {
         self.link = link;
         if self.link == Link::Up {
             self.was_up = true;
+            self.unbar();
             for chat in &mut self.chats {
                 chat.failed = false;
             }

@@ -22,8 +22,17 @@ pub enum Stage {
     Sending,
     /// The server wants it at that time.
     Later(Instant),
+    /// It is posted when this client is signed in again.
+    Barred,
     /// It is not there, and why; perhaps it is, and only the answer was lost.
     Failed(String),
+}
+
+impl Stage {
+    /// Whether it waits for something that may take long, and those behind it with it.
+    fn holds(&self) -> bool {
+        matches!(self, Stage::Later(_) | Stage::Barred)
+    }
 }
 
 /// A post that is not there yet.
@@ -80,7 +89,7 @@ impl Model {
             let is_due = match out.stage {
                 Stage::Queued => true,
                 Stage::Later(time) => time <= now,
-                Stage::Sending | Stage::Failed(_) => false,
+                Stage::Sending | Stage::Barred | Stage::Failed(_) => false,
             };
             if is_due {
                 out.stage = Stage::Sending;
@@ -94,7 +103,7 @@ impl Model {
     /// then, for nobody stays to send each in its turn.
     pub fn rest(&mut self) -> Vec<Post> {
         let heads = self.heads().into_iter();
-        let later = heads.filter(|at| matches!(self.outgoing[*at].stage, Stage::Later(_)));
+        let later = heads.filter(|at| self.outgoing[*at].stage.holds());
         let held: Vec<String> = later.map(|at| self.outgoing[at].here.clone()).collect();
         let rest = self.outgoing.iter_mut();
         let rest = rest.filter(|out| out.stage == Stage::Queued && !held.contains(&out.here));
@@ -127,13 +136,18 @@ impl Model {
         }
     }
 
-    /// Takes back the last post of the chat that is shown, or else of any, that is not on its way.
+    /// What waited for this client to be signed in waits for its turn again.
+    pub fn unbar(&mut self) {
+        let barred = self.outgoing.iter_mut();
+        let barred = barred.filter(|out| out.stage == Stage::Barred);
+        barred.for_each(|out| out.stage = Stage::Queued);
+    }
+
+    /// Takes back the last post of the chat that is shown that is not on its way.
     pub fn take_back(&mut self) -> Option<Outgoing> {
         let here = self.chat().address.as_str();
-        let waits = |out: &Outgoing| out.stage != Stage::Sending;
-        let own = |out: &Outgoing| waits(out) && out.here == here;
-        let at = self.outgoing.iter().rposition(own);
-        let at = at.or_else(|| self.outgoing.iter().rposition(waits))?;
+        let waits = |out: &Outgoing| out.stage != Stage::Sending && out.here == here;
+        let at = self.outgoing.iter().rposition(waits)?;
         Some(self.outgoing.remove(at))
     }
 
@@ -158,10 +172,10 @@ impl Model {
         Some((next, self.outgoing.iter().filter(waits).count()))
     }
 
-    /// Whether one that waits for its time holds up the others of this chat.
+    /// Whether one that waits for its time, or for being signed in, holds up the others of this chat.
     pub fn is_held_up(&self, here: &str) -> bool {
         let mut heads = self.heads().into_iter().map(|at| &self.outgoing[at]);
-        let is_held = |out: &Outgoing| out.here == here && matches!(out.stage, Stage::Later(_));
+        let is_held = |out: &Outgoing| out.here == here && out.stage.holds();
         heads.any(is_held)
     }
 }
@@ -196,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_typed_in_the_chat_that_is_shown_is_sent_again() {
+    fn only_what_was_typed_in_the_chat_that_is_shown_is_sent_again_or_taken_back() {
         let mut model = model();
         model.place("@bob", "@bob");
         let there = Post::text("@Bob", "psst");
@@ -208,9 +222,13 @@ mod tests {
         model.stage(&Post::text("@bob", "more"), Stage::Failed("no".to_owned()));
         assert_eq!(model.take_back().map(|out| out.post), Some(here));
         assert_eq!(
-            model.take_back().map(|out| out.here).as_deref(),
-            Some("@bob")
+            model.take_back(),
+            None,
+            "what is another chat's stays there"
         );
+        model.open(1);
+        let last = model.take_back().map(|out| out.post.line());
+        assert_eq!(last.as_deref(), Some("more"));
     }
 
     fn texts(posts: &[Post]) -> Vec<&str> {
@@ -251,6 +269,24 @@ mod tests {
             ["2"],
             "it stands before the third"
         );
+    }
+
+    #[test]
+    fn what_is_refused_to_who_is_signed_out_is_posted_in_its_order_when_they_are_back() {
+        let mut model = model();
+        model.place("@bob", "@bob");
+        let [first, second] = ["1", "2"].map(|text| Post::text("common", text));
+        model.stage(&first, Stage::Barred);
+        model.stage(&second, Stage::Queued);
+        model.stage(&Post::text("@bob", "psst"), Stage::Barred);
+        let now = Instant::now();
+        assert!(model.due(now).is_empty() && model.is_held_up("common"));
+        assert_eq!((model.failed(), model.next_due()), (0, None));
+        assert!(model.rest().is_empty());
+        model.link(super::super::super::Link::Up);
+        assert_eq!(texts(&model.due(now)), ["1", "psst"]);
+        model.arrived(&first);
+        assert_eq!(texts(&model.due(now)), ["2"]);
     }
 
     #[test]

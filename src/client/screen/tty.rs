@@ -6,6 +6,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap,
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
@@ -15,6 +16,8 @@ use crossterm::{cursor, execute, queue};
 use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::{Buffer, Cell, CellWidth as _};
 use ratatui::{Frame, Terminal};
+
+use super::panel::Whole;
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -111,15 +114,26 @@ impl Tty {
     }
 
     /// Draws a frame, all of it at once where the terminal can.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>) -> Option<Whole>) -> io::Result<()> {
         // What is wider than was thought stays in its row.
         queue!(io::stdout(), BeginSynchronizedUpdate, DisableLineWrap)?;
-        let drawn = self.terminal.draw(render)?;
+        let mut whole = None;
+        let drawn = self.terminal.draw(|frame| whole = render(frame))?;
         let rows = self.disputed.changed(drawn.buffer);
         let backend = self.terminal.backend_mut();
         queue!(backend, cursor::SavePosition)?;
         for (y, row) in &rows {
             paint(backend, *y, row)?;
+        }
+        if let Some(Whole { row, text }) = whole {
+            // Where a terminal has broken a line itself, it is copied as one.
+            queue!(
+                backend,
+                cursor::MoveTo(0, row),
+                EnableLineWrap,
+                Print(text),
+                DisableLineWrap
+            )?;
         }
         execute!(
             backend,

@@ -10,7 +10,8 @@ use super::super::super::render::Event;
 use super::super::chat::Loaded;
 use super::super::lines::{scroll, show_selected};
 use super::super::outgoing::Stage;
-use super::super::panel::Panel;
+use super::super::panel::{Panel, Whole};
+use super::super::secret::Secret;
 use super::*;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ fn shown(model: &mut Model, input: &mut Input, columns: u16, rows: u16) -> Vec<S
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     let zone = Zone::utc();
     terminal
-        .draw(|frame| draw(frame, model, input, &zone, true))
+        .draw(|frame| drop(draw(frame, model, input, &zone, true)))
         .unwrap();
     let buffer = terminal.backend().buffer();
     (0..rows)
@@ -273,5 +274,48 @@ fn alt_f_goes_to_the_end_of_the_word_as_in_a_shell() {
             input.key(key(KeyCode::Char('|'), KeyModifiers::NONE));
         }
         assert_eq!(input.text(), "say| кот|-two|..\n four||");
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_in_place_of_the_line_and_not_shown() {
+    let mut model = model();
+    let mut input = input("half a tho");
+    let (answer, _answered) = std::sync::mpsc::sync_channel(1);
+    let mut secret = Secret::new("password for ann: ".to_owned(), answer);
+    secret.put("open");
+    input.secret = Some(secret);
+    let lines = shown(&mut model, &mut input, 80, 8);
+    assert_eq!(lines[7], "password for ann:");
+    assert!(lines[6].starts_with(" ○ signed out │ "), "{lines:?}");
+    assert_eq!(shown(&mut model, &mut input, 12, 8)[7], "password f…");
+    input.secret = None;
+    let lines = shown(&mut model, &mut input, 80, 8);
+    assert_eq!(lines[7], "common> half a tho");
+}
+
+#[test]
+fn an_address_begins_at_the_edge_and_is_the_terminals_to_break_where_it_fits() {
+    let mut model = model();
+    let address = format!("http://h:1/hooks/{}", "5f0c".repeat(8));
+    let about = "whoever has it posts".to_owned();
+    let mut input = input("");
+    for (columns, rows, fits) in [(80, 10, true), (20, 10, true), (20, 6, false)] {
+        model.panel = Some(Panel::Address(address.clone(), about.clone()));
+        let lines = shown(&mut model, &mut input, columns, rows);
+        assert!(lines[1].starts_with("http://h:1/hooks/5f0"), "{lines:?}");
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+        let mut whole = None;
+        let zone = Zone::utc();
+        let drawn = terminal.draw(|frame| {
+            whole = draw(frame, &mut model, &mut input, &zone, true);
+        });
+        drawn.unwrap();
+        let text = address.clone();
+        assert_eq!(
+            whole,
+            fits.then_some(Whole { row: 1, text }),
+            "{columns}x{rows}"
+        );
     }
 }

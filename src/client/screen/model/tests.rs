@@ -130,6 +130,20 @@ fn a_mention_and_a_private_message_ring_unless_the_bell_is_off() {
 }
 
 #[test]
+fn what_called_while_nobody_was_here_stands_out_until_it_is_read() {
+    let mut model = model();
+    let stands = |unread: u64, mentions: Value| {
+        let room = json!({"chat": "room:7", "unread": unread, "mentions": mentions});
+        status(json!([{"chat": "common"}, {"chat": "@bob"}, room]))
+    };
+    let label = |address: &str| address.to_owned();
+    model.chats(&stands(3, json!({"unread": [12]})), label, true);
+    assert!(model.chats[2].called);
+    model.chats(&stands(0, Value::Null), label, true);
+    assert!(!model.chats[2].called);
+}
+
+#[test]
 fn older_pages_are_asked_for_once_and_until_the_beginning() {
     let mut model = model();
     model.page("common", None, page(51..=60, true));
