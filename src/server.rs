@@ -6,6 +6,7 @@ mod deciding;
 mod descriptors;
 mod gate;
 mod guesses;
+mod lane;
 mod signals;
 mod start;
 mod systemd;
@@ -38,6 +39,7 @@ use crate::openapi::Description;
 pub(crate) use deciding::Asking;
 pub(crate) use gate::{digest, idempotency_key, peer};
 use guesses::Guesses;
+pub(crate) use lane::Lane;
 pub(crate) use start::{ServeError, check_tls, lock, serve};
 pub(crate) use systemd::listener;
 
@@ -56,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,
+    /// For looking for words.
+    pub(crate) searches: Lane,
     pub(crate) guesses: Guesses,
     pub(crate) stores: Arc<Stores>,
     /// The other nodes, if there are any.

@@ -55,7 +55,7 @@ impl Complaints {
         let user = find(tx, &new.user)?;
         let length = new.r#for.unwrap_or(self.settings.ban);
         if length == Period::ZERO {
-            return Err(invalid("for", "`for` is longer than no time"));
+            return Err(invalid("for", "`for` must be longer than no time"));
         }
         if let Some(reason) = &new.reason {
             tx.check_text("reason", reason)?;

@@ -232,7 +232,12 @@ fn plain(marked: &str) -> String {
     let mut rest = marked;
     while let Some((before, after)) = rest.split_once('<') {
         text.push_str(before);
-        let Some((mark, behind)) = after.split_once('>') else {
+        // A mark has no other in it: so nothing is looked through twice.
+        let end = after.find(['<', '>']);
+        let Some((mark, behind)) = end.and_then(|end| {
+            let (mark, rest) = after.split_at(end);
+            Some((mark, rest.strip_prefix('>')?))
+        }) else {
             text.push('<');
             rest = after;
             continue;
@@ -279,9 +284,19 @@ mod tests {
             ("1 &lt; 2 < 3", "1 < 2 < 3"),
             ("&amp;lt;", "&lt;"),
             ("a < b > c", "a  b  c"),
+            ("1 < 2 <https://a.b> <<!here>>", "1 < 2 https://a.b <@here>"),
         ] {
             assert_eq!(plain(marked), expected, "{marked}");
         }
+    }
+
+    #[test]
+    fn what_only_begins_costs_no_more_the_longer_it_is() {
+        let long = "<|<a".repeat(500_000);
+        let begun = std::time::Instant::now();
+        assert_eq!(plain(&long), long);
+        // The square of it would be hours.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
     }
 
     #[test]

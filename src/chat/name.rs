@@ -74,9 +74,17 @@ fn is_alphanumeric(c: char) -> bool {
 
 /// Whether a character can stand in a name.
 pub fn is_in_name(c: char) -> bool {
-    matches!(c, '_' | '-' | '.')
-        || is_alphanumeric(c)
-        || c.general_category_group() == GeneralCategoryGroup::Mark
+    let is_drawn = is_alphanumeric(c) || c.general_category_group() == GeneralCategoryGroup::Mark;
+    matches!(c, '_' | '-' | '.') || (is_drawn && !is_hidden(c))
+}
+
+/// Letters and marks that are not drawn (`Default_Ignorable_Code_Point` of Unicode): two names would
+/// look like one, or like none.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180d}'
+        | '\u{180f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}'
+        | '\u{e0100}'..='\u{e01ef}')
 }
 
 #[cfg(test)]
@@ -112,6 +120,10 @@ mod tests {
             "a\nb",
             "Me",
             "\u{301}",
+            "ann\u{fe0f}",
+            "a\u{34f}b",
+            "\u{3164}",
+            "\u{ffa0}",
         ] {
             assert!(Name::parse(name).is_err(), "{name:?}");
         }

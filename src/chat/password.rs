@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use http::StatusCode;
-use tokio::sync::Semaphore;
 
 use super::invalid;
 use crate::bus::internal;
 use crate::http::{Network, Places, Problem};
+use crate::server::Lane;
 
 /// Hashed at once: each costs a core for some 20 ms and 19 MiB.
 const AT_ONCE: usize = 2;
@@ -27,8 +26,7 @@ const LENGTH: usize = 1024;
 
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
-    turns: Semaphore,
-    places: Semaphore,
+    lane: Lane,
     by_address: Arc<Places>,
 }
 
@@ -36,8 +34,7 @@ impl Passwords {
     /// Those who are `exempt` may take as many places as there are.
     pub(crate) fn new(exempt: Vec<Network>) -> Self {
         Self {
-            turns: Semaphore::new(AT_ONCE),
-            places: Semaphore::new(AT_ONCE + WAITING),
+            lane: Lane::new(AT_ONCE, WAITING, "too many passwords wait to be checked"),
             by_address: Places::new(PER_ADDRESS, exempt),
         }
     }
@@ -82,14 +79,16 @@ impl Passwords {
         from: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let busy = || {
-            let detail = "too many passwords wait to be checked";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(1)
-        };
-        let taken = from.map(|from| self.by_address.take(from).ok_or_else(busy));
+        let taken = from.map(|from| {
+            let taken = self.by_address.take(from);
+            taken.ok_or_else(|| self.lane.busy())
+        });
         let _its_place = taken.transpose()?;
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
-        let _turn = self.turns.acquire().await.map_err(|_| busy())?;
+        let turn = self.lane.enter().await?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| internal("working on a password", &error))

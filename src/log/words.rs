@@ -39,27 +39,51 @@ pub struct Phrase {
 }
 
 impl Phrase {
-    /// Where it stands in a text's words: the index of the first word of each place.
+    /// Where it stands in a text's words: the index of the first word of each place. It takes one
+    /// look at each word, however often the phrase begins (Knuth, Morris and Pratt's way).
     pub fn places<'a>(&'a self, text: &'a [Word]) -> impl Iterator<Item = usize> + 'a {
-        let last = self.words.len().saturating_sub(1);
-        let fits = move |place: &[Word]| {
-            let both = place.iter().zip(&self.words).enumerate();
-            both.into_iter().all(|(nth, (word, wanted))| {
-                if self.prefix && nth == last {
-                    word.text.starts_with(wanted)
-                } else {
-                    word.text == *wanted
-                }
+        let beginning = self.words.last().filter(|_| self.prefix);
+        let whole = &self.words[..self.words.len() - usize::from(beginning.is_some())];
+        let back = borders(whole);
+        let mut fits = 0;
+        let ends = (0..=text.len()).filter_map(move |at| {
+            if whole.is_empty() {
+                return Some(at);
+            }
+            let word = &text.get(at.checked_sub(1)?)?.text;
+            while fits > 0 && whole.get(fits) != Some(word) {
+                fits = back[fits - 1];
+            }
+            fits += usize::from(whole.get(fits) == Some(word));
+            (fits == whole.len()).then_some(at)
+        });
+        ends.filter(move |end| {
+            beginning.is_none_or(|beginning| {
+                let next = text.get(*end);
+                next.is_some_and(|word| word.text.starts_with(beginning))
             })
-        };
-        let places = text.windows(self.words.len().max(1)).enumerate();
-        places.filter_map(move |(first, place)| fits(place).then_some(first))
+        })
+        .map(|end| end - whole.len())
     }
 
     /// Whether it stands in a text.
     pub fn is_in(&self, text: &[Word]) -> bool {
         self.places(text).next().is_some()
     }
+}
+
+/// Of each beginning of a phrase, how many of its last words are its first ones, too.
+fn borders(words: &[String]) -> Vec<usize> {
+    let mut borders = vec![0; words.len()];
+    let mut fits = 0;
+    for at in 1..words.len() {
+        while fits > 0 && words[fits] != words[at] {
+            fits = borders[fits - 1];
+        }
+        fits += usize::from(words[fits] == words[at]);
+        borders[at] = fits;
+    }
+    borders
 }
 
 /// The words of a text, in their order.
@@ -257,6 +281,26 @@ mod tests {
         let lengths: Vec<_> = words(&long).iter().map(|word| word.at.clone()).collect();
         assert_eq!(lengths, [0..64, 64..128, 128..150]);
         assert!(finds(&long, &format!("x {long} y")));
+    }
+
+    #[test]
+    fn a_phrase_is_found_where_it_overlaps_itself() {
+        let places = |wanted: &str, text: &str| {
+            let phrase = Phrase {
+                words: texts(wanted),
+                prefix: false,
+            };
+            let text = words(text);
+            phrase.places(&text).collect::<Vec<_>>()
+        };
+        assert_eq!(places("a b a", "a b a b a c a b a"), [0, 2, 6]);
+        assert_eq!(places("a a b", "a a a b a a"), [1]);
+        assert_eq!(places("a", "a b a"), [0, 2]);
+        assert_eq!(places("a b c", "a b"), [0; 0]);
+        let many = "ab ".repeat(20_000);
+        let begun = std::time::Instant::now();
+        assert!(!finds(&("ab ".repeat(5_000) + "zz"), &many));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
     }
 
     #[test]

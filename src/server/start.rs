@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::admin::{Commands, Desk, Socket, SocketError};
 use super::gate::Gate;
 use super::guesses::Guesses;
-use super::{Core, Target, descriptors, signals, systemd};
+use super::{Core, Lane, Target, descriptors, signals, systemd};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Indexer, Shared, Snapshotter, World, WorldError, Writer,
     WriterOptions,
@@ -34,6 +34,12 @@ use crate::time::Clock;
 
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
 pub(super) const DRAIN: Duration = Duration::from_secs(7);
+
+/// After so long a stopping server ends whatever still works: what was acknowledged is durable.
+const LAST: Duration = Duration::from_millis(9_500);
+
+/// So many wait to have something looked for; one more is refused.
+const SEARCHES: usize = 32;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -299,6 +305,7 @@ pub(crate) async fn serve(
         _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
         never = memory::give_back_at_rest(|| bus.durable_pos()) => match never {},
     }
+    end_at_last();
     reloading.abort();
     systemd::stopping();
     drain.send_replace(true);
@@ -332,6 +339,22 @@ pub(crate) async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Ends the process where stopping takes too long: a thread may still be at work that nobody waits
+/// for any more, or at a file that does not answer.
+fn end_at_last() {
+    let end = || {
+        std::thread::sleep(LAST);
+        tracing::warn!(
+            "stopping takes too long: ending what still works; nothing that was answered is lost"
+        );
+        std::process::exit(0);
+    };
+    let watch = std::thread::Builder::new().name("last".into()).spawn(end);
+    if let Err(error) = watch {
+        tracing::warn!(%error, "starting a thread");
+    }
 }
 
 /// The log that the writer gets: this machine's own, or the cluster's.
@@ -500,6 +523,7 @@ fn core(
     Ok(Core {
         guesses: Guesses::new(&config.server),
         passwords: Passwords::new(config.server.exempt()),
+        searches: Lane::new(1, SEARCHES, "too many look for something"),
         config,
         bus,
         reader,

@@ -1,6 +1,7 @@
 //! Looking for words in messages.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rusqlite::params;
 
@@ -12,6 +13,9 @@ use crate::log::{ChatId, Id, LogError, MessageRow, UserId, unless_damaged};
 
 /// The most messages beyond the index that are read through: while it is filled there are more.
 const MOST: usize = 65_536;
+
+/// How long messages are read through for one question: a few thousand take some 100 ms at the most.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Chats that one question to the index is about.
 const AT_ONCE: usize = 64;
@@ -113,8 +117,13 @@ impl Reading {
             let has = |phrase: &Phrase| phrase.is_in(&words);
             wanted.all.iter().all(has) && !wanted.none.iter().any(has) && is_among(wanted, row)
         };
+        let until = Instant::now() + PATIENCE;
         let mut rows = Vec::new();
         for (id, _) in ids.into_iter().take(MOST).filter(|(_, is_asked)| *is_asked) {
+            if Instant::now() > until {
+                complete = false;
+                break;
+            }
             rows.extend(self.message_that(id, has, &mut complete)?);
             if rows.len() > wanted.limit {
                 break;
