@@ -22,10 +22,11 @@ pub use crate::log::{ChatId, ClientId, Id, Mark, Marked, MessageRow, Pos, Row, U
 pub use crate::log::{Found, Phrase, Wanted, Word, words};
 pub use crate::objects::Object;
 pub use crate::openapi::strings;
-pub use crate::secret::{digest, new_code};
+pub use crate::outgoing::{CallError, Called, Callee, Caller};
+pub use crate::secret::{Key, digest, new_code};
 pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
-pub use http::StatusCode;
+pub use http::{HeaderMap, HeaderValue, StatusCode};
 pub use unicode_properties::{EmojiStatus, UnicodeEmoji};
 pub use uuid::Uuid;
