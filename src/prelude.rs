@@ -13,7 +13,7 @@ pub use crate::chat::{Chat, Kind, invalid, not_found, unknown_chat};
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{
-    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Verdict, Visit, parse_json,
+    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Site, Verdict, Visit, parse_json,
     parse_query,
 };
 pub use crate::http::Network;
@@ -28,5 +28,6 @@ pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
 pub use http::{HeaderMap, HeaderValue, StatusCode};
+pub use tokio;
 pub use unicode_properties::{EmojiStatus, UnicodeEmoji};
 pub use uuid::Uuid;
