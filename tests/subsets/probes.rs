@@ -10,6 +10,7 @@ mod reactions;
 mod rooms;
 mod schedule;
 mod search;
+mod subscriptions;
 mod ttl;
 mod web;
 mod webhooks;
@@ -75,6 +76,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(rooms::Rooms::default()),
         Box::new(schedule::Schedule::default()),
         Box::new(search::Search),
+        Box::new(subscriptions::Subscriptions::default()),
         Box::new(ttl::Ttl),
         Box::new(web::Web),
         Box::new(webhooks::Webhooks::default()),
