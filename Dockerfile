@@ -13,7 +13,7 @@ RUN cargo build --release --locked && mkdir /data && install -D target/release/v
 
 FROM scratch
 COPY --from=build /image/veche /veche
-# Authorities, for the console client.
+# Authorities, for the console client and for calls to elsewhere.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # A volume gets its first content, and so its owner, from here.
 COPY --from=build --chown=65532:65532 /data /data

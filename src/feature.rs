@@ -4,7 +4,7 @@
 //! 1. `feature!(Name)` registers the type; its module's name is the feature's name.
 //! 2. At start its table in config.toml is read into `Settings`, and `new` builds it.
 //! 3. The log is replayed: `apply` folds each of its facts into its `State`.
-//! 4. When every feature stands and the log is read, `run` starts and requests come in.
+//! 4. When every feature stands and the log is read, `run` starts with its [`Site`], and requests come in.
 //! 5. A request to one of its `routes` decides on the writer and records facts; every draft of a
 //!    post, whoever makes it, passes `check`; when `due` says so, `wake` decides without a request.
 //! 6. What is recorded is durable, then applied facts become events by `event`, and `show` adds
@@ -19,6 +19,7 @@ mod erased;
 mod fixed;
 mod parse;
 mod routes;
+mod site;
 mod upload;
 mod verdict;
 mod visit;
@@ -48,6 +49,7 @@ pub(crate) use routes::{
     Boxed, Field, Handler, MakeSchema, Owner, Parts, Prepare, PrepareOpen, Route, Run,
 };
 pub use routes::{Call, Routes};
+pub use site::Site;
 pub use verdict::Verdict;
 pub use visit::Visit;
 
@@ -120,8 +122,9 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
     /// Its fields on a message, or its part under its own name on a chat, a user or the server.
     fn show(&self, _state: &Self::State, _of: &Subject<'_>, _view: &View<'_>, _to: &mut Fields) {}
 
-    /// Work beside the server, such as a listener of its own. Dropped when the server stops.
-    async fn run(self: Arc<Self>) {}
+    /// Work beside the server, such as a listener of its own, or calls to elsewhere. It may end by itself;
+    /// when the server stops it has a moment to ([`Site::stopping`]), and then is dropped.
+    async fn run(self: Arc<Self>, _site: Site<Self>) {}
 }
 
 /// A feature's name, given by [`feature!`](crate::feature!).

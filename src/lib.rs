@@ -14,6 +14,7 @@
 //! | `cluster` | the same order for many nodes, on NATS JetStream |
 //! | [`config`], [`mod@settings`] | config.toml, with the tables of core and features |
 //! | [`counts`] | what the server counts of itself |
+//! | [`outgoing`] | calls to URLs that users name |
 //! | [`secret`] | codes that are handed out once and kept as their digest |
 //! | `client` | the console client |
 //! | [`testing`] | the harness that tests of features use, in the tree and out of it |
@@ -47,6 +48,7 @@ mod logging;
 mod memory;
 mod objects;
 mod openapi;
+pub mod outgoing;
 pub mod prelude;
 pub mod secret;
 mod server;

@@ -13,7 +13,7 @@ pub use crate::chat::{Chat, Kind, invalid, is_in_name, not_found, unknown_chat};
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{
-    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Verdict, Visit, parse_json,
+    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Site, Verdict, Visit, parse_json,
     parse_query,
 };
 pub use crate::http::Network;
@@ -22,10 +22,12 @@ pub use crate::log::{ChatId, ClientId, Id, Mark, Marked, MessageRow, Pos, Row, U
 pub use crate::log::{Found, Phrase, Wanted, Word, words};
 pub use crate::objects::Object;
 pub use crate::openapi::strings;
-pub use crate::secret::{digest, new_code};
+pub use crate::outgoing::{CallError, Called, Callee, Caller};
+pub use crate::secret::{Key, digest, new_code};
 pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
-pub use http::StatusCode;
+pub use http::{HeaderMap, HeaderValue, StatusCode};
+pub use tokio;
 pub use unicode_properties::{EmojiStatus, UnicodeEmoji};
 pub use uuid::Uuid;

@@ -302,6 +302,14 @@ impl Bus {
         self.durable.borrow().pos
     }
 
+    /// Ends when the log is durable beyond a position, and says how far; none where it never will be,
+    /// for the writer is gone.
+    pub(crate) async fn beyond(&self, pos: Pos) -> Option<Pos> {
+        let mut durable = self.durable.clone();
+        let reached = durable.wait_for(|now| now.pos > pos).await;
+        reached.ok().map(|now| now.pos)
+    }
+
     /// Ends when the log is durable up to a position.
     pub(crate) async fn reached(&self, pos: Pos) {
         // It ends as well when the writer does.

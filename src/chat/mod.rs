@@ -40,7 +40,7 @@ pub(crate) use glimpses::Glimpses;
 pub use groups::Group;
 pub use name::{Folded, Name, is_in_name};
 pub(crate) use password::Passwords;
-pub(crate) use reading::show;
+pub(crate) use reading::{delivers, show};
 pub(crate) use render::{event, message_json};
 pub(crate) use routes::routes;
 pub use state::{Chat, Client, Kind, State, User};

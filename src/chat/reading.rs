@@ -211,7 +211,7 @@ pub(crate) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result
 }
 
 /// Those of the messages whose life starts when the user has them.
-pub(super) fn delivers<'a>(to: UserId, rows: impl IntoIterator<Item = &'a MessageRow>) -> Vec<Id> {
+pub(crate) fn delivers<'a>(to: UserId, rows: impl IntoIterator<Item = &'a MessageRow>) -> Vec<Id> {
     let waiting = |row: &&MessageRow| row.fuse.is_some() && row.addressee == Some(to);
     rows.into_iter().filter(waiting).map(|row| row.id).collect()
 }

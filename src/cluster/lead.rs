@@ -38,7 +38,7 @@ const TURNS: usize = 4;
 const AT_ONCE: usize = 1024;
 
 /// How soon what could not be noted is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// Has a command decided: by the node that decides, or here.

@@ -12,11 +12,13 @@
 //! - `follow.rs`: what the stream takes, in order and without a hole.
 //! - `role.rs`: who decides: whoever appended last.
 //! - `lead.rs`, `forward.rs`: the others hand commands on to it, and notice that it is gone.
+//! - `duty.rs`: which node does what one alone is to do.
 //! - `online.rs`: who is online, by each node's word; `live.rs`: what else only those are told who
 //!   are there.
 //! - `snapshot.rs`: copies of the log for new nodes; the stream is trimmed behind them.
 //! - `erase.rs`: texts that are gone here are erased in the stream.
 
+mod duty;
 mod erase;
 mod follow;
 mod forward;

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
-use super::{Feature, Named, Owner, Registration, registry};
+use super::{Feature, Named, Owner, Registration, Site, registry};
 use crate::bus::{Draft, Event, Fields, Stamp, Subject, Telling, Tx, View, World};
 use crate::config::Config;
 use crate::http::Problem;
 use crate::log::Id;
+use crate::server::Core;
 use crate::settings::Period;
 use crate::time::Time;
 
@@ -80,7 +82,7 @@ pub(crate) trait Erased: Send + Sync {
     fn wake(&self, tx: &mut Tx<'_>) -> Result<(), Problem>;
     fn show(&self, world: &World, of: &Subject<'_>, view: &View<'_>, to: &mut Fields);
     fn any(&self) -> Arc<dyn Any + Send + Sync>;
-    async fn run(&self);
+    async fn run(&self, core: Arc<Core>, stopping: watch::Receiver<bool>);
 }
 
 struct Adapter<F>(Arc<F>);
@@ -143,8 +145,9 @@ impl<F: Feature> Erased for Adapter<F> {
         Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>
     }
 
-    async fn run(&self) {
-        Arc::clone(&self.0).run().await;
+    async fn run(&self, core: Arc<Core>, stopping: watch::Receiver<bool>) {
+        let site = Site::new(core, stopping);
+        Arc::clone(&self.0).run(site).await;
     }
 }
 

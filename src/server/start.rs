@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::admin::{Commands, Desk, Socket, SocketError};
 use super::gate::Gate;
@@ -31,6 +32,9 @@ use crate::memory;
 use crate::objects::{Janitor, Sharing, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
+
+/// How long the features' work has to end by itself, from when requests are done.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
 pub(super) const DRAIN: Duration = Duration::from_secs(7);
@@ -274,7 +278,6 @@ pub(crate) async fn serve(
         .clone()
         .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));
     let desk = Arc::new(Desk::new(Arc::clone(&core), commands)?);
-    let works = run_features(&core);
     let janitor = Janitor {
         stores: Arc::clone(&stores),
         reader: core.reader.clone(),
@@ -282,6 +285,7 @@ pub(crate) async fn serve(
     };
     let cleaning = tokio::spawn(janitor.run());
     let (drain, draining) = watch::channel(false);
+    let works = run_features(&core, &draining);
     let scheme = if tls.is_some() { "https" } else { "http" };
     // Whoever started this may not listen to what it says.
     let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
@@ -321,7 +325,7 @@ pub(crate) async fn serve(
     telling.into_iter().for_each(|telling| telling.abort());
     cleaning.abort();
     watching.abort();
-    works.into_iter().for_each(|work| work.abort());
+    end_works(works).await;
     bus.stop().await;
     let stopped = tokio::task::spawn_blocking(move || writer.join()).await;
     if let Some(cluster) = &cluster {
@@ -539,17 +543,27 @@ fn core(
     })
 }
 
-fn run_features(core: &Arc<Core>) -> Vec<tokio::task::JoinHandle<()>> {
+fn run_features(core: &Arc<Core>, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let names = core.features.names();
     names
         .into_iter()
         .map(|name| {
-            let core = Arc::clone(core);
+            let (core, stopping) = (Arc::clone(core), stopping.clone());
             tokio::spawn(async move {
                 if let Some(feature) = core.features.iter().find(|feature| feature.name() == name) {
-                    feature.run().await;
+                    feature.run(Arc::clone(&core), stopping).await;
                 }
             })
         })
         .collect()
+}
+
+/// Waits a moment for the features' work, which knows that the server stops, and ends the rest of it.
+async fn end_works(works: Vec<JoinHandle<()>>) {
+    let until = tokio::time::Instant::now() + LAST_WORK;
+    for mut work in works {
+        if tokio::time::timeout_at(until, &mut work).await.is_err() {
+            work.abort();
+        }
+    }
 }

@@ -288,3 +288,44 @@ fn a_reaction_counts_on_every_node_and_goes_with_its_message_from_the_stream() {
         }
     }
 }
+
+#[cfg(has_feature = "subscriptions")]
+#[test]
+fn one_node_posts_what_is_said_and_another_goes_on_when_it_dies() {
+    use veche::testing::{Received, Receiver};
+    let settings = "[features.subscriptions]\nallow = [\"127.0.0.1\"]\npause = \"1s\"";
+    let mut cluster = Cluster::start(1, 3, settings);
+    let program = Receiver::start();
+    let ann = cluster.join("ann");
+    let new = json!({ "chat": "@me", "url": program.url("/") });
+    ann[0].post("/subscriptions", &new).expect(201);
+    for number in 0..12 {
+        ann[number % 3].tell("ann", &number.to_string());
+    }
+    let text = |received: &Received| received.body["data"]["text"].clone();
+    for number in 0..12 {
+        assert_eq!(
+            text(&program.next()),
+            number.to_string(),
+            "each once, and in order"
+        );
+    }
+    assert!(program.within(Duration::from_millis(300)).is_none());
+    // The first node appended first, and others hand on to it. Nobody writes after its death.
+    program.answer(503);
+    ann[1].tell("ann", "last");
+    assert_eq!(text(&program.next()), "last");
+    program.answer(200);
+    cluster.nodes[0].kill();
+    let mut again = program.next();
+    while text(&again) != "last" {
+        // What was taken within the last second is not recorded.
+        again = program.next();
+    }
+    wait_until("it to be recorded on each node", || {
+        let listed = [&ann[1], &ann[2]].map(|client| client.get("/subscriptions").expect(200));
+        let on = |listed: &serde_json::Value| listed["subscriptions"][0]["state"] == "on";
+        listed.iter().all(on).then_some(())
+    });
+    assert!(program.within(Duration::from_millis(300)).is_none());
+}

@@ -21,6 +21,7 @@ pub fn of_what_is_not(scene: &Scene) -> Scene {
         scheduled: NOBODYS.to_owned(),
         hook: id(&scene.hook),
         secret: format!("/hooks/{}", "0".repeat(32)),
+        subscription: id(&scene.subscription),
     }
 }
 
@@ -58,6 +59,7 @@ pub fn call(scene: &Scene, row: &Row) -> Request {
         "messages" => message.to_string(),
         "files" => scene.file.clone(),
         "scheduled" => scene.scheduled.clone(),
+        "subscriptions" => scene.subscription.to_string(),
         _ => scene.room.clone(),
     };
     let path = part(path)
@@ -88,6 +90,10 @@ fn body(scene: &Scene, row: &Row, to: &str) -> Option<Value> {
         "POST /complaints" => json!({"user": scene.accused, "message": scene.message}),
         "POST /hooks" => json!({"name": format!("bot{}", scene.accused), "to": "@me"}),
         "POST /hooks/{hook}" => json!({"text": "hello"}),
+        "POST /subscriptions" => {
+            let chat = if is_about_a_room { to } else { "common" };
+            json!({"chat": chat, "url": "http://127.0.0.1:9/"})
+        }
         "POST /rooms" => json!({"title": "Another"}),
         "POST /rooms/{id}/invites" => json!({"user": "stranger"}),
         "POST /rooms/{id}/requests/{name}" => json!({"approve": true}),

@@ -40,6 +40,8 @@ pub struct Scene {
     /// A hook of the owner's, and its path.
     pub hook: Value,
     pub secret: String,
+    /// A subscription of the owner's.
+    pub subscription: Value,
 }
 
 impl Stage {
@@ -52,6 +54,10 @@ impl Stage {
             ("schedule", "pending = 100000"),
             ("files", "pending = 100000"),
             ("webhooks", "hooks = 1000"),
+            (
+                "subscriptions",
+                "subscriptions = 1000\nallow = [\"127.0.0.1\"]",
+            ),
             // Off, unless it is told otherwise.
             ("metrics", "enabled = true"),
         ] {
@@ -110,6 +116,7 @@ impl Stage {
             scheduled: String::new(),
             hook: Value::Null,
             secret: String::new(),
+            subscription: Value::Null,
         };
         if row.call == "POST /complaints" {
             self.server.connect(&scene.accused);
@@ -135,6 +142,11 @@ impl Stage {
             let made = self.owner.post("/hooks", &new).expect(201);
             scene.hook = made["id"].clone();
             scene.secret = text(&made["url"]);
+        }
+        if row.feature.contains("subscriptions") {
+            let new = json!({"chat": "@me", "url": "http://127.0.0.1:9/"});
+            let made = self.owner.post("/subscriptions", &new).expect(201);
+            scene.subscription = made["id"].clone();
         }
         scene
     }

@@ -11,6 +11,7 @@ mod reactions;
 mod rooms;
 mod schedule;
 mod search;
+mod subscriptions;
 mod ttl;
 mod web;
 mod webhooks;
@@ -77,6 +78,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(rooms::Rooms::default()),
         Box::new(schedule::Schedule::default()),
         Box::new(search::Search),
+        Box::new(subscriptions::Subscriptions::default()),
         Box::new(ttl::Ttl),
         Box::new(web::Web),
         Box::new(webhooks::Webhooks::default()),
