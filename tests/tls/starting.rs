@@ -65,6 +65,22 @@ fn sighup_has_the_certificate_read_again_and_breaks_no_connection() {
 }
 
 #[test]
+fn a_certificate_that_never_ends_keeps_no_server_from_stopping() {
+    let authority = Authority::new();
+    let mut server = authority.server("");
+    let file = authority.folder.join("cert.pem");
+    std::fs::remove_file(&file).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.expect("mkfifo is there").success());
+    server.terminate("HUP");
+    // Its other end opens when it is being read.
+    let writer = std::fs::File::options().write(true).open(&file);
+    assert!(server.stop().success());
+    assert!(server.log().contains("stopping takes too long"));
+    drop(writer);
+}
+
+#[test]
 fn without_tls_sighup_changes_nothing() {
     let mut server = Server::core();
     server.terminate("HUP");
