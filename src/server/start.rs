@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::admin::{Commands, Desk, Socket, SocketError};
+use super::admin::{Board, Commands, Desk, Socket, SocketError};
 use super::gate::Gate;
 use super::guesses::Guesses;
 use super::{Core, Target, descriptors, signals, systemd};
@@ -251,7 +251,6 @@ pub(crate) async fn serve(
     let socket = admin_socket(&config)?;
     let mut limits = limits(&config);
     limits.connections = descriptors::bound(limits.connections);
-    let commands = commands(&features);
     let core = Arc::new(core(
         config,
         bus.clone(),
@@ -267,7 +266,7 @@ pub(crate) async fn serve(
     let leading = cluster
         .clone()
         .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));
-    let desk = Arc::new(Desk::new(Arc::clone(&core), commands)?);
+    let desk = Arc::new(Desk::new(Arc::clone(&core)));
     let works = run_features(&core);
     let janitor = Janitor {
         stores: Arc::clone(&stores),
@@ -498,6 +497,7 @@ fn core(
         router.add(route.method, route.path, target)?;
     }
     Ok(Core {
+        board: Board::new(commands(&features))?,
         guesses: Guesses::new(&config.server),
         passwords: Passwords::new(config.server.exempt()),
         config,
