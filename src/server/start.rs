@@ -336,9 +336,14 @@ pub(crate) async fn serve(
 /// The log that the writer gets: this machine's own, or the cluster's.
 async fn join(
     config: &Config,
-    log: SqliteLog,
+    mut log: SqliteLog,
 ) -> Result<(Box<dyn Log>, Option<Arc<Cluster>>), ServeError> {
     if !config.cluster.is_on() {
+        if log.leave_stream().map_err(ClusterError::from)? {
+            tracing::warn!(
+                "this folder was a cluster's node; from now on it is a server of its own"
+            );
+        }
         return Ok((Box::new(log), None));
     }
     let (log, cluster) = Cluster::join(&config.cluster, &config.server.data, log).await?;
