@@ -202,6 +202,18 @@ pub(crate) async fn serve(
         let shared = Arc::clone(&shared);
         cluster.follow(Arc::new(move || shared.notices.changed.notify_one()))
     });
+    // Before it catches up: the writer waits where what it has to tell is not taken.
+    let (fans, mut hub_gone) = oneshot::channel::<()>();
+    let fan_out = std::thread::Builder::new()
+        .name("hub".into())
+        .spawn(move || {
+            let _fans = fans;
+            let ended = fan_out.run();
+            if let Err(error) = &ended {
+                tracing::error!(%error, "the hub can't wait for sockets");
+            }
+            ended
+        })?;
     writer.catch_up();
     let bus = Bus::new(shared, tasks, durable_seen);
     let erasing = cluster
@@ -218,17 +230,6 @@ pub(crate) async fn serve(
         .spawn(move || {
             let _alive = alive;
             writer.run(&runtime);
-        })?;
-    let (fans, mut hub_gone) = oneshot::channel::<()>();
-    let fan_out = std::thread::Builder::new()
-        .name("hub".into())
-        .spawn(move || {
-            let _fans = fans;
-            let ended = fan_out.run();
-            if let Err(error) = &ended {
-                tracing::error!(%error, "the hub can't wait for sockets");
-            }
-            ended
         })?;
     let snapshots = tokio::spawn(
         Snapshotter {

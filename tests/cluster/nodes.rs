@@ -1,7 +1,7 @@
 //! Nodes that come, go and come back.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream::Config;
 use serde_json::json;
@@ -344,4 +344,21 @@ fn a_text_that_no_batch_came_to_name_is_erased_in_the_end() {
     );
     assert!(cluster.nats[0].holds("stays"));
     agreed(&ann, "@ann", count);
+}
+
+#[test]
+fn a_node_that_is_many_batches_behind_is_there_soon() {
+    const POSTS: usize = 320;
+    let mut cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    says(&ann[1], 0..1);
+    agreed(&ann, "@ann", 1);
+    cluster.nodes[1].kill();
+    // One at a time: each is a batch.
+    says(&ann[0], 1..POSTS);
+    let begun = Instant::now();
+    cluster.nodes[1].restart();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    agreed(&ann, "@ann", POSTS);
 }
