@@ -36,6 +36,7 @@ use crate::log::{Id, MessageRow, UserId};
 use crate::objects::{Download, Stores};
 use crate::openapi::Description;
 
+use admin::Board;
 pub(crate) use deciding::Asking;
 pub(crate) use gate::{digest, idempotency_key, peer};
 use guesses::Guesses;
@@ -66,6 +67,8 @@ pub(crate) struct Core {
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) started: Instant,
     router: Router<Target>,
+    /// What administrators can ask for.
+    board: Board,
     openapi: Description,
 }
 

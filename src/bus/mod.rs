@@ -41,7 +41,9 @@ pub(crate) use hub::FanOut;
 pub(crate) use hub::{Hub, Live, Recipients, Registered, Seated, Sent, about};
 pub(crate) use indexer::Indexer;
 pub(crate) use mailbox::{Mailbox, Taken};
-pub(crate) use shared::{Bus, Command, Decide, Durable, Health, KeySpec, Others, Shared};
+pub(crate) use shared::{
+    Bus, Command, Decide, Durable, Health, KeySpec, MOVED, Others, Shared, moved,
+};
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::{Snapshotter, fold};
 pub(crate) use tx::Outcome;

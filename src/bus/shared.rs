@@ -28,6 +28,17 @@ pub(crate) struct Command {
     pub(crate) reply: oneshot::Sender<Result<Answer, Problem>>,
     /// Names it, where another node of the cluster may have done it already.
     pub(crate) once: Option<Uuid>,
+    /// Whether the one who asked hands it to the node that decides now, where that is another one.
+    pub(crate) moves: bool,
+}
+
+/// The code of the refusal of a command that is another node's to decide by now. It reaches no client.
+pub(crate) const MOVED: &str = "moved";
+
+/// That refusal.
+pub(crate) fn moved() -> Problem {
+    let detail = "another node decides now";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, MOVED, detail).retry_after(1)
 }
 
 /// An idempotency key with a digest of its request.
@@ -203,17 +214,29 @@ impl Bus {
         key: Option<KeySpec>,
         decide: Decide,
     ) -> Result<Answer, Problem> {
-        self.submit_once(by, key, decide, None).await
+        self.put(by, key, decide, None, false).await
     }
 
     /// The same for a command that another node of the cluster may have done: then it is not done
-    /// again.
+    /// again. Where another node comes to decide meanwhile, it is refused with the code [`MOVED`], and
+    /// nothing of it is kept.
     pub(crate) async fn submit_once(
         &self,
         by: Option<(UserId, ClientId)>,
         key: Option<KeySpec>,
         decide: Decide,
         once: Option<Uuid>,
+    ) -> Result<Answer, Problem> {
+        self.put(by, key, decide, once, true).await
+    }
+
+    async fn put(
+        &self,
+        by: Option<(UserId, ClientId)>,
+        key: Option<KeySpec>,
+        decide: Decide,
+        once: Option<Uuid>,
+        moves: bool,
     ) -> Result<Answer, Problem> {
         let (reply, answer) = oneshot::channel();
         let task = Task::Decide(Command {
@@ -223,6 +246,7 @@ impl Bus {
             request: RequestId::current(),
             reply,
             once,
+            moves,
         });
         self.tasks.try_send(task).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Problem::new(

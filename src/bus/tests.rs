@@ -1,6 +1,7 @@
 //! The heart of the bus, with a log whose commits fail on demand.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -191,8 +192,27 @@ struct Bench {
     folder: std::path::PathBuf,
 }
 
+/// Another node, which decides from a moment on.
+struct Elsewhere(Arc<AtomicBool>);
+
+impl Others for Elsewhere {
+    fn decide(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn tell(&self, _: &Live) {}
+
+    fn note(&self, shared: &Arc<Shared>, delivered: BTreeSet<Id>, seen: BTreeMap<ClientId, Time>) {
+        shared.notices.give_back(delivered, seen);
+    }
+}
+
 impl Bench {
     fn new() -> Self {
+        Self::among(None)
+    }
+
+    fn among(others: Option<Box<dyn Others>>) -> Self {
         let folder = std::env::temp_dir().join(format!("veche-bus-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let script = Script::default();
@@ -217,7 +237,7 @@ impl Bench {
             tasks: queue,
             durable,
             text_limit: 4000,
-            others: None,
+            others,
         });
         let runtime = tokio::runtime::Handle::current();
         let writer = std::thread::spawn(move || writer.run(&runtime));
@@ -385,6 +405,26 @@ async fn a_lost_race_is_decided_again_on_what_the_winner_wrote() {
         assert!(world.chat.find(name).is_some(), "{name}");
     }
     assert_eq!(world.chat.user_count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_lost_to_the_node_that_decides_now_is_given_back_to_be_handed_on() {
+    let led = Arc::new(AtomicBool::new(false));
+    let bench = Bench::among(Some(Box::new(Elsewhere(Arc::clone(&led)))));
+    bench.plan([Fault::Lost("other")]);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let ran = Arc::clone(&runs);
+    let decide = move |tx: &mut Tx<'_>| {
+        ran.fetch_add(1, Ordering::AcqRel);
+        led.store(true, Ordering::Release);
+        let (name, password) = ("ann".to_owned(), None);
+        tx.core(&Fact::Joined { name, password }, Audience::Nobody)
+            .map(Answer::ok)
+    };
+    let given_back = bounded(bench.bus.submit_once(None, None, Box::new(decide), None)).await;
+    assert_eq!(given_back.expect_err("another decides").code, MOVED);
+    assert_eq!(runs.load(Ordering::Acquire), 1);
+    assert!(bench.knows("other") && !bench.knows("ann"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::shared::{Durable, Others, Shared, Task, Upkeep};
+use super::shared::{Durable, Others, Shared, Task, Upkeep, moved};
 use super::{Command, Health, Hub, Live, Sent, Tx, World, WorldError, causes, fault, internal};
 use crate::feature::{Erased, Features};
 use crate::http::Problem;
@@ -283,6 +283,18 @@ impl Writer {
                     tracing::info!("another writer was first: deciding again");
                     races += 1;
                     match self.rebuild().and_then(|()| self.fold()) {
+                        // Against one that appends without a pause this node would go on losing.
+                        Ok(()) if self.is_led() => {
+                            let moves = |command: &Command| command.moves;
+                            let (moving, staying) = commands.into_iter().partition(moves);
+                            refuse(moving, &moved());
+                            self.give_back(std::mem::take(&mut noted));
+                            commands = staying;
+                            if commands.is_empty() {
+                                return;
+                            }
+                            continue;
+                        }
                         Ok(()) => continue,
                         Err(problem) => problem,
                     }

@@ -1,7 +1,7 @@
 //! Between nodes: asking the one that decides, answering the others, and noticing that it is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, Request};
@@ -18,7 +18,7 @@ use super::forward::{Asked, Question, Told, heard, pack, tell, unpack};
 use super::link::{Link, QUIET};
 use super::live;
 use super::role::Role;
-use crate::bus::{Answer, Bus, Decide, KeySpec, Live, Others, Shared};
+use crate::bus::{Answer, Bus, Decide, Health, KeySpec, Live, MOVED, Others, Shared, moved};
 use crate::http::{Problem, RequestId};
 use crate::log::{ClientId, Id, Pos};
 use crate::server::Core;
@@ -51,10 +51,24 @@ impl Cluster {
         decide: Decide,
     ) -> Result<Answer, Problem> {
         let by = asked.by;
-        match self.hand_on(bus, asked, body).await {
-            Handed::Decided(outcome) => *outcome,
-            Handed::Back(command) => bus.submit_once(by, key, decide, command).await,
+        // It may be tried more than once.
+        let decide = Arc::new(Mutex::new(decide));
+        for _ in 0..TURNS {
+            let command = match self.hand_on(bus, asked.clone(), body).await {
+                Handed::Decided(outcome) => return *outcome,
+                Handed::Back(command) => command,
+            };
+            let decide = Arc::clone(&decide);
+            let once: Decide = Box::new(move |tx| {
+                let decide = decide.lock().unwrap_or_else(PoisonError::into_inner);
+                decide(tx)
+            });
+            match bus.submit_once(by, key.clone(), once, command).await {
+                Err(problem) if problem.code == MOVED => {}
+                outcome => return outcome,
+            }
         }
+        Err(Health::NoLog.problem().unwrap_or_else(moved))
     }
 
     /// Hands a command on to the node that decides.
@@ -79,6 +93,13 @@ impl Cluster {
                 Ok((Told::NotHere, _)) => break,
                 Ok((told, body)) => match heard(told, body) {
                     Some((Err(problem), _)) if is_cut_off(&problem) => self.role.lost(leader),
+                    // This node hears of the one that decides now as that appends.
+                    Some((Err(problem), _)) if problem.code == MOVED => {
+                        let another = writers.wait_for(|writer| *writer != Some(leader));
+                        if timeout(ANSWER, another).await.is_err() {
+                            self.role.lost(leader);
+                        }
+                    }
                     Some((outcome, pos)) => {
                         // Who asks here is to find it here.
                         let _ = timeout(self.link.patience(), bus.reached(pos)).await;

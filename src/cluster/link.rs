@@ -2,42 +2,28 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{
-    ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind,
-};
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{
-    Config as StreamConfig, DirectGetErrorKind, RawMessageErrorKind, Republish, Stream,
-};
-use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, ConnectOptions, Subscriber, connection};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
+use async_nats::{Client, Subscriber, connection};
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-use uuid::Uuid;
+use tokio::time::{Instant, timeout};
 
-use super::wire::{Batch, FORMAT, Texts, WireError};
+use super::connect::{META_EPOCH, META_FORMAT, META_POS, config, connect, found_or_made};
+use super::wire::{FORMAT, Texts, WireError};
 use crate::config::Cluster as Settings;
+use crate::log::Pos;
 
 /// The longest wait for one answer of NATS, shorter than that for all tries together: a server
 /// that dies takes its answers with it.
-const ONE_TRY: Duration = Duration::from_secs(1);
+pub(super) const ONE_TRY: Duration = Duration::from_secs(1);
 
 /// How soon what was refused or lost is tried again.
-const AGAIN: Duration = Duration::from_millis(50);
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 
 /// The leader of a stream that has heard so long nothing of its peers may be it no more: they answer
 /// once a second.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
-
-/// Messages that are kept until whoever follows has read them.
-const UNREAD: usize = 4096;
-
-/// Within this NATS knows a message that it has taken already.
-const DUPLICATES: Duration = Duration::from_secs(120);
-
-/// The stream's own notes of what lies in it.
-const META_FORMAT: &str = "veche-format";
-const META_EPOCH: &str = "veche-epoch";
 
 /// Why the cluster's log can't be had, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -68,20 +54,9 @@ pub(crate) enum LinkError {
 }
 
 impl LinkError {
-    fn nats(what: &'static str) -> impl FnOnce(async_nats::Error) -> Self {
+    pub(super) fn nats(what: &'static str) -> impl FnOnce(async_nats::Error) -> Self {
         move |source| Self::Nats { what, source }
     }
-}
-
-/// What became of a batch.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// It is in the stream, with this sequence.
-    Appended(u64),
-    /// Another has its place.
-    Lost,
-    /// Nobody knows.
-    Unknown,
 }
 
 /// A message that the stream holds.
@@ -108,6 +83,8 @@ pub(crate) struct Link {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) epoch: String,
+    /// The position up to which its history is in no batch: it was that of a server that was alone.
+    pub(super) begins_after: Option<Pos>,
     /// The first sequence that is still there, and the last.
     pub(super) first: u64,
     pub(super) last: u64,
@@ -116,38 +93,20 @@ pub(super) struct Found {
 impl Link {
     /// Connects, and makes the streams where they are not there yet: for a history with this
     /// epoch.
-    pub(super) async fn open(settings: &Settings, epoch: &str) -> Result<(Self, Found), LinkError> {
+    /// Where there is history up to `pos` already, they say that it is to come.
+    pub(super) async fn open(
+        settings: &Settings,
+        epoch: &str,
+        pos: Pos,
+    ) -> Result<(Self, Found), LinkError> {
         let client = connect(settings).await?;
         let jetstream = ContextBuilder::new().timeout(ONE_TRY).build(client.clone());
         let name = settings.stream.clone();
         let texts_name = format!("{name}-texts");
         let patience = settings.timeout.to_std();
         let deadline = Instant::now() + patience.max(Duration::from_secs(10));
-        let make = |name: &str, subject: String, told: String| StreamConfig {
-            name: name.to_owned(),
-            subjects: vec![subject.clone()],
-            num_replicas: settings.replicas.into(),
-            allow_direct: true,
-            duplicate_window: DUPLICATES,
-            // Whoever follows needs no consumer in NATS, which would die with its server.
-            republish: Some(Republish {
-                source: subject,
-                destination: told,
-                headers_only: false,
-            }),
-            metadata: [
-                (META_FORMAT.to_owned(), FORMAT.to_string()),
-                (META_EPOCH.to_owned(), epoch.to_owned()),
-            ]
-            .into(),
-            ..StreamConfig::default()
-        };
-        let log = make(&name, format!("{name}.batch"), format!("{name}.told.batch"));
-        let texts = make(
-            &texts_name,
-            format!("{name}.text"),
-            format!("{name}.told.text"),
-        );
+        let log = config(&name, "batch", settings, epoch, pos);
+        let texts = config(&texts_name, "text", settings, epoch, pos);
         // The texts first: where the log is there, they are.
         let texts = found_or_made(&jetstream, texts, deadline).await?;
         let log = found_or_made(&jetstream, log, deadline).await?;
@@ -165,6 +124,7 @@ impl Link {
         }
         let found = Found {
             epoch: epoch.clone(),
+            begins_after: metadata.get(META_POS).and_then(|pos| pos.parse().ok()),
             first: info.state.first_sequence,
             last: info.state.last_sequence,
         };
@@ -215,6 +175,23 @@ impl Link {
         Ok(())
     }
 
+    /// Takes all texts away, while no batch names any.
+    pub(super) async fn clear_texts(&self) -> Result<(), LinkError> {
+        let purged = self.texts.purge().await;
+        purged.map_err(|error| LinkError::nats("clearing the texts' stream")(error.into()))?;
+        Ok(())
+    }
+
+    /// The sequence before the first text that is still there, and the last one's.
+    pub(super) async fn text_bounds(&self) -> Result<(u64, u64), LinkError> {
+        let info = timeout(ONE_TRY, self.texts.get_info()).await;
+        let info = info
+            .map_err(|_| LinkError::Silent)?
+            .map_err(|error| LinkError::nats("asking for the texts' stream")(error.into()))?;
+        let state = info.state;
+        Ok((state.first_sequence.saturating_sub(1), state.last_sequence))
+    }
+
     /// A subject of this cluster's own.
     pub(super) fn subject(&self, rest: &str) -> String {
         format!("{}.{rest}", self.name)
@@ -239,88 +216,6 @@ impl Link {
     pub(super) async fn move_on(&self) {
         if let Err(error) = self.client.force_reconnect().await {
             tracing::debug!(%error, "going to another NATS server");
-        }
-    }
-
-    /// Appends texts, each as a message; gives their sequences, in the same order. None where not
-    /// all were taken in time: then the batch can't be appended.
-    pub(super) async fn append_texts(&self, batch: Uuid, texts: &[Texts]) -> Option<Vec<u64>> {
-        let deadline = Instant::now() + self.patience;
-        let mut seqs = vec![None; texts.len()];
-        let subject = self.subject("text");
-        loop {
-            let mut under_way = Vec::new();
-            for (index, texts) in texts.iter().enumerate() {
-                if seqs.get(index).is_some_and(Option::is_some) {
-                    continue;
-                }
-                let bytes = serde_json::to_vec(texts).ok()?;
-                let message = PublishMessage::build()
-                    .payload(bytes.into())
-                    .message_id(format!("{batch}-{index}"));
-                let sending = self.jetstream.send_publish(subject.clone(), message);
-                match timeout_at(deadline, sending).await.ok()? {
-                    Ok(ack) => under_way.push((index, ack)),
-                    Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                        tracing::error!(%error, "appending a text");
-                        return None;
-                    }
-                    Err(_) => break,
-                }
-            }
-            for (index, ack) in under_way {
-                match timeout_at(deadline, ack.into_future()).await.ok()? {
-                    Ok(ack) => {
-                        if let Some(seq) = seqs.get_mut(index) {
-                            *seq = Some(ack.sequence);
-                        }
-                    }
-                    Err(error) => tracing::debug!(%error, "appending a text"),
-                }
-            }
-            if let Some(seqs) = seqs.iter().copied().collect() {
-                return Some(seqs);
-            }
-            if !self.is_connected() || Instant::now() + AGAIN >= deadline {
-                return None;
-            }
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// Appends a batch, if the stream still ends at `expected`. It is tried again until its outcome
-    /// is known: NATS knows its id.
-    pub(super) async fn append(&self, id: Uuid, bytes: Bytes, expected: u64) -> Outcome {
-        let deadline = Instant::now() + self.patience;
-        let subject = self.subject("batch");
-        loop {
-            let message = PublishMessage::build()
-                .payload(bytes.clone())
-                .message_id(id.to_string())
-                .expected_last_sequence(expected);
-            let publish = async {
-                let sent = self.jetstream.send_publish(subject.clone(), message);
-                sent.await?.await
-            };
-            match timeout_at(deadline, publish).await {
-                Ok(Ok(ack)) => return Outcome::Appended(ack.sequence),
-                Ok(Err(error)) if error.kind() == PublishErrorKind::WrongLastSequence => {
-                    // Where an acknowledgement was lost, the one that is in the way is ours.
-                    if let Ok(Some(stored)) = self.batch(expected + 1).await {
-                        let theirs = Batch::decode(stored.seq, &stored.bytes);
-                        return match theirs {
-                            Ok(theirs) if theirs.id == id => Outcome::Appended(stored.seq),
-                            _ => Outcome::Lost,
-                        };
-                    }
-                }
-                Ok(Err(error)) => tracing::debug!(%error, "appending a batch"),
-                Err(_) => return Outcome::Unknown,
-            }
-            if Instant::now() + AGAIN >= deadline {
-                return Outcome::Unknown;
-            }
-            sleep(AGAIN).await;
         }
     }
 
@@ -417,71 +312,5 @@ async fn get(stream: &Stream<()>, seq: u64) -> Result<Option<Stored>, LinkError>
         })),
         Ok(Err(error)) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Ok(Err(error)) => Err(LinkError::nats("reading a message")(error.into())),
-    }
-}
-
-/// Connects to the first server that answers.
-async fn connect(settings: &Settings) -> Result<Client, LinkError> {
-    let mut options = ConnectOptions::new()
-        .name("veche")
-        .connection_timeout(Duration::from_secs(2))
-        .request_timeout(Some(ONE_TRY))
-        .ping_interval(Duration::from_secs(2))
-        // What is lost beyond it is read from the stream.
-        .subscription_capacity(UNREAD)
-        .reconnect_delay_callback(|tries| {
-            Duration::from_millis(50 * u64::try_from(tries.min(20)).unwrap_or(20))
-        });
-    let is_set = |path: &std::path::Path| !path.as_os_str().is_empty();
-    if is_set(&settings.credentials) {
-        let secret = std::fs::read_to_string(&settings.credentials).map_err(LinkError::Settings)?;
-        options = match secret.trim().split_once(':') {
-            Some((user, password)) => options.user_and_password(user.into(), password.into()),
-            None => options.token(secret.trim().to_owned()),
-        };
-    }
-    if is_set(&settings.ca) {
-        options = options.add_root_certificates(settings.ca.clone());
-    }
-    if is_set(&settings.cert) {
-        options = options.add_client_certificate(settings.cert.clone(), settings.key.clone());
-    }
-    let servers: Vec<&str> = settings.nats.split(',').map(str::trim).collect();
-    Ok(options.connect(servers).await?)
-}
-
-/// A stream as it is there, or as it is made now. Another node may be making it at the same time.
-async fn found_or_made(
-    jetstream: &Context,
-    config: StreamConfig,
-    deadline: Instant,
-) -> Result<Stream, LinkError> {
-    loop {
-        let error: async_nats::Error = match jetstream.get_stream(&config.name).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(told)
-                    if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-                {
-                    match jetstream.create_stream(&config).await {
-                        Ok(stream) => return Ok(stream),
-                        Err(error) => match error.kind() {
-                            CreateStreamErrorKind::JetStream(told)
-                                if told.error_code() == ErrorCode::STREAM_NAME_EXIST =>
-                            {
-                                continue;
-                            }
-                            _ => error.into(),
-                        },
-                    }
-                }
-                _ => error.into(),
-            },
-        };
-        // A cluster of NATS servers that has just started has no leader yet.
-        if Instant::now() + AGAIN >= deadline {
-            return Err(LinkError::nats("making the stream")(error));
-        }
-        sleep(AGAIN * 4).await;
     }
 }

@@ -7,7 +7,8 @@
 //! There is no lease and no consensus of our own: safety is the expected sequence alone.
 //!
 //! - `wire.rs`: batches and texts as they travel.
-//! - `link.rs`: the connection and the streams, with every wait bounded.
+//! - `connect.rs`: to NATS, and the streams made; `link.rs`: what is asked of them, with every wait bounded;
+//!   `append.rs`: what is added to them.
 //! - `log.rs`: the log that the writer has: staged in SQLite, appended to the stream, committed.
 //! - `follow.rs`: what the stream takes, in order and without a hole.
 //! - `role.rs`: who decides: whoever appended last.
@@ -15,9 +16,13 @@
 //! - `duty.rs`: which node does what one alone is to do.
 //! - `online.rs`: who is online, by each node's word; `live.rs`: what else only those are told who
 //!   are there.
+//! - `bring.rs`: the history of a server that was alone becomes the stream's.
 //! - `snapshot.rs`: copies of the log for new nodes; the stream is trimmed behind them.
-//! - `erase.rs`: texts that are gone here are erased in the stream.
+//! - `erase.rs`: texts that are gone here, or that no batch came to name, are erased in the stream.
 
+mod append;
+mod bring;
+mod connect;
 mod duty;
 mod erase;
 mod follow;
@@ -38,6 +43,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use self::bring::bring;
 use self::erase::Eraser;
 use self::follow::{Follower, Handed, WAITING};
 use self::lead::Peers;
@@ -64,14 +70,25 @@ pub(crate) enum ClusterError {
     Log(#[from] LogError),
     /// The data folder has facts that the stream can't have.
     #[error(
-        "the data folder is that of a server that was alone, which is another history than the \
-         stream's: start this node with an empty folder"
+        "the data folder is that of a server that was alone, and the stream has gone on without what \
+         lies in it: start this node with an empty folder; to make a cluster of this folder, name \
+         another stream"
     )]
     Alone,
+    /// The history that was to come to the stream is not there yet.
+    #[error(
+        "the stream waits for the history of a server that was alone, which did not bring it there \
+         to its end: start that one first, or name another stream"
+    )]
+    NotBroughtYet,
+    /// It can't be brought there now.
+    #[error("NATS did not take this server's history: start it again, and it tries again")]
+    NotBrought,
     /// Both have facts, and not the same.
     #[error(
         "the data folder holds another history ({own}) than the stream ({theirs}): start this node \
-         with an empty folder, or name another stream"
+         with an empty folder to join that one; to make a cluster of this folder, name another \
+         stream, and start this node first"
     )]
     OtherHistory {
         /// The folder's epoch.
@@ -123,10 +140,7 @@ impl Cluster {
         mut local: SqliteLog,
     ) -> Result<(ClusterLog, Self), ClusterError> {
         let known = local.join_stream()?;
-        if known.is_none() && local.last() > 0 {
-            return Err(ClusterError::Alone);
-        }
-        let (link, found) = Link::open(settings, local.epoch()).await?;
+        let (link, found) = Link::open(settings, local.epoch(), local.last()).await?;
         if found.epoch != local.epoch() {
             if local.last() > 0 {
                 return Err(ClusterError::OtherHistory {
@@ -136,8 +150,18 @@ impl Cluster {
             }
             local.set_epoch(&found.epoch)?;
         }
+        let role = Arc::new(Role::new());
         let mut own = known.unwrap_or(0);
-        let (first, last) = (found.first, found.last);
+        let (first, mut last) = (found.first, found.last);
+        if local.last() > 0 && own == 0 {
+            if last > 0 {
+                return Err(ClusterError::Alone);
+            }
+            own = bring(&link, data, &mut local, role.node()).await?;
+            last = own;
+        } else if found.begins_after.is_some() && last == 0 {
+            return Err(ClusterError::NotBroughtYet);
+        }
         // An empty folder has nothing to lose by a snapshot, and one that the stream left behind
         // nothing else to go on from.
         if (local.last() == 0 || first > own + 1) && last > own {
@@ -152,7 +176,6 @@ impl Cluster {
         if first > own + 1 {
             return Err(ClusterError::Trimmed { own, first });
         }
-        let role = Arc::new(Role::new());
         let (out, incoming) = mpsc::channel(WAITING);
         tracing::info!(
             node = %role.node(), epoch = found.epoch, from = own, upto = last, "joined the cluster"
@@ -219,6 +242,7 @@ impl Cluster {
                 role,
                 bus,
                 reader,
+                settling: None,
             }
             .run(),
         )

@@ -101,7 +101,7 @@ impl Link {
         Ok(found)
     }
 
-    async fn save(&self, saved: Saved, file: &Path) -> Result<(), SnapshotError> {
+    pub(super) async fn save(&self, saved: Saved, file: &Path) -> Result<(), SnapshotError> {
         let bucket = self.bucket().await?;
         let mut file = File::open(file).await?;
         let metadata = ObjectMetadata {
@@ -145,18 +145,28 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) async fn run(self) {
-        let mut newest = None;
+        let (mut newest, mut fails) = (None, false);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             look.tick().await;
             if !self.role.leads() {
-                newest = None;
+                (newest, fails) = (None, false);
                 continue;
             }
             match self.step(newest).await {
-                Ok(pos) => newest = Some(pos),
-                Err(error) => tracing::error!(error = causes(&error), "saving a snapshot"),
+                Ok(pos) => {
+                    if std::mem::take(&mut fails) {
+                        tracing::info!("snapshots for new nodes are saved again");
+                    }
+                    newest = Some(pos);
+                }
+                // Said once: it is tried again and again.
+                Err(error) if !fails => {
+                    fails = true;
+                    tracing::warn!(error = causes(&error), "saving a snapshot for new nodes");
+                }
+                Err(error) => tracing::debug!(error = causes(&error), "saving a snapshot"),
             }
         }
     }
@@ -175,11 +185,10 @@ impl Keeper {
         if self.bus.durable_pos().saturating_sub(newest) < self.every {
             return Ok(newest);
         }
-        let file = self.data.join(COPY);
-        let saved = self.make(&file).await;
-        let removed = fs::remove_file(&file);
-        let saved = saved?;
-        removed?;
+        let copied = make_copy(&self.data).await?;
+        let saved = copied.saved;
+        self.link.save(saved, copied.path()).await?;
+        drop(copied);
         let all = self.link.snapshots().await?;
         if let [older @ .., before, _] = all.as_slice() {
             for old in older {
@@ -190,16 +199,38 @@ impl Keeper {
         tracing::info!(saved.seq, saved.pos, "saved a snapshot for new nodes");
         Ok(saved.pos)
     }
+}
 
-    async fn make(&self, file: &Path) -> Result<Saved, SnapshotError> {
-        let (from, to) = (sqlite::file(&self.data), file.to_owned());
-        clear(file)?;
-        let made = tokio::task::spawn_blocking(move || copy(&from, &to)).await;
-        let (seq, pos) = made.map_err(|_| SnapshotError::Panicked)??;
-        let saved = Saved { seq, pos };
-        self.link.save(saved, file).await?;
-        Ok(saved)
+/// A copy of a node's log, which is taken away again.
+pub(super) struct Copied {
+    file: PathBuf,
+    /// Up to where it goes.
+    pub(super) saved: Saved,
+}
+
+impl Copied {
+    pub(super) fn path(&self) -> &Path {
+        &self.file
     }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.file) {
+            tracing::warn!(%error, "taking away a copy of the log");
+        }
+    }
+}
+
+/// Copies a data folder's log, without its texts.
+pub(super) async fn make_copy(data: &Path) -> Result<Copied, SnapshotError> {
+    let file = data.join(COPY);
+    clear(&file)?;
+    let (from, to) = (sqlite::file(data), file.clone());
+    let made = tokio::task::spawn_blocking(move || copy(&from, &to)).await;
+    let (seq, pos) = made.map_err(|_| SnapshotError::Panicked)??;
+    let saved = Saved { seq, pos };
+    Ok(Copied { file, saved })
 }
 
 /// Takes away what an earlier one left.
@@ -234,9 +265,10 @@ pub(super) async fn restore(link: &Link, data: &Path) -> Result<bool, SnapshotEr
         while let Some((id, texts)) = reading.next().await {
             match texts? {
                 None => gone.push(id),
+                // What it belongs to: a text that took another's place was a later fact's.
                 Some(texts) => found.extend(texts.texts.into_iter().map(|text| match text.key {
                     Some((user, key)) => Put::Answer(user, key, text.text),
-                    None => Put::Beside(text.pos, text.text),
+                    None => Put::Beside(texts.of, text.text),
                 })),
             }
         }

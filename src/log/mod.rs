@@ -531,6 +531,12 @@ pub trait Log: Send {
         Ok(())
     }
 
+    /// Notes texts in the cluster's stream after one sequence, up to another, that no batch came to
+    /// name, to be erased there; and that it was swept so far.
+    fn sweep_texts(&mut self, _from: u64, _upto: u64) -> Result<(), AppendError> {
+        Ok(())
+    }
+
     /// What was kept since `since` under a user's idempotency key.
     fn key(&self, user: UserId, key: &str, since: Time) -> Result<Option<Kept>, LogError>;
 

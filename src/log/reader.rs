@@ -237,6 +237,12 @@ impl Reading {
         )
     }
 
+    /// The last text in the cluster's stream up to which it was swept; none where it never was.
+    pub(crate) fn stream_swept(&self) -> Result<Option<u64>, LogError> {
+        let swept = query::meta::<i64>(&self.connection, sqlite::SWEPT)?;
+        Ok(swept.map(i64::cast_unsigned))
+    }
+
     /// Where each feature keeps its objects.
     pub fn stores(&self) -> Result<Vec<(String, String)>, LogError> {
         let sql = "SELECT owner, place, sum FROM stores ORDER BY owner";

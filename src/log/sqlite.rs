@@ -4,6 +4,7 @@
 //! `secure_delete` what is erased is overwritten, and [`Log::scrub`] empties the WAL, where older
 //! pages would stay otherwise.
 
+mod bring;
 mod change;
 mod checkpoint;
 mod copy;
@@ -30,12 +31,13 @@ use super::{
 use crate::settings::Period;
 use crate::time::Time;
 
+pub(crate) use bring::{Brought, Place};
 pub(crate) use copy::{Copy, Put, copy};
 pub(crate) use folder::{inspect, lock_file};
 pub(super) use index::{
     mark as index_mark, of_author as token_of_author, of_chat as token_of_chat,
 };
-pub(crate) use stream::Placed;
+pub(crate) use stream::{Placed, SWEPT};
 
 /// The number of this layout; a file with a higher one is refused.
 pub(crate) const FORMAT: i64 = 4;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::header::ALLOW;
 use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixSocket};
@@ -108,10 +109,27 @@ pub(super) struct Commands {
 }
 
 /// All that can be asked for at the socket.
-pub(super) struct Desk {
-    core: Arc<Core>,
+pub(super) struct Board {
     router: Router<Target>,
     list: Value,
+}
+
+/// Who answers at the socket.
+pub(super) struct Desk {
+    core: Arc<Core>,
+}
+
+/// What is to be decided of a command, wherever that is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Order {
+    /// The command's name.
+    name: String,
+    /// Its arguments.
+    form: String,
+    /// The number of the system's user who gave it.
+    by: u32,
+    /// For one that looks at something: what came of it, which is all that is to be recorded.
+    looked: Option<u16>,
 }
 
 /// What a command leads to.
@@ -122,9 +140,9 @@ struct Target {
     off: Option<&'static str>,
 }
 
-impl Desk {
-    /// A desk for these commands.
-    pub(super) fn new(core: Arc<Core>, commands: Commands) -> Result<Self, RouteError> {
+impl Board {
+    /// These commands.
+    pub(super) fn new(commands: Commands) -> Result<Self, RouteError> {
         let Commands { on, off } = commands;
         let mut router = Router::new();
         let mut list: Vec<Value> = Vec::new();
@@ -150,7 +168,48 @@ impl Desk {
         }
         list.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
         let list = json!({ "commands": list });
-        Ok(Self { core, router, list })
+        Ok(Self { router, list })
+    }
+
+    /// The decision that an order asks for, with the record of what came of it in the same batch;
+    /// none where there is no such command.
+    pub(super) fn prepare(&self, order: &Order) -> Option<Decide> {
+        let Order {
+            name,
+            form,
+            by,
+            looked,
+        } = order;
+        let (name, by, arguments) = (name.clone(), *by, given(form));
+        if let Some(status) = *looked {
+            return Some(Box::new(move |tx: &mut Tx<'_>| {
+                chat::record(tx, by, &name, &arguments, status)?;
+                Ok(Answer::no_content())
+            }));
+        }
+        let path = format!("{PATH}/{name}");
+        let Found::Target { target, .. } = self.router.find(&Method::POST, &path) else {
+            return None;
+        };
+        let Duty::Write(prepare) = &target.duty else {
+            return None;
+        };
+        let decide = (target.off.is_none()).then(|| prepare(form))?;
+        Some(Box::new(move |tx: &mut Tx<'_>| {
+            let work = |tx: &mut Tx<'_>| match &decide {
+                Ok(decide) => decide(tx),
+                Err(problem) => Err(problem.clone()),
+            };
+            let record = |tx: &mut Tx<'_>, status| chat::record(tx, by, &name, &arguments, status);
+            tx.administer(work, record)
+        }))
+    }
+}
+
+impl Desk {
+    /// A desk for a server's commands.
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
     }
 
     /// Serves at a socket, if there is one, until `shutdown` turns true; then it is taken away.
@@ -181,9 +240,9 @@ impl Desk {
     async fn answer(&self, mut request: Request, by: u32) -> Result<Answer, Problem> {
         let path = request.uri().path();
         if path == PATH && request.method() == Method::GET {
-            return Ok(Answer::ok(self.list.clone()));
+            return Ok(Answer::ok(self.core.board.list.clone()));
         }
-        let target = match self.router.find(request.method(), path) {
+        let target = match self.core.board.router.find(request.method(), path) {
             Found::Target { target, .. } => target,
             Found::NotFound => {
                 return Err(chat::not_found("there is no such command"));
@@ -199,13 +258,16 @@ impl Desk {
         }
         let name = &target.usage.name;
         let (answer, form) = match &target.duty {
-            Duty::Write(order) => {
+            Duty::Write(_) => {
                 let body = request.body_mut().bytes(FORM).await?;
-                let form = form(&body)?;
-                (
-                    self.order(order(form), name, form, by).await,
-                    form.to_owned(),
-                )
+                let form = form(&body)?.to_owned();
+                let order = Order {
+                    name: name.clone(),
+                    form: form.clone(),
+                    by,
+                    looked: None,
+                };
+                (self.core.order(order).await, form)
             }
             Duty::Read(report) => {
                 let form = request.uri().query().unwrap_or_default();
@@ -225,34 +287,15 @@ impl Desk {
         answer
     }
 
-    /// Has the writer decide, and record what came of it in the same batch.
-    async fn order(
-        &self,
-        decide: Result<Decide, Problem>,
-        name: &str,
-        form: &str,
-        by: u32,
-    ) -> Result<Answer, Problem> {
-        let (name, arguments) = (name.to_owned(), given(form));
-        let decide = move |tx: &mut Tx<'_>| {
-            let work = |tx: &mut Tx<'_>| match &decide {
-                Ok(decide) => decide(tx),
-                Err(problem) => Err(problem.clone()),
-            };
-            let record = |tx: &mut Tx<'_>, status| chat::record(tx, by, &name, &arguments, status);
-            tx.administer(work, record)
-        };
-        self.core.bus.submit(None, None, Box::new(decide)).await
-    }
-
     /// Records that something was looked at. That is shown all the same where nothing can be written.
     async fn note(&self, name: &str, form: &str, by: u32, status: u16) {
-        let (command, arguments) = (name.to_owned(), given(form));
-        let decide = move |tx: &mut Tx<'_>| {
-            chat::record(tx, by, &command, &arguments, status)?;
-            Ok(Answer::no_content())
+        let order = Order {
+            name: name.to_owned(),
+            form: form.to_owned(),
+            by,
+            looked: Some(status),
         };
-        if let Err(problem) = self.core.bus.submit(None, None, Box::new(decide)).await {
+        if let Err(problem) = self.core.order(order).await {
             tracing::warn!(%problem, command = name, "a command is not in the record");
         }
     }

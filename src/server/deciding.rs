@@ -6,8 +6,10 @@ use http::Method;
 use uuid::Uuid;
 
 use super::Core;
+use super::admin::Order;
 use crate::bus::{Answer, Decide, KeySpec, internal};
 use crate::chat::connect::Joining;
+use crate::chat::not_found;
 use crate::cluster::Asked;
 use crate::feature::{Call, Run};
 use crate::http::{Found, Problem};
@@ -15,6 +17,9 @@ use crate::log::{ClientId, UserId};
 
 /// What joining is called between nodes.
 const JOIN: &str = "/connect";
+
+/// What an administrator's command is called there: no path that anybody could ask for.
+const ORDER: &str = "an administrator's";
 
 /// All that makes a decision, here or at another node.
 pub(crate) struct Asking<'a> {
@@ -62,12 +67,37 @@ impl Core {
         self.decide(asking, decide).await
     }
 
+    /// Has an administrator's command decided.
+    pub(super) async fn order(&self, order: Order) -> Result<Answer, Problem> {
+        let body = match &self.cluster {
+            Some(_) => serde_json::to_vec(&order).map_err(|error| internal("a command", &error))?,
+            None => Vec::new(),
+        };
+        let Some(decide) = self.board.prepare(&order) else {
+            return Err(not_found("there is no such command"));
+        };
+        let asking = Asking {
+            by: None,
+            method: &Method::POST,
+            path: ORDER,
+            key: None,
+            body: &body.into(),
+        };
+        self.decide(asking, decide).await
+    }
+
     /// The decision that another node of the cluster asks for; none where it is of a path that is
     /// not here.
     pub(crate) fn prepare(&self, asked: &Asked, body: &Bytes) -> Option<Result<Decide, Problem>> {
         if asked.by.is_none() && asked.path == JOIN {
             let joining: Joining = serde_json::from_slice(body).ok()?;
             return Some(Ok(Box::new(move |tx| joining.decide(tx))));
+        }
+        if asked.by.is_none() && asked.path == ORDER {
+            return self
+                .board
+                .prepare(&serde_json::from_slice(body).ok()?)
+                .map(Ok);
         }
         let method = asked.method.parse().ok()?;
         let Found::Target { target, params } = self.router.find(&method, &asked.path) else {

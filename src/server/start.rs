@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::admin::{Commands, Desk, Socket, SocketError};
+use super::admin::{Board, Commands, Desk, Socket, SocketError};
 use super::gate::Gate;
 use super::guesses::Guesses;
 use super::{Core, Lane, Target, descriptors, signals, systemd};
@@ -212,6 +212,18 @@ pub(crate) async fn serve(
         let shared = Arc::clone(&shared);
         cluster.follow(Arc::new(move || shared.notices.changed.notify_one()))
     });
+    // Before it catches up: the writer waits where what it has to tell is not taken.
+    let (fans, mut hub_gone) = oneshot::channel::<()>();
+    let fan_out = std::thread::Builder::new()
+        .name("hub".into())
+        .spawn(move || {
+            let _fans = fans;
+            let ended = fan_out.run();
+            if let Err(error) = &ended {
+                tracing::error!(%error, "the hub can't wait for sockets");
+            }
+            ended
+        })?;
     writer.catch_up();
     let bus = Bus::new(shared, tasks, durable_seen);
     let erasing = cluster
@@ -228,17 +240,6 @@ pub(crate) async fn serve(
         .spawn(move || {
             let _alive = alive;
             writer.run(&runtime);
-        })?;
-    let (fans, mut hub_gone) = oneshot::channel::<()>();
-    let fan_out = std::thread::Builder::new()
-        .name("hub".into())
-        .spawn(move || {
-            let _fans = fans;
-            let ended = fan_out.run();
-            if let Err(error) = &ended {
-                tracing::error!(%error, "the hub can't wait for sockets");
-            }
-            ended
         })?;
     let snapshots = tokio::spawn(
         Snapshotter {
@@ -261,7 +262,6 @@ pub(crate) async fn serve(
     let socket = admin_socket(&config)?;
     let mut limits = limits(&config);
     limits.connections = descriptors::bound(limits.connections);
-    let commands = commands(&features);
     let core = Arc::new(core(
         config,
         bus.clone(),
@@ -277,7 +277,7 @@ pub(crate) async fn serve(
     let leading = cluster
         .clone()
         .map(|cluster| tokio::spawn(cluster.lead(Arc::clone(&core))));
-    let desk = Arc::new(Desk::new(Arc::clone(&core), commands)?);
+    let desk = Arc::new(Desk::new(Arc::clone(&core)));
     let janitor = Janitor {
         stores: Arc::clone(&stores),
         reader: core.reader.clone(),
@@ -364,9 +364,14 @@ fn end_at_last() {
 /// The log that the writer gets: this machine's own, or the cluster's.
 async fn join(
     config: &Config,
-    log: SqliteLog,
+    mut log: SqliteLog,
 ) -> Result<(Box<dyn Log>, Option<Arc<Cluster>>), ServeError> {
     if !config.cluster.is_on() {
+        if log.leave_stream().map_err(ClusterError::from)? {
+            tracing::warn!(
+                "this folder was a cluster's node; from now on it is a server of its own"
+            );
+        }
         return Ok((Box::new(log), None));
     }
     let (log, cluster) = Cluster::join(&config.cluster, &config.server.data, log).await?;
@@ -525,6 +530,7 @@ fn core(
         router.add(route.method, route.path, target)?;
     }
     Ok(Core {
+        board: Board::new(commands(&features))?,
         guesses: Guesses::new(&config.server),
         passwords: Passwords::new(config.server.exempt()),
         searches: Lane::new(1, SEARCHES, "too many look for something"),

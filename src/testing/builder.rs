@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::nodes::Together;
 use super::{Server, binary, features};
 
 /// How a [`Server`] is to be started.
@@ -12,6 +13,7 @@ pub struct Builder {
     config: String,
     features: Features,
     environment: Vec<(OsString, OsString)>,
+    together: Option<Together>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -62,17 +64,12 @@ impl Builder {
         self
     }
 
-    /// A node of a cluster of its own, on the NATS server that the environment names in
-    /// `VECHE_TESTING_NATS`: so every test of one server is also one of a cluster's node.
-    fn clustered(&self, text: &mut String) {
-        let Ok(nats) = std::env::var("VECHE_TESTING_NATS") else {
-            return;
-        };
-        if !text.contains("[cluster]") {
-            let stream = uuid::Uuid::new_v4().simple();
-            *text +=
-                &format!("\n[cluster]\nnats = \"{nats}\"\nreplicas = 1\nstream = \"{stream}\"\n");
-        }
+    /// So many nodes of a cluster of their own on a NATS server, behind one address that leads each
+    /// connection to the next of them: what holds on one server holds on all of them in turn. Each has
+    /// all that was answered before a connection is led to it.
+    pub fn nodes(mut self, count: usize, nats: &str) -> Self {
+        self.together = Some(Together::new(nats, count));
+        self
     }
 
     /// Starts it and waits until it accepts connections.
@@ -81,9 +78,11 @@ impl Builder {
     /// Where it does not come up within [`PATIENCE`](super::PATIENCE).
     pub fn start(self) -> Server {
         let binary = self.binary.clone().unwrap_or_else(binary);
-        let mut config = self.text(&binary);
-        self.clustered(&mut config);
-        Server::launched(binary, config, self.environment)
+        let config = self.text(&binary);
+        let is_one = config.contains("[cluster]");
+        let asked = || Together::asked().filter(|_| !is_one);
+        let together = self.together.or_else(asked);
+        Server::launched(binary, config, &self.environment, together)
     }
 
     fn text(&self, binary: &Path) -> String {

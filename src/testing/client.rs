@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Event, Events, PATIENCE, Reply, Request};
+use super::{Event, Events, PATIENCE, Reply, Request, front};
+
+/// Connections that a client keeps open, where they are not spread over nodes.
+const IDLE: usize = 10;
 
 /// Percent-encodes a part of a path or a query's value.
 pub fn encode(part: &str) -> String {
@@ -53,6 +56,7 @@ impl Client {
             .proxy(None)
             .user_agent("veche-testing")
             .timeout_global(Some(PATIENCE * 2))
+            .max_idle_connections(if front::is_open() { 0 } else { IDLE })
             .build()
             .new_agent();
         Self {

@@ -1,48 +1,30 @@
-//! The server's process: starting, stopping, killing, its log.
+//! The server under test: starting, stopping, killing, its log.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::program::{call, command, ended};
-use super::{Builder, Client, Folder, Output, PATIENCE, Reply, Wire, wait_at_most};
+use super::front::Front;
+use super::node::{Node, said};
+use super::nodes::Together;
+use super::program::call;
+use super::{Builder, Client, Folder, Output, Reply, Wire, wait_at_most};
 
-/// What the contract gives a server that was told to stop.
-const STOP: Duration = Duration::from_secs(10);
-
-/// How often a port is asked for again that something else may have taken during a restart.
-const BINDS: usize = 5;
-
-/// What its log is called in its folder.
-const LOG: &str = "stderr.log";
-
-/// A running server. Dropping it kills the process and removes its folder; in a test that fails
-/// its log is shown, and the folder kept.
+/// A running server: one process, or several nodes of a cluster behind one address. Dropping it kills
+/// them and removes their folders; in a test that fails the log is shown, and the folders kept.
 #[derive(Debug)]
 pub struct Server {
-    binary: PathBuf,
     config: String,
-    environment: Vec<(OsString, OsString)>,
-    /// Taken from the system at the first start, and kept over restarts.
-    address: Option<SocketAddr>,
-    /// `http`, or `https` with TLS.
-    scheme: &'static str,
-    process: Option<Process>,
-    folder: Folder,
-}
-
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    reader: JoinHandle<()>,
+    /// What makes nodes of them.
+    together: Option<Together>,
+    /// What leads to all of them in turn, where there are several.
+    front: Option<Front>,
+    /// One at least.
+    nodes: Vec<Node>,
 }
 
 impl Server {
@@ -75,24 +57,32 @@ impl Server {
     pub(super) fn launched(
         binary: PathBuf,
         config: String,
-        environment: Vec<(OsString, OsString)>,
+        environment: &[(OsString, OsString)],
+        together: Option<Together>,
     ) -> Self {
+        let count = together.as_ref().map_or(1, |together| together.nodes);
+        let nodes = (0..count).map(|_| Node::new(binary.clone(), environment.to_vec()));
+        let mut nodes: Vec<Node> = nodes.collect();
+        // What they say is one log.
+        let log = nodes[0].log.clone();
+        nodes.iter_mut().for_each(|node| node.log.clone_from(&log));
         let mut server = Self {
-            binary,
             config,
-            environment,
-            address: None,
-            scheme: "http",
-            process: None,
-            folder: Folder::new(),
+            together,
+            front: (count > 1).then(Front::open),
+            nodes,
         };
         server.launch();
         server
     }
 
+    fn first(&self) -> &Node {
+        &self.nodes[0]
+    }
+
     /// `http://127.0.0.1:PORT`, the same over restarts; with TLS `https://`.
     pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme, self.address())
+        format!("{}://{}", self.first().scheme, self.address())
     }
 
     /// Where it listens.
@@ -100,17 +90,25 @@ impl Server {
     /// # Panics
     /// Where it never came up.
     pub fn address(&self) -> SocketAddr {
-        self.address.expect("a started server has an address")
+        match &self.front {
+            Some(front) => front.address(),
+            None => self.first().address(),
+        }
     }
 
-    /// The data folder.
+    /// The data folder; of several nodes, the first one's.
     pub fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.first().data()
+    }
+
+    /// The data folders of all nodes.
+    pub fn all_data(&self) -> Vec<PathBuf> {
+        self.nodes.iter().map(Node::data).collect()
     }
 
     /// The working folder, with config.toml and the data folder in it.
     pub fn folder(&self) -> &Folder {
-        &self.folder
+        &self.first().folder
     }
 
     /// The process's number.
@@ -118,13 +116,18 @@ impl Server {
     /// # Panics
     /// Where it does not run.
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("the server runs").child.id()
+        self.first().pid()
+    }
+
+    /// The numbers of the processes that run, one a node.
+    pub fn pids(&self) -> Vec<u32> {
+        let running = self.nodes.iter().filter(|node| node.runs());
+        running.map(Node::pid).collect()
     }
 
     /// All that it wrote to stderr so far, over all its runs.
     pub fn log(&self) -> String {
-        let log = std::fs::read(self.folder.path().join(LOG)).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        said(&self.first().log)
     }
 
     /// Another config.toml, from the next start on.
@@ -139,11 +142,15 @@ impl Server {
 
     /// SIGKILL, as a crash of the machine's would: it gets no chance to finish anything.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.child.kill();
-            let _ = process.child.wait();
-            process.finish();
-        }
+        self.open_front(false);
+        self.nodes.iter_mut().for_each(Node::kill);
+    }
+
+    /// SIGKILL of one node, by its number, which is counted on over all: the others stay.
+    pub fn kill_node(&mut self, number: usize) {
+        let count = self.nodes.len();
+        self.nodes[number % count].kill();
+        self.open_front(true);
     }
 
     /// SIGTERM, and how it ended.
@@ -160,12 +167,7 @@ impl Server {
     /// # Panics
     /// Where it does not run.
     pub fn terminate(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(self.pid().to_string())
-            .status()
-            .expect("kill(1) is there");
-        assert!(sent.success(), "the server cannot be sent SIG{signal}");
+        self.nodes.iter().for_each(|node| node.terminate(signal));
     }
 
     /// Waits until a server that was told to stop has ended, and says how.
@@ -173,104 +175,49 @@ impl Server {
     /// # Panics
     /// Where it does not run, or does not end within the 10 s that it has.
     pub fn stopped(&mut self) -> ExitStatus {
-        let mut process = self.process.take().expect("the server runs");
-        let Some(status) = ended(&mut process.child, STOP) else {
-            self.process = Some(process);
-            panic!("the server did not stop within {STOP:?}");
-        };
-        process.finish();
-        status
+        let ended: Vec<_> = self.nodes.iter_mut().map(Node::stopped).collect();
+        let failed = ended.iter().find(|status| !status.success());
+        *failed.unwrap_or(&ended[0])
     }
 
-    /// Starts it again on the same data and the same port, after a clean stop where it runs.
+    /// Starts it again on the same data and the same port, after a clean stop where it runs. Of
+    /// several nodes those start that don't run, or all where all do.
     ///
     /// # Panics
-    /// Where it does not come up within [`PATIENCE`].
+    /// Where it does not come up within [`PATIENCE`](super::PATIENCE).
     pub fn restart(&mut self) {
-        if self.process.is_some() {
+        if self.nodes.iter().all(Node::runs) {
             let status = self.stop();
             assert!(status.success(), "a clean stop ended with {status}");
         }
         self.launch();
     }
 
-    /// Starts it, on the port that it had; that one may be somebody's for a moment.
     fn launch(&mut self) {
-        self.folder.write("config.toml", &self.config);
-        let mut tries = 0;
-        loop {
-            let before = self.log().len();
-            match self.spawn() {
-                Ok(()) => return,
-                Err(error) => {
-                    tries += 1;
-                    let taken = self.log()[before..].to_lowercase().contains("in use");
-                    assert!(taken && tries < BINDS, "{error}");
-                    std::thread::sleep(Duration::from_millis(200));
-                }
+        let configs = match &self.together {
+            Some(together) => together.configs(&self.config, self.first()),
+            None => vec![self.config.clone()],
+        };
+        for (node, config) in self.nodes.iter_mut().zip(&configs) {
+            if !node.runs() {
+                node.launch(config);
             }
         }
+        self.open_front(true);
     }
 
-    fn spawn(&mut self) -> Result<(), String> {
-        let listen = self
-            .address
-            .map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
-        // A file has at once what was said; a pipe's reader may lag behind.
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join(LOG))
-            .expect("a file");
-        let mut command = command(&self.binary, self.folder.path());
-        command
-            .args(["serve", "--listen", &listen, "--data"])
-            .arg(self.data())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
-        if !self.config.is_empty() {
-            command.args(["--config", "config.toml"]);
+    /// Tells what leads to the nodes which of them run; whether `any` is to be led to.
+    fn open_front(&self, any: bool) {
+        if let Some(front) = &self.front {
+            let running = self.nodes.iter().filter(|node| any && node.runs());
+            front.lead_to(running.map(|node| (node.address(), node.data())));
         }
-        for (name, value) in &self.environment {
-            command.env(name, value);
-        }
-        let mut child = command.spawn().expect("the binary starts");
-        let (sender, lines) = mpsc::channel();
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let reader = std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let process = self.process.insert(Process { child, reader });
-        let line = match lines.recv_timeout(PATIENCE) {
-            Ok(line) => line,
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                return Err(format!("no `listening on` within {PATIENCE:?}"));
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let status = ended(&mut process.child, PATIENCE);
-                self.kill();
-                return Err(format!("the server ended at its start: {status:?}"));
-            }
-        };
-        let told = |scheme| {
-            let rest = line.strip_prefix("listening on ")?;
-            let address = rest.strip_prefix(scheme)?.strip_prefix("://")?;
-            Some((scheme, address.parse().ok()?))
-        };
-        let (scheme, address) = told("http")
-            .or_else(|| told("https"))
-            .ok_or_else(|| format!("{line:?} is not `listening on http://ADDRESS`"))?;
-        (self.scheme, self.address) = (scheme, Some(address));
-        Ok(())
     }
 
     /// `veche admin` with these words, asked of this server.
     pub fn admin(&self, words: &[&str]) -> Output {
         let words = ["admin"].into_iter().chain(words.iter().copied());
-        call(&self.binary, self.folder.path(), words)
+        call(&self.first().binary, self.folder().path(), words)
     }
 
     /// The same, with what the server answers as JSON; null where it only does it.
@@ -337,9 +284,16 @@ impl Server {
 
     /// The files below the data folder that have `text` in their bytes.
     pub fn holding(&self, text: &str) -> Vec<PathBuf> {
-        let found = self.folder.all().into_iter();
-        found
-            .filter(|(path, _)| path.starts_with(self.data()))
+        let nodes = self.nodes.iter();
+        nodes
+            .flat_map(|node| {
+                node.folder
+                    .all()
+                    .into_iter()
+                    .map(|file| (node.data(), file))
+            })
+            .filter(|(data, (path, _))| path.starts_with(data))
+            .map(|(_, file)| file)
             .filter(|(_, bytes)| contains(bytes, text.as_bytes()))
             .map(|(path, _)| path)
             .collect()
@@ -360,16 +314,9 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-impl Process {
-    /// Its pipe is read to its end.
-    fn finish(self) {
-        let _ = self.reader.join();
-    }
-}
-
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        self.nodes.iter_mut().for_each(Node::kill);
         if std::thread::panicking() {
             eprintln!("--- the server's log ---\n{}--- its end ---", self.log());
         }

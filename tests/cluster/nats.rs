@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use async_nats::jetstream;
 use veche::testing::{Folder, wait_until};
 
 /// What brings the program, for whoever has none. scripts/test does it.
@@ -41,13 +42,19 @@ fn free(count: usize) -> Vec<SocketAddr> {
 impl Nats {
     /// So many servers, one cluster of JetStream where there are several.
     pub fn start(count: usize) -> Vec<Self> {
-        Self::linked(count, |_, _, address| address)
+        Self::linked(count, "", |_, _, address| address)
+    }
+
+    /// One that is told more: who may come, and by which keys.
+    pub fn secured(more: &str) -> Vec<Self> {
+        Self::linked(1, more, |_, _, address| address)
     }
 
     /// The same, where `way` gives the address at which one reaches another, by its number, from
     /// that other's own.
     pub fn linked(
         count: usize,
+        more: &str,
         mut way: impl FnMut(usize, usize, SocketAddr) -> SocketAddr,
     ) -> Vec<Self> {
         let ports = free(count * 2);
@@ -59,7 +66,7 @@ impl Nats {
                 let store = folder.join("store");
                 let mut config = format!(
                     "server_name: n{number}\nlisten: \"{client}\"\n\
-                     jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+                     jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{more}",
                     store.display()
                 );
                 if count > 1 {
@@ -114,6 +121,29 @@ impl Nats {
             .spawn()
             .expect("it starts");
         self.process = Some(process);
+    }
+
+    /// Asks JetStream something.
+    pub fn ask<T>(&self, work: impl AsyncFnOnce(jetstream::Context) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let client = async_nats::connect(self.url()).await.expect("NATS");
+            work(jetstream::new(client)).await
+        })
+    }
+
+    /// The node that decided last, by the name that it has there.
+    pub fn writer(&self) -> String {
+        self.ask(async |jetstream| {
+            let stream = jetstream.get_stream("veche").await.expect("the stream");
+            let last = stream.cached_info().state.last_sequence;
+            let batch = stream.get_raw_message(last).await.expect("a batch");
+            let batch: serde_json::Value = serde_json::from_slice(&batch.payload).expect("JSON");
+            batch["node"].as_str().expect("a node").to_owned()
+        })
     }
 
     /// Waits until it takes connections.

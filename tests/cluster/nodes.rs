@@ -1,30 +1,18 @@
 //! Nodes that come, go and come back.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, stream::Config};
-use serde_json::{Value, json};
-use veche::testing::{Client, Folder, Server, wait_until};
+use async_nats::jetstream::stream::Config;
+use serde_json::json;
+use veche::testing::{Client, Folder, wait_at_most, wait_until};
 
 use crate::nats::Nats;
 use crate::stage::{Cluster, agreed};
 
-/// Asks JetStream something.
-fn ask<T>(nats: &Nats, work: impl AsyncFnOnce(jetstream::Context) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let client = async_nats::connect(nats.url()).await.expect("NATS");
-        work(jetstream::new(client)).await
-    })
-}
-
 /// The first sequence that the log's stream still has.
 fn first(nats: &Nats) -> u64 {
-    ask(nats, async |jetstream| {
+    nats.ask(async |jetstream| {
         let stream = jetstream.get_stream("veche").await.expect("the stream");
         stream.cached_info().state.first_sequence
     })
@@ -130,7 +118,7 @@ fn who_is_writing_at_one_node_is_shown_at_all() {
 #[test]
 fn a_node_does_not_start_on_a_stream_of_a_newer_format() {
     let nats = Nats::start(1);
-    ask(&nats[0], async |jetstream| {
+    nats[0].ask(async |jetstream| {
         for (name, subject) in [("veche-texts", "veche.text"), ("veche", "veche.batch")] {
             let metadata = [("veche-format", "999"), ("veche-epoch", "later")];
             let config = Config {
@@ -157,34 +145,6 @@ fn a_node_does_not_start_on_a_stream_of_a_newer_format() {
     let output = veche::testing::run(folder.path(), arguments);
     assert_ne!(output.status.code(), Some(0));
     assert!(output.stderr.contains("format 999"), "{}", output.stderr);
-}
-
-#[test]
-fn a_folder_with_another_history_is_refused() {
-    let mut alone = Server::core();
-    alone.connect("ann");
-    alone.stop();
-    let cluster = Cluster::start(1, 1, "");
-    cluster.join("bob");
-    let config = format!(
-        "[cluster]\nnats = \"{}\"\nreplicas = 1\n",
-        cluster.nats[0].url()
-    );
-    alone.folder().write("config.toml", &config);
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        "config.toml",
-    ];
-    let output = veche::testing::run(alone.folder().path(), arguments);
-    assert_ne!(output.status.code(), Some(0));
-    assert!(
-        output.stderr.contains("another history"),
-        "{}",
-        output.stderr
-    );
 }
 
 #[cfg(has_feature = "comments")]
@@ -243,17 +203,6 @@ fn what_is_uploaded_at_one_node_is_downloaded_at_another() {
     }
 }
 
-/// The node that decided last.
-fn writer(nats: &Nats) -> String {
-    ask(nats, async |jetstream| {
-        let stream = jetstream.get_stream("veche").await.expect("the stream");
-        let last = stream.cached_info().state.last_sequence;
-        let batch = stream.get_raw_message(last).await.expect("a batch");
-        let batch: Value = serde_json::from_slice(&batch.payload).expect("JSON");
-        batch["node"].as_str().expect("a node").to_owned()
-    })
-}
-
 #[cfg(has_feature = "files")]
 #[test]
 fn an_upload_leaves_the_writer_where_it_is() {
@@ -263,7 +212,7 @@ fn an_upload_leaves_the_writer_where_it_is() {
     let cluster = Cluster::start(1, 3, &settings);
     let ann = cluster.join("ann");
     ann[0].tell("ann", "this node decides");
-    let decides = writer(&cluster.nats[0]);
+    let decides = cluster.nats[0].writer();
     for round in 0..2 {
         for (number, client) in ann.iter().enumerate() {
             let key = format!("{round} {number}");
@@ -275,7 +224,7 @@ fn an_upload_leaves_the_writer_where_it_is() {
                     .send()
             };
             let uploaded = upload(client).expect(201);
-            assert_eq!(writer(&cluster.nats[0]), decides);
+            assert_eq!(cluster.nats[0].writer(), decides);
             let path = format!("/files/{}", uploaded["id"].as_str().expect("an id"));
             for client in &ann {
                 let found = wait_until("the file", || {
@@ -287,7 +236,7 @@ fn an_upload_leaves_the_writer_where_it_is() {
             let again = upload(&ann[(number + 1) % ann.len()]);
             assert_eq!(again.expect(201), uploaded);
             assert_eq!(again.header("idempotency-replayed"), Some("true"));
-            assert_eq!(writer(&cluster.nats[0]), decides);
+            assert_eq!(cluster.nats[0].writer(), decides);
         }
     }
     let objects = shared.all().into_iter();
@@ -299,7 +248,7 @@ fn an_upload_leaves_the_writer_where_it_is() {
 fn a_node_that_meets_a_newer_format_stops_and_says_why() {
     let mut cluster = Cluster::start(1, 2, "");
     cluster.join("ann");
-    ask(&cluster.nats[0], async |jetstream| {
+    cluster.nats[0].ask(async |jetstream| {
         let sent = jetstream.publish("veche.batch", r#"{"format":999}"#.into());
         sent.await.expect("sent").await.expect("taken");
     });
@@ -326,4 +275,90 @@ fn what_a_stream_of_another_node_delivers_is_recorded_by_the_one_that_decides() 
         Some(&message["id"])
     );
     agreed(&bob, "@ann", 0);
+}
+
+#[cfg(has_feature = "complaints")]
+#[test]
+fn an_administrators_command_leaves_the_writer_where_it_is() {
+    let cluster = Cluster::start(1, 3, "");
+    let (ann, bob) = (cluster.join("ann"), cluster.join("bob"));
+    ann[0].tell("ann", "this node decides");
+    let decides = cluster.nats[0].writer();
+    for (number, node) in cluster.nodes.iter().enumerate() {
+        node.told(&["ban", "bob", "--for", "1h"]);
+        bob[(number + 1) % 3]
+            .send("common", "x")
+            .problem(403, "banned");
+        assert_eq!(
+            cluster.nats[0].writer(),
+            decides,
+            "{number}: a command that decides"
+        );
+        node.told(&["unban", "bob"]);
+        node.told(&["users"]);
+        assert_eq!(
+            cluster.nats[0].writer(),
+            decides,
+            "{number}: one that looks"
+        );
+        // What one refuses is refused, and on record like the others.
+        assert!(!node.admin(&["ban", "nobody"]).status.success());
+        assert_eq!(
+            cluster.nats[0].writer(),
+            decides,
+            "{number}: one that is refused"
+        );
+    }
+    for node in &cluster.nodes {
+        wait_until("every command to be on record at every node", || {
+            let audit = node.told(&["audit"]).to_string();
+            let count = |command: &str| audit.matches(&format!("\"{command}\"")).count();
+            (count("unban") >= 3 && count("users") >= 3).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_text_that_no_batch_came_to_name_is_erased_in_the_end() {
+    let cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    ann[0].tell("ann", "stays");
+    agreed(&ann, "@ann", 1);
+    // As a node leaves it that dies between the two.
+    let text = json!({ "of": 999_999, "texts": [{ "pos": 999_999, "text": "of nobody" }] });
+    cluster.nats[0].ask(async |jetstream| {
+        let sent = jetstream.publish("veche.text", text.to_string().into());
+        sent.await.expect("sent").await.expect("taken");
+    });
+    assert!(cluster.nats[0].holds("of nobody"));
+    let mut count = 1;
+    wait_at_most(
+        Duration::from_secs(60),
+        "a text of nobody to be erased",
+        || {
+            says(&ann[count % 2], count..count + 1);
+            count += 1;
+            thread::sleep(Duration::from_millis(500));
+            (!cluster.nats[0].holds("of nobody")).then_some(())
+        },
+    );
+    assert!(cluster.nats[0].holds("stays"));
+    agreed(&ann, "@ann", count);
+}
+
+#[test]
+fn a_node_that_is_many_batches_behind_is_there_soon() {
+    const POSTS: usize = 320;
+    let mut cluster = Cluster::start(1, 2, "");
+    let ann = cluster.join("ann");
+    says(&ann[1], 0..1);
+    agreed(&ann, "@ann", 1);
+    cluster.nodes[1].kill();
+    // One at a time: each is a batch.
+    says(&ann[0], 1..POSTS);
+    let begun = Instant::now();
+    cluster.nodes[1].restart();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    agreed(&ann, "@ann", POSTS);
 }

@@ -35,10 +35,21 @@ impl Cluster {
         cluster
     }
 
+    /// Of what there is already, with the first node's settings.
+    pub fn of(nats: Vec<Nats>, nodes: Vec<Server>) -> Self {
+        Self {
+            nodes,
+            nats,
+            ways: Vec::new(),
+            between: BTreeMap::new(),
+            settings: String::new(),
+        }
+    }
+
     /// The same with ways that can be cut, between nodes and NATS servers and among these.
     pub fn apart(nats: usize, nodes: usize, settings: &str) -> Self {
         let mut between = BTreeMap::new();
-        let nats = Nats::linked(nats, |from, to, address| {
+        let nats = Nats::linked(nats, "", |from, to, address| {
             let way = between.entry((from, to));
             way.or_insert_with(|| Proxy::to(address)).address()
         });

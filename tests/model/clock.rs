@@ -16,6 +16,9 @@ const PLACES: [&str; 4] = [
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
+/// So many nodes are one server, where it is not alone.
+pub const NODES: usize = 3;
+
 fn library() -> &'static Path {
     let found = PLACES.iter().map(Path::new).find(|path| path.is_file());
     found.unwrap_or_else(|| {
@@ -66,9 +69,13 @@ impl Clock {
         std::fs::rename(written, &self.file).expect("a file can be renamed");
     }
 
-    /// A server that goes by it.
-    pub fn start(&self, without: Option<usize>) -> Server {
-        Server::builder()
+    /// A server that goes by it: one process, or nodes on a NATS server.
+    pub fn start(&self, without: Option<usize>, nats: Option<&str>) -> Server {
+        let mut builder = Server::builder();
+        if let Some(nats) = nats {
+            builder = builder.nodes(NODES, nats);
+        }
+        builder
             .config(config(without))
             .env("LD_PRELOAD", library())
             .env("FAKETIME_TIMESTAMP_FILE", &self.file)

@@ -10,7 +10,7 @@ mod looks;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Event, Reply, Server};
+use veche::testing::{Client, Event, Reply, Server, wait_until};
 
 use crate::clock::{Clock, clean_up};
 use crate::compare;
@@ -48,8 +48,8 @@ struct Keyed {
 
 pub struct Driver {
     server: Server,
-    /// Its process, while it runs.
-    pid: Option<u32>,
+    /// Its processes, while they run.
+    pids: Vec<u32>,
     clock: Clock,
     model: Model,
     /// The first one is the clerk's, whom no step names and who never leaves.
@@ -63,15 +63,16 @@ pub struct Driver {
 type Done = Result<(), String>;
 
 impl Driver {
-    /// A new server, and a new model; `without` counts a feature that is off.
-    pub fn new(without: Option<usize>) -> Result<Self, String> {
+    /// A new server, and a new model; `without` counts a feature that is off. With a NATS server it is
+    /// one of several nodes, and each request goes to the next of them.
+    pub fn new(without: Option<usize>, nats: Option<&str>) -> Result<Self, String> {
         let clock = Clock::new(BEGIN);
-        let server = clock.start(without);
+        let server = clock.start(without, nats);
         let mut driver = Self {
-            pid: Some(server.pid()),
+            pids: server.pids(),
             server,
             clock,
-            model: Model::new(BEGIN),
+            model: Model::new(BEGIN, nats.is_some()),
             clients: Vec::new(),
             keyed: Vec::new(),
             made: Made::default(),
@@ -335,6 +336,9 @@ impl Driver {
         if !self.model.handed.is_empty() {
             let client = if self.is_live(client) { client } else { 0 };
             self.nudge(client);
+            if self.model.spread {
+                self.see_deliveries(client);
+            }
             self.model.deliver();
         }
         if self.model.is_due() {
@@ -350,6 +354,24 @@ impl Driver {
         http.post("/read", &json!({"chat": "common", "upto": 0}))
             .expect(204);
         self.model.asked(*user, &http.id);
+    }
+
+    /// Waits until it is recorded what a client was handed: the node that did tells it to the one that
+    /// decides, and nobody waits for that.
+    fn see_deliveries(&self, client: usize) {
+        let Known { user, http, .. } = &self.clients[client];
+        for moment in &self.model.handed {
+            let message = self.model.messages.get(moment);
+            let burns =
+                message.filter(|message| message.to == Some(*user) && message.fuse.is_some());
+            let (Some(_), Some(id)) = (burns, self.model.ids[*moment]) else {
+                continue;
+            };
+            wait_until("a delivery to be recorded", || {
+                let shown = http.get(&format!("/messages/{id}"));
+                (shown.status != 200 || shown.body["expires"].is_string()).then_some(())
+            });
+        }
     }
 
     /// Has what is due done, and learns the ids of the messages that were sent by it.
@@ -432,6 +454,6 @@ fn in_order(events: &[Event]) -> Done {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Where it stopped on the way, the server still runs.
-        self.pid.into_iter().for_each(clean_up);
+        self.pids.drain(..).for_each(clean_up);
     }
 }

@@ -6,7 +6,7 @@ use crate::steps::{Step, To, What};
 
 #[track_caller]
 fn passes(steps: &[Step]) {
-    if let Err(error) = run(steps, None) {
+    if let Err(error) = run(steps, None, None) {
         panic!("{error}");
     }
 }

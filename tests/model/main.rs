@@ -5,7 +5,7 @@
 //! - `model/`: the model, written from the contract.
 //! - `steps.rs`: what is done; `sight.rs`: on what; `driver.rs`: how it is done on both.
 //! - `compare.rs`: what was expected beside what came.
-//! - `clock.rs`: the server and its clock.
+//! - `clock.rs`: the server and its clock; of three nodes where NATS (`../cluster/nats.rs`) is there.
 //! - `kept.rs`: sequences that failed once.
 
 #![expect(
@@ -19,6 +19,9 @@ mod compare;
 mod driver;
 mod kept;
 mod model;
+#[path = "../cluster/nats.rs"]
+#[expect(dead_code, reason = "the tests of the cluster do more with it")]
+mod nats;
 mod sight;
 mod steps;
 
@@ -36,14 +39,20 @@ const THREADS: usize = 2;
 /// Sequences of some 100 steps each, unless `VECHE_MODEL_STEPS` asks for others.
 const SEQUENCES: u64 = 36;
 
+/// The same for several nodes.
+const SPREAD: u64 = 4;
+
+/// How many times as long they take for a step, more or less.
+const SLOWER: usize = 8;
+
 /// How long a sequence that fails is made shorter.
 const SHORTENING: Duration = Duration::from_secs(90);
 
 /// Does steps on a new server and a new model; the number of worlds that were folded twice.
-/// `without` counts a feature that is off.
-fn run(steps: &[Step], without: Option<usize>) -> Result<usize, String> {
+/// `without` counts a feature that is off; with a NATS server there are several nodes.
+fn run(steps: &[Step], without: Option<usize>, nats: Option<&str>) -> Result<usize, String> {
     let done = catch_unwind(|| {
-        let mut driver = driver::Driver::new(without)?;
+        let mut driver = driver::Driver::new(without, nats)?;
         driver.run(steps)?;
         Ok(driver.folded)
     });
@@ -70,6 +79,7 @@ fn sequence(seed: u64) -> Vec<Step> {
 fn shorten(
     mut steps: Vec<Step>,
     without: Option<usize>,
+    nats: Option<&str>,
     mut failure: String,
 ) -> (Vec<Step>, String) {
     let end = Instant::now() + SHORTENING;
@@ -79,7 +89,7 @@ fn shorten(
         while from < steps.len() && Instant::now() < end {
             let mut fewer = steps.clone();
             fewer.drain(from..(from + size).min(steps.len()));
-            match run(&fewer, without) {
+            match run(&fewer, without, nats) {
                 Err(error) => (steps, failure) = (fewer, error),
                 Ok(_) => from += size,
             }
@@ -90,14 +100,14 @@ fn shorten(
 }
 
 /// Does the sequence of a number; how many steps that were, and how many worlds folded twice.
-fn check(seed: u64) -> (usize, usize) {
+fn check(seed: u64, nats: Option<&str>) -> (usize, usize) {
     let steps = sequence(seed);
     // Every fourth is without some feature.
     let without = usize::try_from(seed / 4).ok().filter(|_| seed % 4 == 3);
-    match run(&steps, without) {
+    match run(&steps, without, nats) {
         Ok(folded) => (steps.len(), folded),
         Err(failure) => {
-            let (steps, failure) = shorten(steps, without, failure);
+            let (steps, failure) = shorten(steps, without, nats, failure);
             let steps: String = steps
                 .iter()
                 .map(|step| format!("    {step:?},\n"))
@@ -112,6 +122,18 @@ fn check(seed: u64) -> (usize, usize) {
 
 #[test]
 fn whatever_users_do_and_whenever_it_crashes_the_server_answers_what_the_contract_says() {
+    check_all(SEQUENCES, None);
+}
+
+/// Each request goes to another node than the one before, and what that answered is known there.
+#[test]
+fn whatever_users_do_three_nodes_answer_as_one_server() {
+    let nats = nats::Nats::start(1).remove(0);
+    check_all(SPREAD, Some(&nats.url()));
+}
+
+/// Does so many sequences, or what the environment asks for.
+fn check_all(sequences: u64, nats: Option<&str>) {
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;
         Some(
@@ -120,16 +142,24 @@ fn whatever_users_do_and_whenever_it_crashes_the_server_answers_what_the_contrac
         )
     };
     if let Some(seed) = number("VECHE_MODEL_SEED") {
-        check(seed);
+        check(seed, nats);
         return;
     }
-    // Always the same ones, or others each time, for as long as was asked.
+    // Always the same ones, or others each time, for as long as was asked. Of nodes fewer, for each
+    // step takes longer.
     let asked = number("VECHE_MODEL_STEPS").and_then(|steps| usize::try_from(steps).ok());
+    let asked = asked.map(|steps| {
+        if nats.is_some() {
+            steps / SLOWER
+        } else {
+            steps
+        }
+    });
     let first = if asked.is_some() { fresh_seed() } else { 0 };
     let (steps, folded) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let is_enough = |done: u64| match asked {
         Some(asked) => steps.load(Ordering::Relaxed) >= asked,
-        None => done >= SEQUENCES,
+        None => done >= sequences,
     };
     std::thread::scope(|scope| {
         for thread in 0..THREADS as u64 {
@@ -139,7 +169,7 @@ fn whatever_users_do_and_whenever_it_crashes_the_server_answers_what_the_contrac
                     .step_by(THREADS)
                     .take_while(|done| !is_enough(*done))
                 {
-                    let (count, worlds) = check(first + done);
+                    let (count, worlds) = check(first + done, nats);
                     steps.fetch_add(count, Ordering::Relaxed);
                     folded.fetch_add(worlds, Ordering::Relaxed);
                 }

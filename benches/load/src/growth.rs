@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use crate::Problem;
 use crate::loads::{MAKING, TEXT, Target, make_users, ratio};
 use crate::mark::Mark;
-use crate::process::usage;
 use crate::protocol::{self, To};
 use crate::publisher::Publisher;
 use crate::times::{Percentiles, Times, now};
@@ -141,7 +140,7 @@ pub async fn run(load: &Growth, target: Target) -> Result<Report, Problem> {
         Growth::Status { chats, seconds } => status(target, chats, seconds).await?,
         Growth::Scheduled { messages } => scheduled::scheduled(target, messages).await?,
     };
-    report.resident = usage(target.pid)?.resident;
+    report.resident = target.usage()?.resident;
     Ok(report)
 }
 
@@ -275,13 +274,13 @@ struct Measure {
 
 impl Measure {
     fn start(target: Target) -> Result<Self, Problem> {
-        let (cpu, begin) = (usage(target.pid)?.cpu, now());
+        let (cpu, begin) = (target.usage()?.cpu, now());
         Ok(Self { target, cpu, begin })
     }
 
     fn report(&self, count: u64) -> Result<Report, Problem> {
         let took = now() - self.begin;
-        let cpu = usage(self.target.pid)?.cpu - self.cpu;
+        let cpu = self.target.usage()?.cpu - self.cpu;
         Ok(Report {
             count,
             per_second: ratio(count, took) * 1e9,

@@ -111,8 +111,28 @@ pub struct Target {
     pub kind: Kind,
     /// Where it listens.
     pub addr: SocketAddr,
-    /// Its first process.
-    pub pid: u32,
+    /// All addresses, where it is several nodes: publishers go to each in turn.
+    pub addrs: &'static [SocketAddr],
+    /// Where streams are opened, in turn.
+    pub streams_at: &'static [SocketAddr],
+    /// Its processes.
+    pub pids: &'static [u32],
+}
+
+impl Target {
+    /// What its processes have used by now.
+    ///
+    /// # Errors
+    /// Where one is gone.
+    pub fn usage(&self) -> Result<Usage, Problem> {
+        let mut total = Usage::default();
+        for pid in self.pids {
+            let one = usage(*pid)?;
+            total.cpu += one.cpu;
+            total.resident += one.resident;
+        }
+        Ok(total)
+    }
 }
 
 /// What a load took. What does not belong to the load is left away.
@@ -160,7 +180,7 @@ pub struct Report {
 /// # Errors
 /// Where the server refuses, or is gone.
 pub async fn run(load: &Load, target: Target) -> Result<Report, Problem> {
-    let before = usage(target.pid)?;
+    let before = target.usage()?;
     let mut report = match *load {
         Load::Fanout {
             streams,
@@ -184,7 +204,7 @@ pub async fn run(load: &Load, target: Target) -> Result<Report, Problem> {
         } => broadcast(target, streams, rate, seconds).await?,
     };
     report.resident_before = before.resident;
-    report.resident = usage(target.pid)?.resident;
+    report.resident = target.usage()?.resident;
     Ok(report)
 }
 
@@ -200,7 +220,7 @@ async fn fanout(
     // What a server or a compiler does only once is not part of what a delivery costs.
     let warm = closed_loop(&mut publishers, &numbers, 1).await?;
     streams.collect(warm.sent * count as u64).await?;
-    let (start, begin) = (usage(target.pid)?, now());
+    let (start, begin) = (target.usage()?, now());
     let sent = closed_loop(&mut publishers, &numbers, seconds).await?;
     let tally = streams.collect(sent.sent * count as u64).await?;
     let report = delivered(target, start, begin, &sent, &tally, count)?;
@@ -214,7 +234,7 @@ async fn paced(target: Target, count: usize, rate: u32, seconds: u32) -> Result<
     let numbers = Arc::new(AtomicU32::new(0));
     let (publishers, warm) = open_loop(publishers, &numbers, rate, rate, false).await?;
     streams.collect(warm.sent * count as u64).await?;
-    let (start, begin) = (usage(target.pid)?, now());
+    let (start, begin) = (target.usage()?, now());
     let (_, sent) = open_loop(publishers, &numbers, rate, rate * seconds, false).await?;
     let tally = streams.collect(sent.sent * count as u64).await?;
     let report = delivered(target, start, begin, &sent, &tally, count)?;
@@ -230,9 +250,9 @@ async fn idle(
 ) -> Result<Report, Problem> {
     let streams = open_streams(target, count).await?;
     sleep(SETTLE).await;
-    let start = usage(target.pid)?;
+    let start = target.usage()?;
     sleep(Duration::from_secs(seconds.into())).await;
-    let end = usage(target.pid)?;
+    let end = target.usage()?;
     let tally = streams.collect(0).await?;
     streams.close()?;
     let grown = end.resident.saturating_sub(before.resident);
@@ -249,10 +269,10 @@ async fn posts(target: Target, connections: usize, seconds: u32) -> Result<Repor
     let mut publishers = open_publishers(target, connections).await?;
     let numbers = Arc::new(AtomicU32::new(0));
     closed_loop(&mut publishers, &numbers, 1).await?;
-    let (start, begin) = (usage(target.pid)?, now());
+    let (start, begin) = (target.usage()?, now());
     let sent = closed_loop(&mut publishers, &numbers, seconds).await?;
     let took = now() - begin;
-    let cpu = usage(target.pid)?.cpu - start.cpu;
+    let cpu = target.usage()?.cpu - start.cpu;
     Ok(Report {
         sent: sent.sent,
         per_second: ratio(sent.sent, took) * 1e9,
@@ -275,7 +295,7 @@ async fn broadcast(
     let numbers = Arc::new(AtomicU32::new(0));
     let (publishers, warm) = open_loop(publishers, &numbers, 1, 1, false).await?;
     streams.collect(warm.sent * count as u64).await?;
-    let (start, begin) = (usage(target.pid)?, now());
+    let (start, begin) = (target.usage()?, now());
     let (sent, asides) = tokio::join!(
         open_loop(publishers, &numbers, 1, seconds, false),
         open_loop(asides, &numbers, rate, rate * seconds, true),
@@ -297,7 +317,7 @@ fn delivered(
     tally: &Tally,
     streams: usize,
 ) -> Result<Report, Problem> {
-    let cpu = usage(target.pid)?.cpu - start.cpu;
+    let cpu = target.usage()?.cpu - start.cpu;
     let took = tally.last.saturating_sub(begin);
     Ok(Report {
         streams,
@@ -327,7 +347,7 @@ async fn open_streams(target: Target, count: usize) -> Result<Streams, Problem> 
     } else {
         vec![String::new(); count]
     };
-    Streams::open(target.kind, target.addr, tokens).await
+    Streams::open(target.kind, target.streams_at, tokens).await
 }
 
 /// Makes users of such a name, each with its number, and gives their tokens in that order.
@@ -362,7 +382,8 @@ async fn open_publishers(target: Target, count: usize) -> Result<Vec<Publisher>,
     let mut publishers = Vec::with_capacity(count);
     for number in 0..count {
         let user = format!("publisher{count}-{number}");
-        let mut publisher = Publisher::open(target.kind, target.addr, &user).await?;
+        let addr = target.addrs[number % target.addrs.len()];
+        let mut publisher = Publisher::open(target.kind, addr, &user).await?;
         if let Some(setup) = target.kind.setup(&user).filter(|_| number == 0) {
             publisher.ask(&setup).await?;
         }

@@ -1,7 +1,7 @@
 //! Puts a load on a server, veche or one that people would pick instead, and tells in one line of
 //! JSON what the load took: CPU time of the server, times, memory, and what was lost or doubled.
 //!
-//! The server runs already; `--pid` is its process. Each load is bounded in count and time.
+//! The server runs already; `--pid` is its process, or those of its nodes. Each load is bounded in count and time.
 
 mod growth;
 mod loads;
@@ -30,12 +30,15 @@ struct Arguments {
     /// The kind of server
     #[arg(long, value_enum)]
     server: protocol::Kind,
-    /// Where it listens
-    #[arg(long)]
-    addr: SocketAddr,
-    /// Its process, whose children count as well
-    #[arg(long)]
-    pid: u32,
+    /// Where it listens; several nodes have several, and publishers go to each in turn
+    #[arg(long, required = true, value_delimiter = ',')]
+    addr: Vec<SocketAddr>,
+    /// Where streams are opened, in turn, if not there
+    #[arg(long, value_delimiter = ',')]
+    streams_at: Vec<SocketAddr>,
+    /// Its processes, whose children count as well
+    #[arg(long, required = true, value_delimiter = ',')]
+    pid: Vec<u32>,
     /// The load
     #[command(subcommand)]
     load: Command,
@@ -64,10 +67,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<String, Problem> {
+    let streams_at = if arguments.streams_at.is_empty() {
+        &arguments.addr
+    } else {
+        &arguments.streams_at
+    };
     let target = loads::Target {
         kind: arguments.server,
-        addr: arguments.addr,
-        pid: arguments.pid,
+        addr: arguments.addr[0],
+        // For as long as the program runs.
+        addrs: arguments.addr.clone().leak(),
+        streams_at: streams_at.clone().leak(),
+        pids: arguments.pid.clone().leak(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

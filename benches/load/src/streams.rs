@@ -70,11 +70,15 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Opens a stream for each of the tokens.
+    /// Opens a stream for each of the tokens, at each of the addresses in turn.
     ///
     /// # Errors
     /// Where one does not open.
-    pub async fn open(kind: Kind, addr: SocketAddr, tokens: Vec<String>) -> Result<Self, Problem> {
+    pub async fn open(
+        kind: Kind,
+        addrs: &'static [SocketAddr],
+        tokens: Vec<String>,
+    ) -> Result<Self, Problem> {
         let delivered = Arc::new(AtomicU64::new(0));
         let (collect, asked) = mpsc::unbounded_channel();
         let (opened, all_open) = oneshot::channel();
@@ -84,7 +88,7 @@ impl Streams {
                 .enable_all()
                 .build()?;
             let local = LocalSet::new();
-            runtime.block_on(local.run_until(listen(kind, addr, tokens, total, opened, asked)))
+            runtime.block_on(local.run_until(listen(kind, addrs, tokens, total, opened, asked)))
         });
         let streams = Self {
             delivered,
@@ -141,7 +145,7 @@ struct Shared {
 
 async fn listen(
     kind: Kind,
-    addr: SocketAddr,
+    addrs: &'static [SocketAddr],
     tokens: Vec<String>,
     delivered: Arc<AtomicU64>,
     opened: oneshot::Sender<()>,
@@ -159,9 +163,14 @@ async fn listen(
         let (tokens, shared) = (tokens.clone(), shared.clone());
         opening.spawn_local(async move {
             loop {
-                let Some(token) = tokens.borrow_mut().pop() else {
+                let (left, token) = {
+                    let mut tokens = tokens.borrow_mut();
+                    (tokens.len(), tokens.pop())
+                };
+                let Some(token) = token else {
                     return Ok::<(), Problem>(());
                 };
+                let addr = addrs[left % addrs.len()];
                 let open = timeout(PATIENCE, open_one(kind, addr, &token));
                 let stream = open.await.map_err(|_| "a stream did not open")??;
                 tokio::task::spawn_local(follow(stream, shared.clone()));

@@ -12,6 +12,9 @@ use crate::time::Time;
 /// The name of the last sequence in `meta`.
 pub(super) const SEQ: &str = "stream_seq";
 
+/// The name of the last text in `meta` up to which none lies in the stream that nothing names.
+pub(crate) const SWEPT: &str = "stream_swept";
+
 /// Where texts lie in their stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed {
@@ -33,6 +36,25 @@ impl SqliteLog {
         sums::sum_schema(&self.connection)?;
         let seq = query::meta::<i64>(&self.connection, SEQ)?;
         Ok(seq.map(i64::cast_unsigned))
+    }
+
+    /// Leaves the stream for good, where it was part of one: what is written from now on is not there.
+    /// Says whether it was.
+    pub(crate) fn leave_stream(&mut self) -> Result<bool, AppendError> {
+        let was = query::meta::<i64>(&self.connection, SEQ).map_err(AppendError::Failed)?;
+        if was.is_none() {
+            return Ok(false);
+        }
+        self.apart(|log| {
+            for table in ["stream_texts", "stream_trash"] {
+                log.write(&format!("DELETE FROM {table}"), [])?;
+            }
+            for key in [SEQ, SWEPT] {
+                log.write("DELETE FROM meta WHERE key = ?1", [key])?;
+            }
+            Ok(())
+        })?;
+        Ok(true)
     }
 
     /// Takes another history's name, while there is nothing in this log.
@@ -66,16 +88,21 @@ impl SqliteLog {
         Ok(())
     }
 
-    /// Notes texts of the stream that nothing came to name, to be erased there.
-    pub(crate) fn discard_texts(&mut self, seqs: &[u64]) -> Result<(), AppendError> {
+    /// Notes texts of the stream after `from`, up to `upto`, which no batch came to name, to be erased
+    /// there; and that it was swept so far.
+    pub(crate) fn sweep_texts(&mut self, from: u64, upto: u64) -> Result<(), AppendError> {
         self.apart(|log| {
-            for seq in seqs {
-                log.write(
-                    "INSERT OR IGNORE INTO stream_trash (seq) VALUES (?1)",
-                    [int(*seq)],
-                )?;
-            }
-            Ok(())
+            // Every number between, but those where something lies.
+            log.write(
+                "WITH RECURSIVE seqs (seq) AS (
+                     SELECT ?1 + 1 WHERE ?1 < ?2
+                     UNION ALL SELECT seq + 1 FROM seqs WHERE seq < ?2)
+                 INSERT OR IGNORE INTO stream_trash
+                 SELECT seq FROM seqs
+                 WHERE NOT EXISTS (SELECT 1 FROM stream_texts WHERE stream_texts.seq = seqs.seq)",
+                [int(from), int(upto)],
+            )?;
+            set_meta(&log.connection, SWEPT, &int(upto)).map_err(append_error)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veche::testing::{Client, folds};
+use veche::testing::{Client, folds, wait_until};
 
 use super::{Done, Driver};
 use crate::clock::clean_up;
@@ -26,13 +26,13 @@ impl Driver {
                 return Err(format!("a clean stop ended with {status}"));
             }
         }
-        self.pid.take().into_iter().for_each(clean_up);
+        self.pids.drain(..).for_each(clean_up);
         self.compare_folds()
     }
 
     pub(super) fn begin(&mut self, killed: bool) -> Done {
         self.server.restart();
-        self.pid = Some(self.server.pid());
+        self.pids = self.server.pids();
         let url = self.server.url();
         for known in &mut self.clients {
             // Its connections are gone with the server that it had.
@@ -45,31 +45,30 @@ impl Driver {
         self.catch_up()
     }
 
-    /// The world is the same bytes from wherever it is folded.
+    /// The world is the same bytes from wherever it is folded, and at whichever node.
     pub(super) fn compare_folds(&mut self) -> Done {
-        let folds = folds(&self.server.data());
-        for pair in folds.windows(2) {
+        let data = self.server.all_data().into_iter();
+        let nodes: Vec<_> = data.map(|data| folds(&data)).collect();
+        for pair in nodes.iter().flat_map(|folds| folds.windows(2)) {
             let [(from, one), (later, other)] = pair else {
                 continue;
             };
-            if one != other {
-                let place = one
-                    .iter()
-                    .zip(other)
-                    .take_while(|(one, other)| one == other)
-                    .count();
-                let show = |bytes: &[u8]| {
-                    let part = &bytes[place.saturating_sub(80)..bytes.len().min(place + 80)];
-                    String::from_utf8_lossy(part).into_owned()
-                };
-                return Err(format!(
-                    "the world folded from {from} and from {later} differ:\n{}\n{}",
-                    show(one),
-                    show(other)
-                ));
+            same(one, other).map_err(|error| format!("from {from} and from {later}: {error}"))?;
+        }
+        let ends: Vec<_> = nodes.iter().filter_map(|folds| folds.last()).collect();
+        // What a node noted in passing may have been appended as the others had ended.
+        let upto = |world: &[u8]| world.split(|byte| *byte == b',').next().map(<[u8]>::to_vec);
+        for pair in ends.windows(2) {
+            if let [(_, one), (_, other)] = pair
+                && upto(one) == upto(other)
+            {
+                same(one, other).map_err(|error| format!("at two nodes: {error}"))?;
             }
         }
-        self.folded += folds.len().saturating_sub(1);
+        self.folded += nodes
+            .iter()
+            .map(|folds| folds.len().saturating_sub(1))
+            .sum::<usize>();
         Ok(())
     }
 
@@ -88,10 +87,26 @@ impl Driver {
         };
         // Not a wait for anything: a moment at random.
         std::thread::sleep(Duration::from_micros(after));
-        self.end(true)?;
+        // Of several nodes one dies, and the repeat goes to the others.
+        let dies = usize::try_from(after).unwrap_or_default() % self.pids.len();
+        if self.model.spread {
+            self.server.kill_node(dies);
+            clean_up(self.pids.remove(dies));
+        } else {
+            self.end(true)?;
+        }
         let first = first.join().map_err(|_| "the first try panicked")?;
-        self.begin(true)?;
+        if self.model.spread {
+            self.until_decided(client, call, &key);
+        } else {
+            self.begin(true)?;
+        }
         self.call(client, call, Some(&key), true)?;
+        if self.model.spread {
+            self.server.restart();
+            self.pids = self.server.pids();
+            self.model.lost_a_node();
+        }
         let kept = first.filter(|reply| reply.status == 201);
         let Some(kept) = kept else { return Ok(()) };
         let id = kept.body["id"].as_u64();
@@ -102,4 +117,31 @@ impl Driver {
             Err(format!("answered 201 and then made anew: {kept}"))
         }
     }
+
+    /// Repeats a post under its key until a node answers it that knows what came of it: one that has
+    /// just lost the node that decided may not.
+    fn until_decided(&self, client: usize, call: &Call, key: &str) {
+        let (method, path, body) = call.request();
+        let http = &self.clients[client].http;
+        wait_until("a post to be decided", || {
+            let request = http.request(method, &path).header("Idempotency-Key", key);
+            let sent = request.json(&body.clone().unwrap_or_default()).try_send();
+            sent.is_ok_and(|reply| reply.status != 503).then_some(())
+        });
+    }
+}
+
+/// Says where two worlds differ.
+fn same(one: &[u8], other: &[u8]) -> Done {
+    if one == other {
+        return Ok(());
+    }
+    let pairs = one.iter().zip(other);
+    let place = pairs.take_while(|(one, other)| one == other).count();
+    let show = |bytes: &[u8]| {
+        let part = &bytes[place.saturating_sub(80)..bytes.len().min(place + 80)];
+        String::from_utf8_lossy(part).into_owned()
+    };
+    let (one, other) = (show(one), show(other));
+    Err(format!("the worlds differ:\n{one}\n{other}"))
 }

@@ -148,6 +148,8 @@ pub struct Comment {
 #[derive(Default)]
 pub struct Model {
     pub now: Ms,
+    /// Whether the server is several nodes, each of which sees for itself who asks and who polls.
+    pub spread: bool,
     /// The features that the server has.
     pub has: BTreeSet<String>,
     /// The server's id for each moment that has one, once it is known.
@@ -171,13 +173,14 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(now: Ms) -> Self {
+    pub fn new(now: Ms, spread: bool) -> Self {
         let common = Chat {
             kind: Kind::Common,
             last: None,
         };
         Self {
             now,
+            spread,
             up_since: now,
             chats: vec![common],
             ..Self::default()

@@ -15,6 +15,12 @@ const AGENT: &str = "veche-testing";
 const SURELY: Duration = Duration::from_secs(7);
 const POSSIBLY: Duration = Duration::from_secs(15);
 
+/// Within this a node has told the others who came to it.
+const TOLD: Duration = Duration::from_secs(2);
+
+/// Within this a node that died is forgotten, with those who were there.
+const FORGOTTEN: Duration = Duration::from_secs(30);
+
 #[derive(Default)]
 pub struct User {
     pub name: String,
@@ -25,6 +31,8 @@ pub struct User {
     pub seen: Seen,
     /// When they polled last, since the server's start.
     pub polled: Option<Instant>,
+    /// Until when some node may take them for being at one that died.
+    unsure: Option<Instant>,
 }
 
 pub struct Client {
@@ -51,8 +59,13 @@ impl Seen {
         }
     }
 
-    fn ask(&mut self, now: Ms) {
-        self.least = now.max(self.sure);
+    /// With several nodes one alone knows it, until that is recorded.
+    fn ask(&mut self, now: Ms, spread: bool) {
+        self.least = if spread {
+            self.sure
+        } else {
+            now.max(self.sure)
+        };
         self.most = self.most.max(now);
     }
 
@@ -174,9 +187,9 @@ impl Model {
     /// A client asked for something.
     pub fn asked(&mut self, by: UserIx, client: &str) {
         let user = &mut self.users[by];
-        user.seen.ask(self.now);
+        user.seen.ask(self.now, self.spread);
         if let Some(client) = user.clients.get_mut(client) {
-            client.seen.ask(self.now);
+            client.seen.ask(self.now, self.spread);
         }
     }
 
@@ -184,10 +197,19 @@ impl Model {
     pub fn restarted(&mut self, killed: bool) {
         self.up_since = self.now;
         for user in &mut self.users {
-            user.polled = None;
+            (user.polled, user.unsure) = (None, None);
             let clients = user.clients.values_mut().map(|client| &mut client.seen);
             for seen in clients.chain([&mut user.seen]).filter(|_| killed) {
                 seen.least = seen.sure;
+            }
+        }
+    }
+
+    /// One of several nodes was killed, and has started again.
+    pub fn lost_a_node(&mut self) {
+        for user in &mut self.users {
+            if user.polled.take().is_some() {
+                user.unsure = Some(Instant::now() + FORGOTTEN);
             }
         }
     }
@@ -203,7 +225,7 @@ impl Model {
         });
         let more = users.len() > limit as usize;
         let users = users.iter().take(limit as usize).map(|user| {
-            let online = match user.online() {
+            let online = match user.online(self.spread) {
                 (0, 1) => json!({"?any": true}),
                 (sure, _) => json!(sure == 1),
             };
@@ -214,7 +236,9 @@ impl Model {
 
     /// How many of these users are online: at least and at most.
     pub fn online(&self, users: &[UserIx]) -> Value {
-        let counts = users.iter().map(|user| self.users[*user].online());
+        let counts = users
+            .iter()
+            .map(|user| self.users[*user].online(self.spread));
         let (least, most) = counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         json!({"?count": [least, most]})
     }
@@ -259,11 +283,12 @@ impl Model {
 }
 
 impl User {
-    fn online(&self) -> (u64, u64) {
+    fn online(&self, spread: bool) -> (u64, u64) {
+        let unsure = self.unsure.is_some_and(|until| Instant::now() < until);
         match self.polled.map(|at| at.elapsed()) {
-            Some(ago) if ago < SURELY => (1, 1),
+            Some(ago) if ago < SURELY && (!spread || ago > TOLD) => (1, 1),
             Some(ago) if ago < POSSIBLY => (0, 1),
-            _ => (0, 0),
+            _ => (0, u64::from(unsure)),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn scheduled(target: Target, messages: u32) -> Result<Report, P
     let users = messages.div_ceil(WAITING) as usize;
     let tokens = Arc::new(make_users(target, &fresh("later"), users).await?);
     let listener = make_users(target, &fresh("listener"), 1).await?;
-    let streams = Streams::open(target.kind, target.addr, listener).await?;
+    let streams = Streams::open(target.kind, target.streams_at, listener).await?;
     let wall = SystemTime::now().duration_since(UNIX_EPOCH)?;
     // Time enough to schedule them: a thousand a second, and what a slow machine needs.
     let lead = Duration::from_secs(3 + u64::from(messages) / 1000);

@@ -1,0 +1,126 @@
+//! Connecting to NATS, and making the streams where they are not there yet.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config as StreamConfig, Republish, Stream};
+use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::{Client, ConnectOptions};
+use tokio::time::{Instant, sleep};
+
+use super::link::{AGAIN, LinkError, ONE_TRY};
+use super::wire::FORMAT;
+use crate::config::Cluster as Settings;
+use crate::log::Pos;
+
+/// Messages that are kept until whoever follows has read them.
+const UNREAD: usize = 4096;
+
+/// Within this NATS knows a message that it has taken already.
+const DUPLICATES: Duration = Duration::from_secs(120);
+
+/// The stream's own notes of what lies in it.
+pub(super) const META_FORMAT: &str = "veche-format";
+pub(super) const META_EPOCH: &str = "veche-epoch";
+pub(super) const META_POS: &str = "veche-begins-after";
+
+/// Connects to the first server that answers.
+pub(super) async fn connect(settings: &Settings) -> Result<Client, LinkError> {
+    let mut options = ConnectOptions::new()
+        .name("veche")
+        .connection_timeout(Duration::from_secs(2))
+        .request_timeout(Some(ONE_TRY))
+        .ping_interval(Duration::from_secs(2))
+        // What is lost beyond it is read from the stream.
+        .subscription_capacity(UNREAD)
+        .reconnect_delay_callback(|tries| {
+            Duration::from_millis(50 * u64::try_from(tries.min(20)).unwrap_or(20))
+        });
+    let is_set = |path: &std::path::Path| !path.as_os_str().is_empty();
+    if is_set(&settings.credentials) {
+        let secret = std::fs::read_to_string(&settings.credentials).map_err(LinkError::Settings)?;
+        options = match secret.trim().split_once(':') {
+            Some((user, password)) => options.user_and_password(user.into(), password.into()),
+            None => options.token(secret.trim().to_owned()),
+        };
+    }
+    if is_set(&settings.ca) {
+        options = options.add_root_certificates(settings.ca.clone());
+    }
+    if is_set(&settings.cert) {
+        options = options.add_client_certificate(settings.cert.clone(), settings.key.clone());
+    }
+    let servers: Vec<&str> = settings.nats.split(',').map(str::trim).collect();
+    Ok(options.connect(servers).await?)
+}
+
+/// A stream as it is there, or as it is made now. Another node may be making it at the same time.
+pub(super) async fn found_or_made(
+    jetstream: &Context,
+    config: StreamConfig,
+    deadline: Instant,
+) -> Result<Stream, LinkError> {
+    loop {
+        let error: async_nats::Error = match jetstream.get_stream(&config.name).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(told)
+                    if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                {
+                    match jetstream.create_stream(&config).await {
+                        Ok(stream) => return Ok(stream),
+                        Err(error) => match error.kind() {
+                            CreateStreamErrorKind::JetStream(told)
+                                if told.error_code() == ErrorCode::STREAM_NAME_EXIST =>
+                            {
+                                continue;
+                            }
+                            _ => error.into(),
+                        },
+                    }
+                }
+                _ => error.into(),
+            },
+        };
+        // A cluster of NATS servers that has just started has no leader yet.
+        if Instant::now() + AGAIN >= deadline {
+            return Err(LinkError::nats("making the stream")(error));
+        }
+        sleep(AGAIN * 4).await;
+    }
+}
+
+/// How a stream is made whose messages have this part of its subject: for a history with this epoch.
+/// Where there is history up to `pos` already, it says so.
+pub(super) fn config(
+    name: &str,
+    part: &str,
+    settings: &Settings,
+    epoch: &str,
+    pos: Pos,
+) -> StreamConfig {
+    let chat = &settings.stream;
+    let subject = format!("{chat}.{part}");
+    StreamConfig {
+        name: name.to_owned(),
+        subjects: vec![subject.clone()],
+        num_replicas: settings.replicas.into(),
+        allow_direct: true,
+        duplicate_window: DUPLICATES,
+        // Whoever follows needs no consumer in NATS, which would die with its server.
+        republish: Some(Republish {
+            source: subject,
+            destination: format!("{chat}.told.{part}"),
+            headers_only: false,
+        }),
+        metadata: [
+            (META_FORMAT, FORMAT.to_string()),
+            (META_EPOCH, epoch.to_owned()),
+        ]
+        .into_iter()
+        .chain((pos > 0).then(|| (META_POS, pos.to_string())))
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect(),
+        ..StreamConfig::default()
+    }
+}

@@ -1,0 +1,142 @@
+//! Following: the batches that other nodes appended, and this one's own whose outcome was not known.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::ClusterLog;
+use super::open::{Open, reworded, untold};
+use crate::cluster::follow::{Handed, Incoming, load};
+use crate::log::sqlite::Placed;
+use crate::log::{AppendError, Followed, Log, LogError, Pos};
+
+/// How long one that is known to be there is waited for, until it is asked for.
+const HANDED_WITHIN: Duration = Duration::from_millis(200);
+
+impl ClusterLog {
+    /// The next batch of the stream that is not in this log: what has come, and what is known to
+    /// be there.
+    fn next(&mut self) -> Result<Option<Incoming>, AppendError> {
+        loop {
+            let incoming = match self.pending.take() {
+                Some(incoming) => incoming,
+                None => match self.receive()? {
+                    Some(handed) => handed.map_err(|error| stream_failed(&error))?,
+                    None if self.seq >= self.target => return Ok(None),
+                    // It was handed over, and could not be committed here.
+                    None => return self.load(self.seq + 1).map(Some),
+                },
+            };
+            if incoming.seq <= self.seq {
+                continue;
+            }
+            if incoming.seq > self.seq + 1 {
+                self.pending = Some(incoming);
+            } else if incoming.texts.is_some() {
+                return Ok(Some(incoming));
+            }
+            // Else it is this node's own, whose outcome was not known.
+            return self.load(self.seq + 1).map(Some);
+        }
+    }
+
+    /// What the one who follows hands over; it is waited for where something is known to be there.
+    fn receive(&mut self) -> Result<Option<Handed>, AppendError> {
+        match self.incoming.try_recv() {
+            Ok(handed) => return Ok(Some(handed)),
+            Err(mpsc::error::TryRecvError::Empty) if self.seq >= self.target => return Ok(None),
+            Err(_) if !self.link.is_connected() => return Err(AppendError::Away),
+            Err(_) => {}
+        }
+        let (incoming, runtime) = (&mut self.incoming, &self.runtime);
+        let next = async { timeout(HANDED_WITHIN, incoming.recv()).await };
+        match tokio::task::block_in_place(|| runtime.block_on(next)) {
+            Err(_) => Ok(None),
+            Ok(Some(handed)) => Ok(Some(handed)),
+            Ok(None) => Err(AppendError::Failed(LogError::Stream(
+                "nobody follows it".into(),
+            ))),
+        }
+    }
+
+    fn load(&self, seq: u64) -> Result<Incoming, AppendError> {
+        let loaded = self.wait(load(&self.link, seq, None));
+        let loaded = loaded.map_err(|error| {
+            tracing::error!(%error, seq, "reading the stream");
+            AppendError::Away
+        })?;
+        loaded.ok_or_else(|| {
+            AppendError::Failed(LogError::Stream(format!("it has no batch {seq} any more")))
+        })
+    }
+
+    /// Begins the next batch that another node appended, and gives its facts with their texts; none
+    /// where there is none by now.
+    pub(super) fn follow_one(&mut self) -> Result<Option<Vec<Followed>>, AppendError> {
+        let Some(incoming) = self.next()? else {
+            return Ok(None);
+        };
+        let Incoming { seq, batch, texts } = incoming;
+        let texts = texts.unwrap_or_default();
+        let placed: Vec<_> = texts
+            .iter()
+            .map(|(seq, texts)| (*seq, texts.of, texts.texts.first().map(|text| text.pos)))
+            .collect();
+        let mut lying: BTreeMap<Pos, String> = texts
+            .into_iter()
+            .flat_map(|(_, texts)| texts.texts)
+            .map(|text| (text.pos, text.text))
+            .collect();
+        let followed: Vec<Followed> = batch
+            .records
+            .into_iter()
+            .map(|entry| {
+                let record = entry.into_record();
+                let text = lying.remove(&record.pos);
+                (record, text)
+            })
+            .collect();
+        let before = self.local.last();
+        let mut next = before;
+        for (record, _) in &followed {
+            next += 1;
+            if record.pos != next {
+                return Err(AppendError::Failed(LogError::Stream(format!(
+                    "batch {seq} holds fact {} where {next} was to come: it is of another history",
+                    record.pos
+                ))));
+            }
+        }
+        self.open = Open {
+            following: Some(seq),
+            ..Open::default()
+        };
+        self.done.extend(batch.commands);
+        self.local.begin()?;
+        // They follow on one another.
+        let at = |pos: Pos| {
+            let place = usize::try_from(pos.checked_sub(before + 1)?).ok()?;
+            followed.get(place).map(|(record, _)| record)
+        };
+        let placed: Vec<_> = placed
+            .into_iter()
+            .map(|(seq, id, first)| Placed {
+                id,
+                seq,
+                until: at(id).and_then(untold),
+                instead: first
+                    .and_then(at)
+                    .is_some_and(|one| reworded(one).is_some()),
+            })
+            .collect();
+        self.local.place_texts(&placed)?;
+        self.role.appended(batch.node);
+        Ok(Some(followed))
+    }
+}
+
+fn stream_failed(error: &dyn std::error::Error) -> AppendError {
+    AppendError::Failed(LogError::Stream(error.to_string()))
+}
