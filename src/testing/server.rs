@@ -274,7 +274,7 @@ impl Server {
     /// server closes too.
     ///
     /// # Panics
-    /// Where it does not within [`PATIENCE`].
+    /// Where it does not within [`PATIENCE`](super::PATIENCE).
     pub fn raw(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
         let mut wire = self.wire();
         wire.write(bytes);
