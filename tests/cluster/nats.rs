@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_nats::jetstream;
 use veche::testing::{Folder, wait_until};
@@ -29,14 +31,25 @@ fn program() -> PathBuf {
     program
 }
 
-/// Ports that were free a moment ago, no two of them the same.
+/// Below those that a system gives to whoever asks for any: none of these is taken meanwhile.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// Ports that are free, and that nobody else in these tests has.
 fn free(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
-        .collect();
-    held.iter()
-        .map(|socket| socket.local_addr().expect("its address"))
-        .collect()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let room = u32::from(PORTS.end - PORTS.start);
+    // Where other tests run at the same time, they begin elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    let mut found = Vec::new();
+    while found.len() < count {
+        let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % room;
+        let port = PORTS.start + u16::try_from(step).expect("it is in the range");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            found.push(address);
+        }
+    }
+    found
 }
 
 impl Nats {
