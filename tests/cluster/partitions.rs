@@ -81,7 +81,7 @@ fn without_a_majority_of_nats_reads_go_on_and_writes_are_refused_under_load() {
     let mut cluster = Cluster::apart(3, 3, TIMEOUT);
     under_load(&mut cluster, |cluster, ann| {
         let bob = cluster.join("bob");
-        for round in turns().step_by(3) {
+        for (round, _) in turns().step_by(3).enumerate() {
             let mut streams: Vec<_> = bob.iter().map(Client::events).collect();
             for number in 0..3 {
                 cluster.set_between(number, Way::Cut);
