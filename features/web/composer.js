@@ -228,6 +228,14 @@ for (const kind of ["dragover", "drop", "dragleave"]) {
     if (kind === "drop") attach(event.dataTransfer.files);
   });
 }
+/** Elsewhere a file is dropped in vain: the browser would open it in the place of the page. */
+for (const kind of ["dragover", "drop"]) {
+  addEventListener(kind, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
 /** What is being uploaded is lost with the page; who is signed out leaves all the same. */
 addEventListener("beforeunload", (event) => {
   const isUploading = [...attached.values()].flat().some(({ done, failed }) => !done && !failed);
