@@ -3,7 +3,7 @@ import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.
 import { post, session, upload } from "./net.js";
 import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
 import { draft, keepDraft, send } from "./outbox.js";
-import { explain, tooLarge } from "./words.js";
+import { explain, lengthLine, tooLarge } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
 import { tellTyping } from "./typing.js";
@@ -123,6 +123,8 @@ function render() {
 
 /** What stands above the field: why one may not post, or soon may not. */
 function hint() {
+  const long = lengthLine(text.value);
+  if (long) return [long];
   if (edited) return ["You are editing a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
   const ban = bannedUntil();
   if (ban) return [`You may not post until ${moment(ban)}, for `, countdown(Date.parse(ban)), ". You can read."];
@@ -212,7 +214,10 @@ text.addEventListener("keydown", (event) => {
   edit(last);
 });
 addEventListener("edit", ({ detail }) => edit(detail));
-text.addEventListener("input", () => text.value.trim() && tellTyping(address));
+text.addEventListener("input", () => {
+  say($("told"), hint());
+  if (text.value.trim()) tellTyping(address);
+});
 text.addEventListener("paste", (event) => {
   const { files } = event.clipboardData;
   if (!files.length) return;

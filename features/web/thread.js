@@ -3,6 +3,7 @@ import { el, keyed, name, say, time } from "./dom.js";
 import { changed, find, openThread, state } from "./store.js";
 import { send } from "./outbox.js";
 import { fail, open } from "./sheet.js";
+import { lengthLine } from "./words.js";
 import { writer } from "./writer.js";
 import { pending, textView } from "./messages.js";
 
@@ -11,7 +12,8 @@ export function showThread(message) {
   open("Comments", (body) => {
     const head = el("blockquote");
     const list = el("ol.comments", { "aria-label": "Comments", "aria-live": "polite" });
-    const text = el("textarea", { rows: 1, "aria-label": "Comment", maxlength: 4000 });
+    const text = el("textarea", { rows: 1, "aria-label": "Comment" });
+    const long = el("p.hint", { role: "status" });
     const form = el("form.line", { onsubmit }, text, el("button.main", "Send"));
     const field = writer(text, () => place);
     function onsubmit(event) {
@@ -20,9 +22,13 @@ export function showThread(message) {
       if (!words.trim()) return;
       send(place, `/messages/${message.id}/comments`, { text: words });
       field.clear();
+      count();
     }
-    body.append(head, list, form);
+    const count = () => say(long, lengthLine(text.value));
+    text.addEventListener("input", count);
+    body.append(head, list, form, long);
     field.show();
+    count();
     text.focus();
     openThread(message.id).then(changed, fail);
     return () => {

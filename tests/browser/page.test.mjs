@@ -382,6 +382,20 @@ testOf(["comments"], "on a wide screen comments are beside the chat, and one rea
   await page.context().close();
 });
 
+testOf(["comments"], "a comment that is too long is not cut, and is said to be so before it is sent", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "liv");
+  await say(ann, "to be commented at length");
+  await message(ann, "to be commented at length").hover();
+  await message(ann, "to be commented at length").getByRole("button", { name: "Comment" }).click();
+  const field = ann.getByLabel("Comment", { exact: true });
+  await field.fill("y".repeat(4100));
+  await ann.locator("#sheet").getByText("4100 characters; most servers take up to 4000.").waitFor();
+  await field.press("Enter");
+  await ann.locator("#sheet .failed").getByText("It has 4100 characters, and 4000 are allowed. Shorten it by 100.").waitFor();
+  await ann.context().close();
+});
+
 testOf(["comments"], "the reader stays in place when comments open beside the chat, and close", async () => {
   const page = await visit(it.browser, it.server.url);
   await connect(page, "wes", "w");
@@ -634,9 +648,18 @@ test("a post whose answer is lost is sent again, and is there once", async () =>
 test("what is refused says why, and can be edited or sent again", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "fin");
+  const told = ann.locator("#told");
+  await ann.locator("#text").fill("x".repeat(3800));
+  assert.equal(await told.textContent(), "");
+  await ann.locator("#text").fill("🦀".repeat(3801));
+  await told.getByText("3801 characters; most servers take up to 4000.").waitFor();
   await say(ann, "x".repeat(4001));
   const failed = ann.locator("#pending .failed");
-  await failed.getByText(/1 to 4000 are allowed/).waitFor();
+  await failed.getByText("Not sent: It has 4001 characters, and 4000 are allowed. Shorten it by 1.").waitFor();
+  assert.equal(await told.textContent(), "");
+  await ann.locator("#text").fill("x".repeat(4003));
+  await told.getByText("4003 of 4000 characters: 3 too many.").waitFor();
+  await ann.locator("#text").fill("");
   await ann.reload();
   await failed.getByRole("button", { name: "Edit" }).click();
   await until("the text is back", async () => (await ann.locator("#text").inputValue()).length === 4001);
