@@ -1,25 +1,20 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
 import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.js";
-import { post, session, upload } from "./net.js";
+import { post, session } from "./net.js";
 import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
-import { draft, keepDraft, send } from "./outbox.js";
-import { explain, lengthLine, tooLarge } from "./words.js";
+import { draft, isUploading, keepDraft, send } from "./outbox.js";
+import { explain, lengthLine } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
 import { tellTyping } from "./typing.js";
+import { made, progressView, start } from "./uploads.js";
 import { writer } from "./writer.js";
 
 const text = $("text");
 let address;
-let number = 0;
-/** Whether it is to be sent as soon as the files are up. */
-let isPressed = false;
 /** The own message whose text is being changed. */
 let edited = null;
-/**
- * By chat, `{key, file, part, done, failed, isFinal, isLost, stop}` each; `done` is the upload as the server
- * has it, and of one that a reload broke off there is only its name.
- */
+/** The files of the draft of each chat. */
 const attached = new Map();
 const filesOf = (place) => attached.get(place) ?? attached.set(place, []).get(place);
 const here = () => filesOf(address);
@@ -37,71 +32,44 @@ const keepFiles = (place) =>
 /** Shows the draft of a chat. */
 export function show(next) {
   address = next;
-  isPressed = false;
   edited = null;
   const files = field.show();
   const isNew = ({ id, name }) => !here().some(({ done, file }) => (id ? done?.id === id : file.name === name));
   const again = (file) => (file.id ? { done: file } : { isLost: true, failed: "Not uploaded: the page was reloaded." });
-  here().push(...files.filter(isNew).map((file) => ({ key: (number += 1), file, ...again(file) })));
+  here().push(...files.filter(isNew).map((file) => made({ file, ...again(file) })));
   render();
 }
 
 function attach(files) {
   if (!has("files") || !address) return;
   for (const file of files) {
-    const one = { key: (number += 1), file };
-    attached.set(address, [...here().filter(({ isLost, file: { name } }) => !isLost || name !== file.name), one]);
-    const { max_size: max } = state.server.files ?? {};
-    if (file.size > max) refuse(one, max);
-    else start(one);
+    const one = made({ file });
+    attached.set(address, here().filter(({ isLost, file: { name } }) => !isLost || name !== file.name));
+    take(address, one);
+    begin(one);
   }
 }
 
-/** A file that is too large is so at every try. */
-function refuse(one, max) {
-  Object.assign(one, { failed: tooLarge(one.file.size, max), isFinal: true });
-  isPressed = false;
-  render();
-}
-
-async function start(one) {
-  const place = address;
-  const control = new AbortController();
-  Object.assign(one, { failed: null, part: 0, stop: () => control.abort() });
-  keepFiles(place);
-  render();
-  const progress = (part) => {
-    one.part = part;
-    document.querySelector(`#files [data-key="${one.key}"] .progress`)?.replaceWith(progressView(one));
-  };
-  try {
-    one.done = await upload(one.file, progress, control.signal);
+/** An upload belongs to the draft of a place. */
+function take(place, one) {
+  filesOf(place).push(one);
+  one.settled = () => {
     keepFiles(place);
-    if (place === address && isPressed) submit();
-  } catch (problem) {
-    if (problem.code === "too_large" && problem.max) return refuse(one, problem.max);
-    one.failed = explain(problem);
-    isPressed = false;
-  }
-  render();
+    render();
+  };
+}
+
+/** Uploads what is attached, for the first time or once more. */
+function begin(one) {
+  start(one);
+  one.settled();
 }
 
 function drop(one) {
   one.stop?.();
-  isPressed = false;
   attached.set(address, here().filter((other) => other !== one));
   keepFiles(address);
   render();
-}
-
-/**
- * How far an upload is. The browser counts what it has handed on, which may be all of it long before the server
- * has it: from then on no part is shown, until the answer is there.
- */
-function progressView({ file, part }) {
-  const isHandedOn = part >= 1;
-  return el("span.progress", el("progress", { value: isHandedOn ? null : part, "aria-label": `Uploading ${file.name}` }),
-    el("small", isHandedOn ? "sending\u2026" : `${Math.floor(100 * part)} %`));
 }
 
 function fileView(one) {
@@ -109,7 +77,7 @@ function fileView(one) {
   return el("li", { class: failed ? "failed" : null },
     el("span.name", called ? name(called) : "picture"), el("small", failed ?? size(bytes)),
     !done && !failed && progressView(one),
-    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => (isLost ? $("pick").click() : start(one)) }, isLost ? "Attach again" : "Try again"),
+    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => (isLost ? $("pick").click() : begin(one)) }, isLost ? "Attach again" : "Try again"),
     el("button", { type: "button", class: "quiet", "aria-label": `Remove ${called}`, onclick: () => drop(one) }, "Remove"));
 }
 
@@ -135,15 +103,14 @@ function hint() {
   const failed = here().filter((one) => one.failed);
   if (failed.some(({ isLost }) => isLost)) return ["A file was not sent: attach it again, or remove it."];
   if (failed.length) return [failed.every(({ isFinal }) => isFinal) ? "A file is too large: remove it." : "A file was not uploaded: try again, or remove it."];
-  return isPressed ? ["It is sent as soon as the files are uploaded."] : [];
+  return [];
 }
 
 /** What is to be posted, with its file: the text with the first one, each further one by itself. */
 function posts() {
-  const files = here().map(({ done }) => done);
   const words = text.value.trim() && { text: text.value };
-  if (!files.length) return words ? [[words]] : [];
-  return files.map((file, index) => [{ ...(index === 0 && words), file: file.id }, file]);
+  if (!here().length) return words ? [[words]] : [];
+  return here().map((one, index) => [{ ...(index === 0 && words), file: one.done?.id }, one]);
 }
 
 /** Takes an own message up to change its text. */
@@ -171,13 +138,10 @@ async function change() {
   }
 }
 
-/** Sends, or waits for uploads that are under way. */
+/** Queues what was written; what is not uploaded yet waits there. */
 function submit() {
   if (edited) return change();
-  if (here().some(({ failed }) => failed)) return;
-  isPressed = here().some(({ done }) => !done);
-  render();
-  if (isPressed) return;
+  if (here().some(({ failed }) => failed)) return render();
   for (const [post, file] of posts()) send(address, "/send", { to: address, ...post }, file);
   clear();
   toEnd();
@@ -243,10 +207,14 @@ for (const kind of ["dragover", "drop"]) {
 }
 /** What is being uploaded is lost with the page; who is signed out leaves all the same. */
 addEventListener("beforeunload", (event) => {
-  const isUploading = [...attached.values()].flat().some(({ done, failed }) => !done && !failed);
-  if (isUploading && session()?.name === state.me) event.preventDefault();
+  const isUnderWay = isUploading() || [...attached.values()].flat().some(({ done, failed }) => !done && !failed);
+  if (isUnderWay && session()?.name === state.me) event.preventDefault();
 });
-addEventListener("redraft", () => address && show(address));
+addEventListener("redraft", ({ detail }) => {
+  // What was taken back may be on its way still.
+  if (detail?.upload) take(detail.place, detail.upload);
+  if (address) show(address);
+});
 addEventListener("limit", ({ detail }) => {
   const [, left, seconds] = /r=(\d+);t=(\d+)/.exec(detail) ?? [];
   const limit = state.user.rate_limit;
