@@ -1,8 +1,8 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
 import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.js";
 import { post, session } from "./net.js";
-import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
-import { draft, isUploading, keepDraft, send } from "./outbox.js";
+import { allowance, bannedUntil, has, isChangeable, isGone, notice, onChange, ownLast, state } from "./store.js";
+import { addToDraft, draft, dropDraft, editing, isUploading, keepDraft, keepEditing, send } from "./outbox.js";
 import { explain, lengthLine } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
@@ -12,16 +12,17 @@ import { writer } from "./writer.js";
 
 const text = $("text");
 let address;
-/** The own message whose text is being changed. */
+/** The own message whose text is being changed, `{id, text}` as it was. */
 let edited = null;
 /** The files of the draft of each chat. */
 const attached = new Map();
 const filesOf = (place) => attached.get(place) ?? attached.set(place, []).get(place);
 const here = () => filesOf(address);
 
-// A text that is being changed is no draft.
-const field = writer(text, () => !edited && address);
-field.withFiles(() => toKeep(address));
+/** Where the new text of a message is kept. */
+const placeOf = ({ id }) => `=${id}`;
+const field = writer(text, () => (edited ? placeOf(edited) : address));
+field.withFiles(() => (edited ? [] : toKeep(address)));
 
 /** What a draft keeps of its files; of what is not uploaded, what it was. */
 const toKeep = (place) => filesOf(place).filter(({ isFinal }) => !isFinal)
@@ -29,11 +30,12 @@ const toKeep = (place) => filesOf(place).filter(({ isFinal }) => !isFinal)
 const keepFiles = (place) =>
   (place === address && !edited ? field.keep() : keepDraft(place, { ...draft(place), files: toKeep(place) }));
 
-/** Shows the draft of a chat. */
+/** Shows the draft of a chat, or the message that is being changed there. */
 export function show(next) {
   address = next;
-  edited = null;
-  const files = field.show();
+  edited = editing(next);
+  field.show();
+  const { files } = draft(next);
   const isNew = ({ id, name }) => !here().some(({ done, file }) => (id ? done?.id === id : file.name === name));
   const again = (file) => (file.id ? { done: file } : { isLost: true, failed: "Not uploaded: the page was reloaded." });
   here().push(...files.filter(isNew).map((file) => made({ file, ...again(file) })));
@@ -113,28 +115,46 @@ function posts() {
   return here().map((one, index) => [{ ...(index === 0 && words), file: one.done?.id }, one]);
 }
 
-/** Takes an own message up to change its text. */
-function edit(message) {
-  edited = message;
-  text.value = message.text;
-  text.dispatchEvent(new Event("input"));
-  text.focus();
-  render();
-}
-
-/** Changes no message any more: the draft is there again. */
-function leave() {
+/** Takes an own message up to change its text, or goes on with that. */
+function edit({ id, text: words }) {
+  if (edited && text.value === edited.text) dropDraft(placeOf(edited));
+  const message = { id, text: words };
+  keepEditing(address, message);
+  if (!draft(placeOf(message)).text) keepDraft(placeOf(message), { text: words, files: [] });
   show(address);
   text.focus();
 }
 
+/** A message is changed no more: the draft is there again. */
+function end(place, message) {
+  dropDraft(placeOf(message));
+  if (editing(place)?.id === message.id) keepEditing(place, null);
+  if (place === address) show(address);
+}
+
+function leave() {
+  end(address, edited);
+  text.focus();
+}
+
+/** The message that was being changed is gone: what was to become of it is a draft. */
+function orphan(place, message) {
+  const words = draft(placeOf(message)).text;
+  const isChanged = words.trim() && words !== message.text;
+  if (isChanged) addToDraft(place, words, true);
+  notice(`This message is gone meanwhile.${isChanged ? " What you wrote is a draft now." : ""}`);
+  end(place, message);
+}
+
 async function change() {
-  const message = edited;
+  const [place, message, words] = [address, edited, text.value];
   try {
-    if (text.value !== message.text) await post("/edit", { message: message.id, text: text.value });
-    if (edited === message) leave();
+    if (words !== message.text) await post("/edit", { message: message.id, text: words });
+    end(place, message);
+    if (place === address) text.focus();
   } catch (problem) {
-    notice(explain(problem));
+    if (problem.status === 404) orphan(place, message);
+    else notice(explain(problem));
   }
 }
 
@@ -222,8 +242,6 @@ addEventListener("limit", ({ detail }) => {
 });
 onChange(() => {
   if (!address || !state.ready) return;
-  if (edited && state.histories.has(address) && !find(edited.id)) {
-    notice("This message is gone meanwhile.");
-    show(address);
-  } else render();
+  if (edited && isGone(address, edited.id)) orphan(address, edited);
+  else render();
 });

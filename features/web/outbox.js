@@ -15,7 +15,7 @@ export const entry = (kind, key) => `veche.${kind}.${state.me}.${key}`;
 const stores = [sessionStorage, localStorage];
 
 /**
- * The text and the files of a place: a chat's address, or `#ID` for a message's comments. A file without
+ * The text and the files of a place: a chat's address, `#ID` for a message's comments, or `=ID` for its text. A file without
  * `id` was not uploaded, which only the tab that had it knows.
  */
 export function draft(place) {
@@ -32,6 +32,23 @@ export function keepDraft(place, { text, files }) {
     else store.removeItem(key);
   }
   if (ends) changed();
+}
+
+/** Adds words to the draft of a place, below or above what is there. */
+export function addToDraft(place, words, isAbove = false) {
+  const { text, files } = draft(place);
+  const all = isAbove ? [words, text] : [text, words];
+  keepDraft(place, { text: all.filter(Boolean).join("\n"), files });
+}
+
+export const dropDraft = (place) => keepDraft(place, { text: "", files: [] });
+
+/** The own message that is being changed in a chat, `{id, text}`, or null; its new text is the draft of `=ID`. */
+export const editing = (place) => JSON.parse(sessionStorage.getItem(entry("edit", place)));
+
+export function keepEditing(place, message) {
+  if (message) sessionStorage.setItem(entry("edit", place), JSON.stringify(message));
+  else sessionStorage.removeItem(entry("edit", place));
 }
 
 /** By key, the uploads that posts of this tab wait for. */
@@ -194,7 +211,7 @@ async function drain() {
 
 /** Forgets all of it, at signing out. */
 export function wipe() {
-  const mine = ["draft", "post", "links"].map((kind) => entry(kind, ""));
+  const mine = ["draft", "edit", "post", "links"].map((kind) => entry(kind, ""));
   for (const store of stores) {
     const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
     names.forEach((one) => store.removeItem(one));

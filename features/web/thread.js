@@ -1,7 +1,7 @@
 /** The comments on a message. */
 import { el, keyed, name, say, time } from "./dom.js";
-import { changed, find, openThread, state } from "./store.js";
-import { send } from "./outbox.js";
+import { addressOf, changed, find, isGone, notice, openThread, state } from "./store.js";
+import { addToDraft, discard, draft, dropDraft, send, waiting } from "./outbox.js";
 import { fail, open } from "./sheet.js";
 import { lengthLine } from "./words.js";
 import { writer } from "./writer.js";
@@ -32,8 +32,10 @@ export function showThread(message) {
     text.focus();
     openThread(message.id).then(changed, fail);
     return () => {
-      const isGone = state.histories.size && !find(message.id);
-      if (isGone) return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
+      if (isGone(addressOf(message), message.id)) {
+        rescue([message]);
+        return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
+      }
       const { from, text: words, file } = find(message.id) ?? message;
       say(head, name(from), " ", name(words || file?.name));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
@@ -41,6 +43,24 @@ export function showThread(message) {
     };
   }, true);
 }
+
+/** What was to be said about messages that are gone becomes a draft in their chat. */
+function rescue(messages) {
+  const posts = waiting();
+  for (const message of messages) {
+    const place = `#${message.id}`;
+    const unsent = posts.filter((one) => one.place === place);
+    const words = [...unsent.map(({ body }) => body.text), draft(place).text].filter(Boolean).join("\n");
+    if (!words) continue;
+    addToDraft(addressOf(message), words);
+    dropDraft(place);
+    unsent.forEach(discard);
+    dispatchEvent(new Event("redraft"));
+    notice("The message that you commented on is gone. What you wrote is a draft in its chat now.");
+  }
+}
+
+addEventListener("removed", ({ detail: ids }) => rescue(ids.map(find).filter(Boolean)));
 
 const commentView = ({ from, at, text }) => el("li",
   el("div.by", name(from), " ", time(at)), textView(text));
