@@ -71,6 +71,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "stream.js",
         SCRIPT "thread.js",
         SCRIPT "typing.js",
+        SCRIPT "uploads.js",
         SCRIPT "words.js",
         SCRIPT "worker.js",
         SCRIPT "writer.js",

@@ -1,5 +1,5 @@
 /** The chats at the side, with what is unread and who invites. */
-import { $, el, keyed, name, say } from "./dom.js";
+import { $, el, icon, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
 import { asksIn, isMe, notice, onChange, state } from "./store.js";
 import { draft } from "./outbox.js";
@@ -7,11 +7,21 @@ import { explain } from "./words.js";
 
 export const hashOf = (address) => `#${encodeURIComponent(address)}`;
 
-/** What a chat is called. */
-export function titleOf({ chat, kind, title }) {
-  if (kind === "common") return "Everyone";
-  return kind === "private" && isMe(title) ? "Notebook" : title;
+const COMMON = "Everyone";
+const NOTEBOOK = "Notebook";
+/** Names that look as what is the page's own. */
+const OWN = [COMMON, NOTEBOOK].map((one) => one.toLowerCase());
+
+/** What a chat is called: rooms have their sign, so that none looks as another kind of chat does, whatever its title is. */
+export function titleOf({ kind, title }) {
+  if (kind === "common") return COMMON;
+  if (kind === "room") return `# ${title}`;
+  if (isMe(title)) return NOTEBOOK;
+  return OWN.includes(title.toLowerCase()) ? `@${title}` : title;
 }
+
+/** What stands for a chat in the list: a picture for what is everyone's, else a letter. */
+const faceOf = (chat) => (chat.kind === "common" ? icon("people") : [...chat.title][0].toUpperCase());
 
 /** What stands under a chat's title: who wrote it, where that is to be said, and what. */
 function line({ chat, last }) {
@@ -28,7 +38,7 @@ export const asksText = (asks) => `${asks} ask${asks === 1 ? "s" : ""}`;
 function chatView(chat) {
   const { unread, calls, asks, isOpen, isOnline, line: [by, words] } = chat;
   return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
-    el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, [...titleOf(chat)][0].toUpperCase()),
+    el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, faceOf(chat)),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
     el("span.last", by && [name(by), ": "], name(words)),
     unread > 0 && el("span.count", calls.length > 0 && "@ ", unread, el("span.unseen", calls.length > 0 ? " unread, for you too" : " unread")),

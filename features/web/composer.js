@@ -1,32 +1,28 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
 import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.js";
-import { post, session, upload } from "./net.js";
-import { allowance, bannedUntil, find, has, isChangeable, notice, onChange, ownLast, state } from "./store.js";
-import { draft, keepDraft, send } from "./outbox.js";
-import { explain, tooLarge } from "./words.js";
+import { post, session } from "./net.js";
+import { allowance, bannedUntil, has, isChangeable, isGone, notice, onChange, ownLast, state } from "./store.js";
+import { addToDraft, draft, dropDraft, editing, isUploading, keepDraft, keepEditing, send } from "./outbox.js";
+import { explain, lengthLine } from "./words.js";
 import { chooseTime } from "./later.js";
 import { toEnd } from "./messages.js";
 import { tellTyping } from "./typing.js";
+import { made, progressView, start } from "./uploads.js";
 import { writer } from "./writer.js";
 
 const text = $("text");
 let address;
-let number = 0;
-/** Whether it is to be sent as soon as the files are up. */
-let isPressed = false;
-/** The own message whose text is being changed. */
+/** The own message whose text is being changed, `{id, text}` as it was. */
 let edited = null;
-/**
- * By chat, `{key, file, part, done, failed, isFinal, isLost, stop}` each; `done` is the upload as the server
- * has it, and of one that a reload broke off there is only its name.
- */
+/** The files of the draft of each chat. */
 const attached = new Map();
 const filesOf = (place) => attached.get(place) ?? attached.set(place, []).get(place);
 const here = () => filesOf(address);
 
-// A text that is being changed is no draft.
-const field = writer(text, () => !edited && address);
-field.withFiles(() => toKeep(address));
+/** Where the new text of a message is kept. */
+const placeOf = ({ id }) => `=${id}`;
+const field = writer(text, () => (edited ? placeOf(edited) : address));
+field.withFiles(() => (edited ? [] : toKeep(address)));
 
 /** What a draft keeps of its files; of what is not uploaded, what it was. */
 const toKeep = (place) => filesOf(place).filter(({ isFinal }) => !isFinal)
@@ -34,74 +30,48 @@ const toKeep = (place) => filesOf(place).filter(({ isFinal }) => !isFinal)
 const keepFiles = (place) =>
   (place === address && !edited ? field.keep() : keepDraft(place, { ...draft(place), files: toKeep(place) }));
 
-/** Shows the draft of a chat. */
+/** Shows the draft of a chat, or the message that is being changed there. */
 export function show(next) {
   address = next;
-  isPressed = false;
-  edited = null;
-  const files = field.show();
+  edited = editing(next);
+  field.show();
+  const { files } = draft(next);
   const isNew = ({ id, name }) => !here().some(({ done, file }) => (id ? done?.id === id : file.name === name));
   const again = (file) => (file.id ? { done: file } : { isLost: true, failed: "Not uploaded: the page was reloaded." });
-  here().push(...files.filter(isNew).map((file) => ({ key: (number += 1), file, ...again(file) })));
+  here().push(...files.filter(isNew).map((file) => made({ file, ...again(file) })));
   render();
 }
 
 function attach(files) {
   if (!has("files") || !address) return;
   for (const file of files) {
-    const one = { key: (number += 1), file };
-    attached.set(address, [...here().filter(({ isLost, file: { name } }) => !isLost || name !== file.name), one]);
-    const { max_size: max } = state.server.files ?? {};
-    if (file.size > max) refuse(one, max);
-    else start(one);
+    const one = made({ file });
+    attached.set(address, here().filter(({ isLost, file: { name } }) => !isLost || name !== file.name));
+    take(address, one);
+    begin(one);
   }
 }
 
-/** A file that is too large is so at every try. */
-function refuse(one, max) {
-  Object.assign(one, { failed: tooLarge(one.file.size, max), isFinal: true });
-  isPressed = false;
-  render();
-}
-
-async function start(one) {
-  const place = address;
-  const control = new AbortController();
-  Object.assign(one, { failed: null, part: 0, stop: () => control.abort() });
-  keepFiles(place);
-  render();
-  const progress = (part) => {
-    one.part = part;
-    document.querySelector(`#files [data-key="${one.key}"] .progress`)?.replaceWith(progressView(one));
-  };
-  try {
-    one.done = await upload(one.file, progress, control.signal);
+/** An upload belongs to the draft of a place. */
+function take(place, one) {
+  filesOf(place).push(one);
+  one.settled = () => {
     keepFiles(place);
-    if (place === address && isPressed) submit();
-  } catch (problem) {
-    if (problem.code === "too_large" && problem.max) return refuse(one, problem.max);
-    one.failed = explain(problem);
-    isPressed = false;
-  }
-  render();
+    render();
+  };
+}
+
+/** Uploads what is attached, for the first time or once more. */
+function begin(one) {
+  start(one);
+  one.settled();
 }
 
 function drop(one) {
   one.stop?.();
-  isPressed = false;
   attached.set(address, here().filter((other) => other !== one));
   keepFiles(address);
   render();
-}
-
-/**
- * How far an upload is. The browser counts what it has handed on, which may be all of it long before the server
- * has it: from then on no part is shown, until the answer is there.
- */
-function progressView({ file, part }) {
-  const isHandedOn = part >= 1;
-  return el("span.progress", el("progress", { value: isHandedOn ? null : part, "aria-label": `Uploading ${file.name}` }),
-    el("small", isHandedOn ? "sending\u2026" : `${Math.floor(100 * part)} %`));
 }
 
 function fileView(one) {
@@ -109,7 +79,7 @@ function fileView(one) {
   return el("li", { class: failed ? "failed" : null },
     el("span.name", called ? name(called) : "picture"), el("small", failed ?? size(bytes)),
     !done && !failed && progressView(one),
-    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => (isLost ? $("pick").click() : start(one)) }, isLost ? "Attach again" : "Try again"),
+    failed && !isFinal && el("button", { type: "button", class: "quiet", onclick: () => (isLost ? $("pick").click() : begin(one)) }, isLost ? "Attach again" : "Try again"),
     el("button", { type: "button", class: "quiet", "aria-label": `Remove ${called}`, onclick: () => drop(one) }, "Remove"));
 }
 
@@ -123,6 +93,8 @@ function render() {
 
 /** What stands above the field: why one may not post, or soon may not. */
 function hint() {
+  const long = lengthLine(text.value);
+  if (long) return [long];
   if (edited) return ["You are editing a message. ", el("button.quiet", { type: "button", onclick: leave }, "Leave it as it is")];
   const ban = bannedUntil();
   if (ban) return [`You may not post until ${moment(ban)}, for `, countdown(Date.parse(ban)), ". You can read."];
@@ -133,49 +105,63 @@ function hint() {
   const failed = here().filter((one) => one.failed);
   if (failed.some(({ isLost }) => isLost)) return ["A file was not sent: attach it again, or remove it."];
   if (failed.length) return [failed.every(({ isFinal }) => isFinal) ? "A file is too large: remove it." : "A file was not uploaded: try again, or remove it."];
-  return isPressed ? ["It is sent as soon as the files are uploaded."] : [];
+  return [];
 }
 
 /** What is to be posted, with its file: the text with the first one, each further one by itself. */
 function posts() {
-  const files = here().map(({ done }) => done);
   const words = text.value.trim() && { text: text.value };
-  if (!files.length) return words ? [[words]] : [];
-  return files.map((file, index) => [{ ...(index === 0 && words), file: file.id }, file]);
+  if (!here().length) return words ? [[words]] : [];
+  return here().map((one, index) => [{ ...(index === 0 && words), file: one.done?.id }, one]);
 }
 
-/** Takes an own message up to change its text. */
-function edit(message) {
-  edited = message;
-  text.value = message.text;
-  text.dispatchEvent(new Event("input"));
-  text.focus();
-  render();
-}
-
-/** Changes no message any more: the draft is there again. */
-function leave() {
+/** Takes an own message up to change its text, or goes on with that. */
+function edit({ id, text: words }) {
+  if (edited && text.value === edited.text) dropDraft(placeOf(edited));
+  const message = { id, text: words };
+  keepEditing(address, message);
+  if (!draft(placeOf(message)).text) keepDraft(placeOf(message), { text: words, files: [] });
   show(address);
   text.focus();
 }
 
+/** A message is changed no more: the draft is there again. */
+function end(place, message) {
+  dropDraft(placeOf(message));
+  if (editing(place)?.id === message.id) keepEditing(place, null);
+  if (place === address) show(address);
+}
+
+function leave() {
+  end(address, edited);
+  text.focus();
+}
+
+/** The message that was being changed is gone: what was to become of it is a draft. */
+function orphan(place, message) {
+  const words = draft(placeOf(message)).text;
+  const isChanged = words.trim() && words !== message.text;
+  if (isChanged) addToDraft(place, words, true);
+  notice(`This message is gone meanwhile.${isChanged ? " What you wrote is a draft now." : ""}`);
+  end(place, message);
+}
+
 async function change() {
-  const message = edited;
+  const [place, message, words] = [address, edited, text.value];
   try {
-    if (text.value !== message.text) await post("/edit", { message: message.id, text: text.value });
-    if (edited === message) leave();
+    if (words !== message.text) await post("/edit", { message: message.id, text: words });
+    end(place, message);
+    if (place === address) text.focus();
   } catch (problem) {
-    notice(explain(problem));
+    if (problem.status === 404) orphan(place, message);
+    else notice(explain(problem));
   }
 }
 
-/** Sends, or waits for uploads that are under way. */
+/** Queues what was written; what is not uploaded yet waits there. */
 function submit() {
   if (edited) return change();
-  if (here().some(({ failed }) => failed)) return;
-  isPressed = here().some(({ done }) => !done);
-  render();
-  if (isPressed) return;
+  if (here().some(({ failed }) => failed)) return render();
   for (const [post, file] of posts()) send(address, "/send", { to: address, ...post }, file);
   clear();
   toEnd();
@@ -212,7 +198,10 @@ text.addEventListener("keydown", (event) => {
   edit(last);
 });
 addEventListener("edit", ({ detail }) => edit(detail));
-text.addEventListener("input", () => text.value.trim() && tellTyping(address));
+text.addEventListener("input", () => {
+  say($("told"), hint());
+  if (text.value.trim()) tellTyping(address);
+});
 text.addEventListener("paste", (event) => {
   const { files } = event.clipboardData;
   if (!files.length) return;
@@ -228,12 +217,24 @@ for (const kind of ["dragover", "drop", "dragleave"]) {
     if (kind === "drop") attach(event.dataTransfer.files);
   });
 }
+/** Elsewhere a file is dropped in vain: the browser would open it in the place of the page. */
+for (const kind of ["dragover", "drop"]) {
+  addEventListener(kind, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
 /** What is being uploaded is lost with the page; who is signed out leaves all the same. */
 addEventListener("beforeunload", (event) => {
-  const isUploading = [...attached.values()].flat().some(({ done, failed }) => !done && !failed);
-  if (isUploading && session()?.name === state.me) event.preventDefault();
+  const isUnderWay = isUploading() || [...attached.values()].flat().some(({ done, failed }) => !done && !failed);
+  if (isUnderWay && session()?.name === state.me) event.preventDefault();
 });
-addEventListener("redraft", () => address && show(address));
+addEventListener("redraft", ({ detail }) => {
+  // What was taken back may be on its way still.
+  if (detail?.upload) take(detail.place, detail.upload);
+  if (address) show(address);
+});
 addEventListener("limit", ({ detail }) => {
   const [, left, seconds] = /r=(\d+);t=(\d+)/.exec(detail) ?? [];
   const limit = state.user.rate_limit;
@@ -241,8 +242,6 @@ addEventListener("limit", ({ detail }) => {
 });
 onChange(() => {
   if (!address || !state.ready) return;
-  if (edited && state.histories.has(address) && !find(edited.id)) {
-    notice("This message is gone meanwhile.");
-    show(address);
-  } else render();
+  if (edited && isGone(address, edited.id)) orphan(address, edited);
+  else render();
 });

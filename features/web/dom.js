@@ -34,6 +34,14 @@ export function el(what, ...children) {
   return node;
 }
 
+/** One of the pictures that index.html has. */
+export function icon(id) {
+  const [svg, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  use.setAttribute("href", `#i-${id}`);
+  svg.append(use);
+  return svg;
+}
+
 /** A name or a title amidst other text, which keeps its own direction to itself. */
 export const name = (text) => el("bdi", text);
 

@@ -4,7 +4,7 @@ import { post, remove } from "./net.js";
 import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
 import { action, close, form, open } from "./sheet.js";
-import { hashOf } from "./chats.js";
+import { hashOf, titleOf } from "./chats.js";
 
 const pathOf = (address) => `/rooms/${address.slice(5)}`;
 const owned = () => [...state.rooms.values()].filter(({ owner }) => isMe(owner));
@@ -56,7 +56,7 @@ export const choice = (label, key, options) =>
 export function showRoom(address) {
   const path = pathOf(address);
   const pathTo = (part, user) => `${path}/${part}/${encodeURIComponent(user)}`;
-  open(chatOf(address).title, (body) => {
+  open(titleOf(chatOf(address)), (body) => {
     const lists = Object.fromEntries(["requests", "members", "invites", "links"].map((part) => [part, el("ul.people")]));
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
     const elsewhere = el("p.hint", "A link that was made in another browser, or before signing out here, can be revoked only together with all others.");

@@ -2,11 +2,12 @@
 import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, say, size, time } from "./dom.js";
 import { get, now, post } from "./net.js";
 import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
-import { LONGEST, discard, draft, isHeld, keepDraft, retry, unsent } from "./outbox.js";
+import { LONGEST, discard, draft, isHeld, keepDraft, queue, release, retry, unsent, uploadOf } from "./outbox.js";
 import { explain } from "./words.js";
 import { fileView } from "./attach.js";
 import { choose, reactionsView } from "./emoji.js";
 import { showThread } from "./thread.js";
+import { progressView } from "./uploads.js";
 import { showPerson } from "./people.js";
 import { action, close, fail, open } from "./sheet.js";
 
@@ -217,21 +218,27 @@ export const textView = (text) => el("p.text", { dir: "auto" },
 
 /** What is not sent yet in a place. Where one post is held, those after it wait for the same time, which the first one tells. */
 export function pending(place) {
-  const posts = unsent(place);
-  const held = posts.find(isHeld);
-  const about = { waits: Boolean(held), isOpen: state.link.state === "open" };
-  return posts.map((one) => [one.key, { ...one, ...about, isFirst: one === held }, pendingView]);
+  const posts = queue(unsent(place));
+  const first = posts.find(({ one }) => isHeld(one))?.one;
+  const isOpen = state.link.state === "open";
+  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, isOpen, isFirst: one === first }, pendingView]);
 }
 
 function pendingView(one) {
-  const { body, file, failed, isFirst, waits, why, until, isOpen } = one;
-  const how = failed ? ["Not sent: ", failed] : isFirst ? [why, " It is sent by itself in ", countdown(until), "."] : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
+  const { body, file, failed, isFirst, isLoading, waits, why, until, isOpen } = one;
+  const upload = uploadOf(one);
+  const how = failed ? ["Not sent: ", failed]
+    : isLoading ? [upload ? "It is sent as soon as its file is uploaded." : "Its file is being uploaded by another tab."]
+      : isFirst ? [why, " It is sent by itself in ", countdown(until), "."]
+        : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
+  const mayRetry = failed && !upload?.isFinal && (upload || !file || body.file);
   return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
     body.text && el("p.text", { dir: "auto" }, body.text),
     file && el("p.hint", name(file.name), `, ${size(file.size)}`),
+    isLoading && upload && progressView(upload),
     el("p.how", { role: "status" }, how),
-    (failed || waits) && el("div.acts.has",
-      failed && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
+    (failed || waits || isLoading) && el("div.acts.has",
+      mayRetry && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
       el("button.quiet", { onclick: () => edit(one) }, "Edit"),
       el("button.quiet", { onclick: () => discard(one) }, failed ? "Discard" : "Cancel")));
 }
@@ -240,8 +247,8 @@ function pendingView(one) {
 function edit(one) {
   const { text, files } = draft(one.place);
   keepDraft(one.place, { text: [one.body.text, text].filter(Boolean).join("\n"), files: one.file ? [one.file, ...files] : files });
-  discard(one);
-  dispatchEvent(new Event("redraft"));
+  const upload = release(one);
+  dispatchEvent(new CustomEvent("redraft", { detail: { place: one.place, upload } }));
 }
 
 /** The ways to the mark and to the end, where they are out of sight. */

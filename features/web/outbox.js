@@ -5,6 +5,7 @@
  */
 import { post, unique } from "./net.js";
 import { changed, state } from "./store.js";
+import { start } from "./uploads.js";
 import { explain, why } from "./words.js";
 
 /** The name of an entry of this user's. */
@@ -14,7 +15,7 @@ export const entry = (kind, key) => `veche.${kind}.${state.me}.${key}`;
 const stores = [sessionStorage, localStorage];
 
 /**
- * The text and the files of a place: a chat's address, or `#ID` for a message's comments. A file without
+ * The text and the files of a place: a chat's address, `#ID` for a message's comments, or `=ID` for its text. A file without
  * `id` was not uploaded, which only the tab that had it knows.
  */
 export function draft(place) {
@@ -33,11 +34,48 @@ export function keepDraft(place, { text, files }) {
   if (ends) changed();
 }
 
+/** Adds words to the draft of a place, below or above what is there. */
+export function addToDraft(place, words, isAbove = false) {
+  const { text, files } = draft(place);
+  const all = isAbove ? [words, text] : [text, words];
+  keepDraft(place, { text: all.filter(Boolean).join("\n"), files });
+}
+
+export const dropDraft = (place) => keepDraft(place, { text: "", files: [] });
+
+/** The own message that is being changed in a chat, `{id, text}`, or null; its new text is the draft of `=ID`. */
+export const editing = (place) => JSON.parse(sessionStorage.getItem(entry("edit", place)));
+
+export function keepEditing(place, message) {
+  if (message) sessionStorage.setItem(entry("edit", place), JSON.stringify(message));
+  else sessionStorage.removeItem(entry("edit", place));
+}
+
+/** By key, the uploads that posts of this tab wait for. */
+const uploads = new Map();
+export const uploadOf = ({ key }) => uploads.get(key);
+
+/** The name of this tab, which a reload keeps. */
+const TAB = "veche.tab";
+const tab = sessionStorage.getItem(TAB) ?? unique();
+sessionStorage.setItem(TAB, tab);
+
+/** Whether a post waits for its file to go up, from this tab or another. */
+const lacksFile = ({ file, body }) => Boolean(file && !body.file);
+/** Whether the file of a post is known no more: this tab was loaded anew, or left. */
+const isLost = (one) => lacksFile(one) && one.tab === tab && !uploads.has(one.key);
+const LOST = { failed: "its file was still on its way when the page was left. Edit it to attach the file again." };
+
+/** Whether any post waits for a file that this tab uploads. */
+export const isUploading = () => [...uploads.values()].some(({ failed }) => !failed);
+
+const read = (key) => JSON.parse(localStorage.getItem(entry("post", key)));
+
 /** Everything that waits, in the order in which it was written. */
 export function waiting(place) {
   const prefix = entry("post", "");
-  const names = Object.keys(localStorage).filter((one) => one.startsWith(prefix));
-  const posts = names.map((one) => JSON.parse(localStorage.getItem(one))).filter(Boolean);
+  const keys = Object.keys(localStorage).filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length));
+  const posts = keys.map(read).filter(Boolean).map((one) => (isLost(one) ? { ...one, ...LOST } : one));
   const wanted = place ? posts.filter((one) => one.place === place) : posts;
   return wanted.sort((one, other) => one.order - other.order);
 }
@@ -48,7 +86,7 @@ export const isHeld = ({ failed, until }) => !failed && until > Date.now();
 /** The keys of posts that came as events before their answers did: they stand among the others already. */
 const arrived = new Set();
 addEventListener("own", ({ detail: { place, text, file } }) => {
-  const isIt = (one) => !one.failed && !isHeld(one) && !arrived.has(one.key) && (one.body.text ?? "") === text && one.body.file === file?.id;
+  const isIt = (one) => !one.failed && !isHeld(one) && !lacksFile(one) && !arrived.has(one.key) && (one.body.text ?? "") === text && one.body.file === file?.id;
   const one = waiting(place).find(isIt);
   if (one) arrived.add(one.key);
 });
@@ -59,23 +97,53 @@ export const unsent = (place) => waiting(place).filter((one) => one.failed || is
 const keep = (one) => localStorage.setItem(entry("post", one.key), JSON.stringify(one));
 let last = 0;
 
-/** Queues a post: `body` goes to `path`. The file in it, if any, is kept for showing. */
-export function send(place, path, body, file) {
+/** Queues a post: `body` goes to `path`. Its file, if any, is kept for showing, and may be still on its way. */
+export function send(place, path, body, upload) {
   last = Math.max(Date.now(), last + 1);
-  keep({ key: unique(), order: last, place, path, body, file });
+  const key = unique();
+  const { name, size } = upload?.file ?? {};
+  keep({ key, order: last, place, path, body, file: upload && (upload.done ?? { name, size }), tab });
+  if (upload && !upload.done) {
+    uploads.set(key, upload);
+    upload.settled = () => settle(key, upload);
+  }
+  proceed();
+}
+
+/** The file of a post has gone up, or has not. */
+function settle(key, { done, failed }) {
+  const one = read(key);
+  if (done) uploads.delete(key);
+  // It may have been taken back by another tab.
+  if (one) keep(done ? { ...one, failed: null, file: done, body: { ...one.body, file: done.id } } : { ...one, failed });
   proceed();
 }
 
 export function retry(one) {
   keep({ ...one, failed: null });
+  if (uploads.has(one.key)) start(uploads.get(one.key));
   proceed();
 }
 
-export function discard(one) {
+/** Takes a post back, and gives the upload that it waits for, which goes on. */
+export function release(one) {
+  const upload = uploads.get(one.key);
+  uploads.delete(one.key);
   localStorage.removeItem(entry("post", one.key));
   arrived.delete(one.key);
   proceed();
+  return upload;
 }
+
+export const discard = (one) => release(one)?.stop();
+
+// What this tab was uploading is lost with it, and the others say so.
+addEventListener("pagehide", () => {
+  for (const key of uploads.keys()) {
+    const one = read(key);
+    if (one && !one.failed) keep({ ...one, ...LOST });
+  }
+});
 
 export const sent = new EventTarget();
 /** The longest that a browser's timer takes, in milliseconds. */
@@ -104,14 +172,24 @@ function proceed() {
   flush();
 }
 
-/** The next that may be sent. In each place the order is kept: one that is held holds those after it. */
-function next() {
+/**
+ * What posts wait for, besides the connection. In each place the order is kept: one that is held holds those after it, and
+ * one whose file is on its way holds those with files. A text by itself waits for no file.
+ */
+export function queue(posts) {
   const held = new Set();
-  return waiting().find((one) => {
+  const loading = new Set();
+  return posts.map((one) => {
     if (isHeld(one)) held.add(one.place);
-    return !one.failed && !held.has(one.place);
+    const isBehind = Boolean(one.file) && loading.has(one.place);
+    const isLoading = lacksFile(one) && !one.failed;
+    if (isLoading) loading.add(one.place);
+    return { one, isLoading, waits: held.has(one.place) || isBehind };
   });
 }
+
+/** The next that may be sent. */
+const next = () => queue(waiting()).find(({ one, isLoading, waits }) => !one.failed && !isLoading && !waits)?.one;
 
 async function drain() {
   for (let one = next(); one; one = next()) {
@@ -133,7 +211,7 @@ async function drain() {
 
 /** Forgets all of it, at signing out. */
 export function wipe() {
-  const mine = ["draft", "post", "links"].map((kind) => entry(kind, ""));
+  const mine = ["draft", "edit", "post", "links"].map((kind) => entry(kind, ""));
   for (const store of stores) {
     const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
     names.forEach((one) => store.removeItem(one));

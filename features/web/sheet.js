@@ -106,8 +106,12 @@ async function attempt(button, act) {
 
 onChange(() => sheet.open && update?.());
 isRoomy.onchange = () => sheet.open && show();
-// The browser closes a modal one by itself.
-sheet.addEventListener("keydown", ({ key, isComposing }) => key === "Escape" && !isComposing && isBeside() && close());
+// The browser would close a modal one by itself, but not where a field to search in has the focus.
+sheet.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing) return;
+  event.preventDefault();
+  close();
+});
 $("close").onclick = close;
 // Not a handler's property: one that returns false would undo every click.
 sheet.addEventListener("click", ({ target }) => target === sheet && close());

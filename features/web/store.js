@@ -239,6 +239,12 @@ export function find(id) {
   return null;
 }
 
+/** Whether a message is gone from a chat, as far as that is known here: it may be further up than what was fetched. */
+export function isGone(address, id) {
+  const { list, more } = state.histories.get(address) ?? { list: [], more: true };
+  return !list.some((one) => one.id === id) && (!more || list[0]?.id < id);
+}
+
 /** Puts something with an id into a list that is in their order. */
 function put(list, one) {
   const place = list.findLastIndex((other) => other.id <= one.id);
@@ -305,6 +311,7 @@ const events = {
     own(addressOf(message), message);
   },
   removed({ ids }) {
+    dispatchEvent(new CustomEvent("removed", { detail: ids }));
     for (const history of state.histories.values()) {
       history.list = history.list.filter(({ id }) => !ids.includes(id));
     }

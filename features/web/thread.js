@@ -1,8 +1,9 @@
 /** The comments on a message. */
 import { el, keyed, name, say, time } from "./dom.js";
-import { changed, find, openThread, state } from "./store.js";
-import { send } from "./outbox.js";
+import { addressOf, changed, find, isGone, notice, openThread, state } from "./store.js";
+import { addToDraft, discard, draft, dropDraft, send, waiting } from "./outbox.js";
 import { fail, open } from "./sheet.js";
+import { lengthLine } from "./words.js";
 import { writer } from "./writer.js";
 import { pending, textView } from "./messages.js";
 
@@ -11,7 +12,8 @@ export function showThread(message) {
   open("Comments", (body) => {
     const head = el("blockquote");
     const list = el("ol.comments", { "aria-label": "Comments", "aria-live": "polite" });
-    const text = el("textarea", { rows: 1, "aria-label": "Comment", maxlength: 4000 });
+    const text = el("textarea", { rows: 1, "aria-label": "Comment" });
+    const long = el("p.hint", { role: "status" });
     const form = el("form.line", { onsubmit }, text, el("button.main", "Send"));
     const field = writer(text, () => place);
     function onsubmit(event) {
@@ -20,14 +22,20 @@ export function showThread(message) {
       if (!words.trim()) return;
       send(place, `/messages/${message.id}/comments`, { text: words });
       field.clear();
+      count();
     }
-    body.append(head, list, form);
+    const count = () => say(long, lengthLine(text.value));
+    text.addEventListener("input", count);
+    body.append(head, list, form, long);
     field.show();
+    count();
     text.focus();
     openThread(message.id).then(changed, fail);
     return () => {
-      const isGone = state.histories.size && !find(message.id);
-      if (isGone) return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
+      if (isGone(addressOf(message), message.id)) {
+        rescue([message]);
+        return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
+      }
       const { from, text: words, file } = find(message.id) ?? message;
       say(head, name(from), " ", name(words || file?.name));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
@@ -35,6 +43,24 @@ export function showThread(message) {
     };
   }, true);
 }
+
+/** What was to be said about messages that are gone becomes a draft in their chat. */
+function rescue(messages) {
+  const posts = waiting();
+  for (const message of messages) {
+    const place = `#${message.id}`;
+    const unsent = posts.filter((one) => one.place === place);
+    const words = [...unsent.map(({ body }) => body.text), draft(place).text].filter(Boolean).join("\n");
+    if (!words) continue;
+    addToDraft(addressOf(message), words);
+    dropDraft(place);
+    unsent.forEach(discard);
+    dispatchEvent(new Event("redraft"));
+    notice("The message that you commented on is gone. What you wrote is a draft in its chat now.");
+  }
+}
+
+addEventListener("removed", ({ detail: ids }) => rescue(ids.map(find).filter(Boolean)));
 
 const commentView = ({ from, at, text }) => el("li",
   el("div.by", name(from), " ", time(at)), textView(text));

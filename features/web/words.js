@@ -25,7 +25,36 @@ const WORDS = {
   gone: "It is gone meanwhile.",
 };
 
-const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1).replaceAll("`", "")}.`;
+function sentence(text) {
+  const words = text?.replaceAll("`", "");
+  return words && `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
+/** What the server counts as characters. */
+const lengthOf = (text) => [...text].length;
+/** How long a text may be; what servers are set to, until this one has refused a text and said. */
+let most = 4000;
+let isTold = false;
+/** From so many characters before the end on, the length of a text is told. */
+const NEAR = 200;
+
+/** How long a text is, where it is nearly too long, or is; else nothing. */
+export function lengthLine(text) {
+  // The number of its units is no smaller, and known without counting.
+  const length = text.length > most - NEAR && lengthOf(text);
+  if (!length || length <= most - NEAR) return "";
+  if (!isTold) return `${length} characters; most servers take up to ${most}.`;
+  return `${length} of ${most} characters${length > most ? `: ${length - most} too many` : ""}.`;
+}
+
+/** Why a text can't be taken, where it is for its length. */
+function ofLength(field, detail) {
+  const [, length, limit] = /has (\d+) characters; 1 to (\d+) /.exec(detail)?.map(Number) ?? [];
+  if (!limit) return null;
+  if (field === "text") [most, isTold] = [limit, true];
+  if (!length) return "There is nothing in it. Write something.";
+  return `It has ${length} characters, and ${limit} are allowed. Shorten it by ${length - limit}.`;
+}
 
 /** A limit is rounded down and what is over it up, so that they never read alike. */
 export const tooLarge = (bytes, max) => `It has ${size(bytes)}; a file may have ${size(max, Math.floor)}.`;
@@ -34,7 +63,7 @@ export const tooLarge = (bytes, max) => `It has ${size(bytes)}; a file may have 
 export function why({ code, field, status, detail, until }) {
   if (code === "banned") return until ? `You may not post until ${moment(until)}.` : "You were not allowed to post at that time.";
   if (status >= 500) return "The server can't do this just now.";
-  return WORDS[code === "invalid" ? `invalid ${field}` : code] ?? sentence(detail);
+  return WORDS[code === "invalid" ? `invalid ${field}` : code] ?? ofLength(field, detail) ?? sentence(detail);
 }
 
 /** The same, with when to try again. */

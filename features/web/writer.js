@@ -24,10 +24,8 @@ export function writer(text, place) {
     text.form.requestSubmit();
   });
   function show() {
-    const kept = draft(place());
-    text.value = kept.text;
+    text.value = draft(place()).text;
     grow();
-    return kept.files;
   }
   // A post was taken back into the draft.
   const redraft = () => (text.isConnected ? show() : removeEventListener("redraft", redraft));
@@ -36,7 +34,7 @@ export function writer(text, place) {
     keep,
     /** Tells which files belong to the draft. */
     withFiles: (given) => (files = given),
-    /** Shows the draft of the place, and gives its files. */
+    /** Shows the draft of the place. */
     show,
     clear() {
       text.value = "";

@@ -1,6 +1,6 @@
 /** Changing and removing one's own messages. */
 import assert from "node:assert/strict";
-import { Server, checkAccess, connect, message, say, stage, testOf, until, visit } from "./stage.mjs";
+import { Server, checkAccess, connect, message, say, stage, testOf, tokenOf, until, visit } from "./stage.mjs";
 
 const it = stage("");
 
@@ -104,4 +104,66 @@ testOf(["edits"], "where it is kept, what a message said before is a click away"
   await checkAccess(ann, "earlier texts");
   await ann.context().close();
   await open.end();
+});
+
+testOf(["edits"], "a change that was begun outlives a reload and another chat, and is a draft where its message goes", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "dot");
+  await ann.goto(`${it.server.url}/#common`);
+  const text = ann.locator("#text");
+  const holds = (words) => until(`the field holds ${words}`, async () => (await text.inputValue()) === words);
+  await say(ann, "see you at five");
+  await message(ann, "see you at five").waitFor();
+  await text.fill("half a thought");
+  const begin = async (from) => {
+    await message(ann, from).hover();
+    await message(ann, from).getByRole("button", { name: "Edit" }).click();
+    await holds(from);
+  };
+  await begin("see you at five");
+  await text.fill("see you at six");
+  await ann.reload();
+  await holds("see you at six");
+  await ann.getByText("You are editing a message.").waitFor();
+  await ann.goto(`${it.server.url}/#%40dot`);
+  await holds("");
+  await ann.goto(`${it.server.url}/#common`);
+  await holds("see you at six");
+  await text.press("Enter");
+  const line = message(ann, "see you at six");
+  await line.filter({ hasText: "(edited)" }).waitFor();
+  await holds("half a thought");
+
+  await begin("see you at six");
+  await text.fill("see you at seven");
+  const id = Number(await line.getAttribute("data-id"));
+  await it.server.call(await tokenOf(ann), "POST", "/remove", { message: id });
+  await ann.locator("#toast", { hasText: "This message is gone meanwhile. What you wrote is a draft now." }).waitFor();
+  await holds("see you at seven\nhalf a thought");
+  await ann.reload();
+  await holds("see you at seven\nhalf a thought");
+  assert.equal(await ann.getByText("You are editing a message.").count(), 0);
+  await ann.context().close();
+});
+
+testOf(["comments", "edits"], "a comment that was begun is a draft in the chat where its message goes, also if it was closed", async () => {
+  const bob = await it.server.person("dirk");
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "dora");
+  await ann.goto(`${it.server.url}/#common`);
+  for (const [number, isClosed] of [false, true].entries()) {
+    const { id } = await bob.post("/send", { to: "common", text: `to be commented ${number}` });
+    await message(ann, `to be commented ${number}`).hover();
+    await message(ann, `to be commented ${number}`).getByRole("button", { name: "Comment" }).click();
+    await ann.getByLabel("Comment", { exact: true }).fill(`I think ${number}`);
+    if (isClosed) await ann.locator("#close").click();
+    await bob.post("/remove", { message: id });
+    await ann.locator("#toast", { hasText: "What you wrote is a draft in its chat now." }).waitFor();
+    if (!isClosed) await ann.locator("#sheet").getByText("This message is gone, and its comments with it.").waitFor();
+    const words = ["I think 0", "I think 1"].slice(0, number + 1).join("\n");
+    await until("the text is in the field", async () => (await ann.locator("#text").inputValue()) === words);
+    await ann.getByRole("button", { name: "Dismiss" }).click();
+    if (!isClosed) await ann.locator("#close").click();
+  }
+  await ann.context().close();
 });

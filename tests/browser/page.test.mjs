@@ -168,21 +168,104 @@ test("on a very narrow screen an empty field is one line", async () => {
   await page.context().close();
 });
 
-testOf(["files"], "what is sent while its file goes up follows it", async () => {
-  const ann = await visit(it.browser, it.server.url);
-  await connect(ann, "una");
+/** Holds the uploads of a page whose name a pattern finds; gives what lets them go. */
+async function hold(page, names) {
   let release;
   const held = new Promise((go) => (release = go));
-  await ann.route("**/files?*", async (route) => {
+  await page.route(names, async (route) => {
     await held;
-    await route.continue();
+    await route.continue().catch(() => {});
   });
-  await ann.locator("#pick").setInputFiles({ name: "slow.txt", mimeType: "text/plain", buffer: Buffer.from("slow") });
+  return release;
+}
+
+const textFile = (name) => ({ name, mimeType: "text/plain", buffer: Buffer.from(name) });
+
+testOf(["files"], "what is sent while its file goes up waits under the messages, whatever is said and looked at meanwhile", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "una");
+  const bob = await it.server.person("una-reads");
+  const release = await hold(ann, "**/files?name=slow*");
+  await ann.locator("#pick").setInputFiles(textFile("slow.txt"));
   await ann.locator("#files progress").waitFor();
   await say(ann, "with a file");
-  await ann.getByText("It is sent as soon as the files are uploaded.").waitFor();
+  assert.equal(await ann.locator("#text").inputValue(), "");
+  assert.equal(await ann.locator("#files li").count(), 0);
+  const waiting = ann.locator("#pending .message");
+  await waiting.filter({ hasText: /with a file.*slow\.txt.*It is sent as soon as its file is uploaded\./s }).locator("progress").waitFor();
+  await checkAccess(ann, "a file that goes up");
+  // A text waits for no file, a file for those before it.
+  await say(ann, "said meanwhile");
+  await message(ann, "said meanwhile").waitFor();
+  await ann.locator("#pick").setInputFiles(textFile("quick.txt"));
+  await say(ann, "a second file");
+  await waiting.filter({ hasText: /a second file.*It is sent after that one\./s }).waitFor();
+  await ann.goto(`${it.server.url}/#%40una`);
+  await say(ann, "a note");
+  await message(ann, "a note").waitFor();
   release();
+  const said = async () => (await bob.get("/messages?chat=common")).messages.filter(({ from }) => from === "una");
+  await until("all is sent", async () => (await said()).length === 3);
+  assert.deepEqual((await said()).map(({ text, file }) => [text, file?.name]), [["said meanwhile", undefined], ["with a file", "slow.txt"], ["a second file", "quick.txt"]]);
+  await ann.goto(`${it.server.url}/#common`);
   await message(ann, "with a file").getByRole("button", { name: /^slow\.txt/ }).waitFor();
+  assert.equal(await waiting.count(), 0);
+  await ann.context().close();
+});
+
+testOf(["files"], "what waits for its file can be taken back, cancelled and tried again, and says so where it was not sent", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "ute");
+  ann.on("dialog", (dialog) => dialog.accept());
+  let release = await hold(ann, "**/files?*");
+  const waiting = ann.locator("#pending .message");
+  const press = (name) => waiting.getByRole("button", { name }).click();
+  const enter = async (words) => {
+    await ann.locator("#pick").setInputFiles(textFile("plan.txt"));
+    await say(ann, words);
+    await waiting.locator("progress").waitFor();
+  };
+  await enter("taken back");
+  await press("Edit");
+  await waiting.waitFor({ state: "detached" });
+  assert.equal(await ann.locator("#text").inputValue(), "taken back");
+  assert.equal(await ann.locator("#files li").count(), 1);
+  await ann.locator("#files progress").waitFor();
+  await say(ann, "taken back, and changed");
+  release();
+  await message(ann, "taken back, and changed").getByRole("button", { name: /^plan\.txt/ }).waitFor();
+  await ann.unroute("**/files?*");
+  release = await hold(ann, "**/files?*");
+  await enter("better not");
+  await press("Cancel");
+  await waiting.waitFor({ state: "detached" });
+  release();
+  await ann.unroute("**/files?*");
+  await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
+  await ann.locator("#attach").waitFor();
+  await ann.evaluate(() => {
+    // Entered before the upload has failed.
+    const { send } = XMLHttpRequest.prototype;
+    XMLHttpRequest.prototype.send = function (body) {
+      setTimeout(() => send.call(this, body), 500);
+    };
+  });
+  await enter("at the second try");
+  await waiting.filter({ hasText: "Not sent: The server can't be reached." }).waitFor();
+  await press("Try again");
+  await message(ann, "at the second try").getByRole("button", { name: /^plan\.txt/ }).waitFor();
+  release = await hold(ann, "**/files?*");
+  await enter("lost with the page");
+  const twin = await tab(ann.context(), `${it.server.url}/#common`);
+  await twin.locator("#pending").getByText("Its file is being uploaded by another tab.").waitFor();
+  await ann.reload();
+  for (const page of [ann, twin]) await page.locator("#pending .failed").getByText(/Not sent: its file was still on its way when the page was left\./).waitFor();
+  await press("Edit");
+  assert.equal(await ann.locator("#text").inputValue(), "lost with the page");
+  await ann.locator("#files").getByRole("button", { name: "Attach again" }).waitFor();
+  await twin.locator("#pending .failed").waitFor({ state: "detached" });
+  assert.equal(await message(ann, "better not").count(), 0);
+  release();
   await ann.context().close();
 });
 
@@ -380,6 +463,20 @@ testOf(["comments"], "on a wide screen comments are beside the chat, and one rea
     await until("the chat has its room again", async () => (await page.locator("#chat").boundingBox()).width > 600);
   }
   await page.context().close();
+});
+
+testOf(["comments"], "a comment that is too long is not cut, and is said to be so before it is sent", async () => {
+  const ann = await visit(it.browser, it.server.url);
+  await connect(ann, "liv");
+  await say(ann, "to be commented at length");
+  await message(ann, "to be commented at length").hover();
+  await message(ann, "to be commented at length").getByRole("button", { name: "Comment" }).click();
+  const field = ann.getByLabel("Comment", { exact: true });
+  await field.fill("y".repeat(4100));
+  await ann.locator("#sheet").getByText("4100 characters; most servers take up to 4000.").waitFor();
+  await field.press("Enter");
+  await ann.locator("#sheet .failed").getByText("It has 4100 characters, and 4000 are allowed. Shorten it by 100.").waitFor();
+  await ann.context().close();
 });
 
 testOf(["comments"], "the reader stays in place when comments open beside the chat, and close", async () => {
@@ -634,9 +731,18 @@ test("a post whose answer is lost is sent again, and is there once", async () =>
 test("what is refused says why, and can be edited or sent again", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "fin");
+  const told = ann.locator("#told");
+  await ann.locator("#text").fill("x".repeat(3800));
+  assert.equal(await told.textContent(), "");
+  await ann.locator("#text").fill("🦀".repeat(3801));
+  await told.getByText("3801 characters; most servers take up to 4000.").waitFor();
   await say(ann, "x".repeat(4001));
   const failed = ann.locator("#pending .failed");
-  await failed.getByText(/1 to 4000 are allowed/).waitFor();
+  await failed.getByText("Not sent: It has 4001 characters, and 4000 are allowed. Shorten it by 1.").waitFor();
+  assert.equal(await told.textContent(), "");
+  await ann.locator("#text").fill("x".repeat(4003));
+  await told.getByText("4003 of 4000 characters: 3 too many.").waitFor();
+  await ann.locator("#text").fill("");
   await ann.reload();
   await failed.getByRole("button", { name: "Edit" }).click();
   await until("the text is back", async () => (await ann.locator("#text").inputValue()).length === 4001);

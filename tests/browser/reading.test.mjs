@@ -74,7 +74,9 @@ testOf(["mentions"], "a chat says that something in it is for whom it is shown t
   await count.filter({ hasText: /^@ 2/ }).waitFor();
   await page.locator('#chats [href="#common"]').click();
   await count.waitFor({ state: "detached" });
-  await page.locator('#chats [href="#%40lea"]').click();
+  // Nobody wrote there yet, so no line of the list leads to it.
+  await page.goto(`${it.server.url}/#%40lea`);
+  await page.locator("#title").filter({ hasText: "lea" }).waitFor();
   await lea.post("/send", { to: "common", text: "for nobody" });
   await count.filter({ hasText: /^1/ }).waitFor();
   await page.context().close();
@@ -185,4 +187,22 @@ test("long words and long names fit on the narrowest phone", async () => {
     await ann.locator("#close").tap();
   }
   await ann.context().close();
+});
+
+testOf(["files"], "a file's long name breaks in its card, on a wide screen and on a phone", async () => {
+  const name = "n".repeat(240);
+  for (const options of [{}, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true }]) {
+    const page = await visit(it.browser, `${it.server.url}/#common`, options);
+    await page.getByLabel("Your name").fill(options.isMobile ? "nan" : "nat");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.locator("#attach").waitFor();
+    await page.locator("#pick").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from("n") });
+    const wide = () => page.locator("#scroll, #composer, #chats, body").evaluateAll((nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.id || "body"));
+    await page.locator("#files .name").waitFor();
+    assert.deepEqual(await wide(), [], "where it is attached");
+    await page.locator(".send").click();
+    await page.locator("#messages button.file").filter({ hasText: name }).last().waitFor();
+    assert.deepEqual(await wide(), [], "where it is sent");
+    await page.context().close();
+  }
 });

@@ -263,3 +263,29 @@ testOf(["rooms", "schedule"], "a notice goes when what it tells is over, and whe
   await gone();
   await page.context().close();
 });
+
+testOf(["rooms"], "no room and nobody looks as the common chat or the notebook does, whatever they are called", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "iris");
+  for (const name of ["Everyone", "Notebook"]) {
+    const person = await it.server.person(name);
+    await person.post("/send", { to: "@iris", text: "it is me" });
+    const { room } = await it.server.call(await tokenOf(page), "POST", "/rooms", { title: name });
+    await page.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
+    await page.locator("#title").getByText(`# ${name}`, { exact: true }).waitFor();
+    await page.locator("#details").click();
+    await page.locator("#sheet-title").getByText(`# ${name}`, { exact: true }).waitFor();
+    await page.locator("#close").click();
+  }
+  await page.goto(`${it.server.url}/#%40iris`);
+  await say(page, "a note");
+  await message(page, "a note").waitFor();
+  const titles = await page.locator("#chats .name").evaluateAll((nodes) => nodes.map((node) => node.firstChild.textContent));
+  assert.deepEqual([...titles].sort(), ["# Everyone", "# Notebook", "@Everyone", "@Notebook", "Everyone", "Notebook"]);
+  const faces = page.locator("#chats .face:has(svg)");
+  assert.equal(await faces.count(), 1, "a picture is everyone's alone");
+  const box = await faces.locator("svg").evaluate((node) => node.getBBox().width);
+  assert.ok(box > 0, "it is drawn");
+  await checkAccess(page, "rooms and people called alike");
+  await page.context().close();
+});

@@ -1,7 +1,7 @@
 /** What the server refuses for now is waited for, what it refuses for good is said in plain words. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Server, checkAccess, connect, message, say, stage, testOf, tokenOf, until, visit } from "./stage.mjs";
+import { FEATURES, Server, checkAccess, connect, message, say, stage, testOf, tokenOf, until, visit } from "./stage.mjs";
 
 const it = stage();
 
@@ -215,4 +215,34 @@ test("where motion is not wanted nothing moves", async () => {
     assert.equal(await page.locator("#sheet").evaluate((node) => getComputedStyle(node).animationName), moves);
     await page.context().close();
   }
+});
+
+test("Escape closes what is open at once, also from a field to search in with words in it", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "esa");
+  for (const [id, field] of [["new", "Find somebody by name"], ...(FEATURES.includes("search") ? [["find", "Words to find"]] : [])]) {
+    await page.locator(`#${id}`).click();
+    await page.getByLabel(field).fill("words");
+    await page.getByLabel(field).press("Escape");
+    await page.locator("#sheet").waitFor({ state: "hidden", timeout: 1000 });
+  }
+  await page.context().close();
+});
+
+test("a file that is dropped beside the chat is not opened in the place of the page", async () => {
+  const page = await visit(it.browser, it.server.url);
+  const isOpened = (id, kind, type) => page.evaluate(([id, kind, type]) => {
+    const dataTransfer = new DataTransfer();
+    if (type === "Files") dataTransfer.items.add(new File(["x"], "x.txt"));
+    else dataTransfer.setData("text/plain", "x");
+    const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+    return document.querySelector(id).dispatchEvent(event);
+  }, [id, kind, type]);
+  for (const kind of ["dragover", "drop"]) assert.equal(await isOpened("#door", kind, "Files"), false, `${kind} at the door`);
+  await connect(page, "dov");
+  for (const kind of ["dragover", "drop"]) {
+    assert.equal(await isOpened("#chats", kind, "Files"), false, kind);
+    assert.equal(await isOpened("#chats", kind, "text"), true, "a text is the browser's to take");
+  }
+  await page.context().close();
 });

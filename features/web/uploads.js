@@ -1,0 +1,47 @@
+/**
+ * Files on their way to the server, `{key, file, part, done, failed, isFinal, isLost, stop, settled}` each:
+ * `done` is the upload as the server has it, and of one that a reload broke off there is only its name. Each belongs to a
+ * draft or to a post that waits for it, which is told by `settled` when it has gone up, or has not.
+ */
+import { el } from "./dom.js";
+import { upload } from "./net.js";
+import { state } from "./store.js";
+import { explain, tooLarge } from "./words.js";
+
+let number = 0;
+export const made = (about) => ({ key: (number += 1), ...about });
+
+/** Uploads it, for the first time or once more. */
+export async function start(one) {
+  const control = new AbortController();
+  Object.assign(one, { failed: null, part: 0, stop: () => control.abort() });
+  const { max_size: max } = state.server.files ?? {};
+  if (one.file.size > max) return refuse(one, max);
+  const progress = (part) => {
+    one.part = part;
+    document.querySelector(`[data-upload="${one.key}"]`)?.replaceWith(progressView(one));
+  };
+  try {
+    one.done = await upload(one.file, progress, control.signal);
+  } catch (problem) {
+    if (problem.code === "too_large" && problem.max) return refuse(one, problem.max);
+    one.failed = explain(problem);
+  }
+  one.settled();
+}
+
+/** A file that is too large is so at every try. */
+function refuse(one, max) {
+  Object.assign(one, { failed: tooLarge(one.file.size, max), isFinal: true });
+  one.settled();
+}
+
+/**
+ * How far an upload is. The browser counts what it has handed on, which may be all of it long before the server
+ * has it: from then on no part is shown, until the answer is there.
+ */
+export function progressView({ key, file, part }) {
+  const isHandedOn = part >= 1;
+  return el("span.progress", { "data-upload": key }, el("progress", { value: isHandedOn ? null : part, "aria-label": `Uploading ${file.name}` }),
+    el("small", isHandedOn ? "sending\u2026" : `${Math.floor(100 * part)} %`));
+}
