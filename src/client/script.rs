@@ -92,8 +92,7 @@ fn sign_in(who: Who) -> Result<Session, Error> {
 fn post(session: &Session, begun: Instant, post: &Post) -> Result<Value, CallError> {
     let call = (post.path.as_str(), &post.body, post.key.as_str());
     let left = session.wait.saturating_sub(begun.elapsed());
-    let (api, gate) = (&session.api, &session.gate);
-    let posted = api.post_once(call, left, gate, |_| {});
+    let posted = session.api.post_once(call, left, |_| {});
     posted.map_err(|error| error.about(post.to()))
 }
 

@@ -263,8 +263,7 @@ impl Worker {
         call: (&str, &Value, &str),
         waits: impl FnMut(&CallError),
     ) -> Result<Value, CallError> {
-        let (api, gate) = (&self.session.api, &self.session.gate);
-        api.post_once(call, self.session.wait, gate, waits)
+        self.session.api.post_once(call, self.session.wait, waits)
     }
 
     /// Does what leads to events of these kinds. The closure gives the events that it led to:

@@ -250,3 +250,28 @@ fn what_was_typed_before_the_password_was_asked_for_is_sent_after_it() {
         (bob.texts("common") == ["said before", "and behind it"]).then_some(())
     });
 }
+
+#[test]
+fn enter_tries_at_once_and_what_is_sent_through_ends_the_outage() {
+    let mut server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    let grown = |shown: &str| {
+        let (_, after) = shown.split_once("again in ")?;
+        let seconds = after.split(' ').next()?.parse::<u64>().ok()?;
+        (seconds >= 6).then_some(())
+    };
+    for text in ["", "there again"] {
+        server.kill();
+        ann.until("a pause that has grown", |shown| grown(shown).is_some());
+        server.restart();
+        let pressed = std::time::Instant::now();
+        ann.says(text);
+        ann.sees("● connected");
+        let took = pressed.elapsed();
+        assert!(took.as_secs() < 4, "{took:?}");
+    }
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["there again"]).then_some(())
+    });
+}
