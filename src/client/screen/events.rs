@@ -223,7 +223,9 @@ impl Model {
             false if !self.holds(posted) => self.message(posted, label, true),
             false => {}
         }
-        if self.chat().bottom.is_some() && self.chat().newest() == posted["id"] {
+        // Who says something sees it; a comment is counted where the reader is.
+        let is_said = !posted["message"].is_u64() && self.chat().newest() == posted["id"];
+        if is_said {
             self.chat_mut().bottom = None;
         }
     }

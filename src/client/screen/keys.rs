@@ -75,14 +75,14 @@ impl Screen {
             }
             KeyCode::Enter if !alt && empty => {
                 self.session.gate.rouse();
-                self.model.chat_mut().bottom = None;
-                self.model.again();
+                if self.model.again() {
+                    self.model.chat_mut().bottom = None;
+                }
             }
             KeyCode::Enter if !alt => {
                 self.session.gate.rouse();
                 let line = self.input.take();
                 self.unsaved = true;
-                self.model.chat_mut().bottom = None;
                 let chat = self.model.chat().address.clone();
                 self.typed(&line, &chat);
             }
@@ -264,7 +264,6 @@ impl Screen {
             }
         };
         self.model.selected = None;
-        self.model.chat_mut().bottom = None;
         if !begun.is_empty() {
             self.input.begin(&begun);
         }

@@ -126,14 +126,17 @@ impl Model {
         heads
     }
 
-    /// What has failed in the chat that is shown waits for its turn again.
-    pub fn again(&mut self) {
+    /// What has failed in the chat that is shown waits for its turn again; whether there is any.
+    pub fn again(&mut self) -> bool {
         let here = self.chat().address.clone();
+        let mut any = false;
         for out in &mut self.outgoing {
             if matches!(out.stage, Stage::Failed(_)) && out.here == here {
                 out.stage = Stage::Queued;
+                any = true;
             }
         }
+        any
     }
 
     /// What waited for this client to be signed in waits for its turn again.
