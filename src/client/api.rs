@@ -221,6 +221,18 @@ impl Api {
         Ok(connected)
     }
 
+    /// Whether somebody has the name, guarded by a password; where it has none, or cannot be one, that is
+    /// the error. Takes no name.
+    pub fn knows(&self, name: &str) -> Result<bool, CallError> {
+        let body = json!({ "name": name, "known": true });
+        match self.post("/connect", &body, None) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_status(401) => Ok(true),
+            Err(error) if error.is_status(404) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `GET /status`.
     pub fn status(&self) -> Result<Status, CallError> {
         typed(self.get("/status", &[])?)
