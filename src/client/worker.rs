@@ -318,7 +318,9 @@ impl Worker {
             Ok(_) => Ok(()),
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
-                let wait = error.retry_after().filter(|_| error.is_status(429));
+                // Over the rate, or banned: the server says until when.
+                let is_for_now = error.is_status(429) || error.is_status(403);
+                let wait = error.retry_after().filter(|_| is_for_now);
                 let kept = wait.is_some_and(|wait| self.output.later(post, wait))
                     || (error.is_status(401) && self.output.barred(post))
                     || self.output.unsent(post, &error.to_string());

@@ -39,6 +39,9 @@ impl Model {
                 if matches!(kind, "joined" | "left") {
                     self.doubt_people();
                 }
+                if kind == "unbanned" && mine {
+                    self.now();
+                }
                 if let Some(text) = text {
                     let place = room.and_then(|room| self.find(room));
                     let bad = text.starts_with("! ");

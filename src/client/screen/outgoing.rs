@@ -146,6 +146,13 @@ impl Model {
         barred.for_each(|out| out.stage = Stage::Queued);
     }
 
+    /// What waited for its time is tried now: a ban is over, perhaps before its time.
+    pub fn now(&mut self) {
+        let later = self.outgoing.iter_mut();
+        let later = later.filter(|out| matches!(out.stage, Stage::Later(_)));
+        later.for_each(|out| out.stage = Stage::Queued);
+    }
+
     /// Takes back the last post of the chat that is shown that is not on its way.
     pub fn take_back(&mut self) -> Option<Outgoing> {
         let here = self.chat().address.as_str();
