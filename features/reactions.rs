@@ -275,5 +275,5 @@ fn first(row: &Row) -> Id {
 
 /// The emoji that was asked for, as it is always written.
 fn spelt(text: &str) -> Result<String, Problem> {
-    emoji::spelt(text).ok_or_else(|| invalid("emoji", "`emoji` is one emoji of Unicode's"))
+    emoji::spelt(text).ok_or_else(|| invalid("emoji", "that is not one emoji, as Unicode has them"))
 }

@@ -228,6 +228,23 @@ fn a_password_opens_its_name_and_nothing_else_does() {
 }
 
 #[test]
+fn whether_a_name_is_known_can_be_asked_without_taking_it() {
+    let server = Server::core();
+    server.client(&json!({ "name": "ann", "password": "secret" }));
+    server.connect("bob");
+    let asks = |name: &str| server.join(&json!({ "name": name, "known": true }));
+    for _ in 0..2 {
+        asks("carl").problem(404, "not_found");
+    }
+    asks("ANN").problem(401, "wrong_password");
+    asks("bob").problem(409, "name_taken");
+    asks("a b").problem(422, "invalid");
+    let known = json!({ "name": "ann", "password": "secret", "known": true });
+    server.join(&known).expect(200);
+    server.join(&json!({ "name": "carl" })).expect(201);
+}
+
+#[test]
 fn of_two_that_ask_for_a_new_name_at_once_one_gets_it() {
     let server = Server::core();
     let replies: Vec<u16> = std::thread::scope(|scope| {

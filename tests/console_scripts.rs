@@ -283,6 +283,10 @@ fn a_file_goes_up_and_comes_down() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(output.stdout, [0u8, 255, 10, 13, 0]);
     assert!(output.stderr.is_empty(), "{output:?}");
+    let output = run(&home, &["upload", "-"], "meow");
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("standard input is not uploaded"), "{told}");
     assert_eq!(run(&home, &["download", "999"], "").status.code(), Some(1));
     assert_eq!(
         run(&home, &["upload", "missing"], "").status.code(),

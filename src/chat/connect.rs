@@ -36,6 +36,9 @@ pub(super) struct Connect {
     #[serde(default)]
     #[schemars(length(min = 1))]
     password: Option<String>,
+    /// Takes no new name: one that nobody has is 404 then.
+    #[serde(default)]
+    known: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -84,6 +87,7 @@ async fn connect_as(
     let agent = agent(request.headers());
     let shown = Shown {
         password: connect.password,
+        is_known: connect.known,
         token: bearer(request.headers()).map(Digest::of),
         from: peer(request),
     };
@@ -176,6 +180,8 @@ impl Joining {
 /// What somebody shows to have a name.
 struct Shown {
     password: Option<String>,
+    /// Whether they say that somebody has it.
+    is_known: bool,
     token: Option<Digest>,
     from: Option<IpAddr>,
 }
@@ -195,6 +201,9 @@ async fn claim(core: &Core, name: &Name, shown: &Shown) -> Result<Claim, Problem
         })
         .await?;
     let Some((user, owner, hash)) = known else {
+        if shown.is_known {
+            return Err(not_found("nobody has this name"));
+        }
         return Ok(Claim::New(match &shown.password {
             Some(password) => Some(core.passwords.hash(shown.from, password.clone()).await?),
             None => None,

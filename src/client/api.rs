@@ -13,7 +13,7 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use super::answer::{CallError, Connected, Page, Problem, Status, Users};
-use super::retry::{Backoff, Gate, dice};
+use super::retry::{Backoff, Gate, Woken, dice};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Whether a server is there is to be known soon.
@@ -34,31 +34,39 @@ pub struct Api {
     /// How an `https:` server is verified.
     trust: Option<TlsConfig>,
     token: RwLock<Option<String>>,
+    /// Where those pause who try again; an answer to anybody is their time to do so.
+    pub(super) gate: Gate,
 }
 
 impl Api {
     /// The API at an `http:` base URL that [`base_url`] has accepted.
     pub fn new(base: &str) -> Api {
-        Api::at(base, None, None)
+        Api::at(base, None, None, Gate::default())
     }
 
     /// The same at an `https:` one.
     pub fn trusting(base: &str, trust: TlsConfig) -> Api {
-        Api::at(base, Some(trust), None)
+        Api::at(base, Some(trust), None, Gate::default())
     }
 
-    fn at(base: &str, trust: Option<TlsConfig>, token: Option<String>) -> Api {
+    fn at(base: &str, trust: Option<TlsConfig>, token: Option<String>, gate: Gate) -> Api {
         Api {
             agent: agent(base, trust.clone()),
             base: base.to_owned(),
             trust,
             token: RwLock::new(token),
+            gate,
         }
     }
 
     /// The same API with the same token, over connections of its own that can be cut.
     pub fn fork(&self) -> Api {
-        Api::at(&self.base, self.trust.clone(), self.token())
+        Api::at(
+            &self.base,
+            self.trust.clone(),
+            self.token(),
+            self.gate.clone(),
+        )
     }
 
     /// Closes every connection: what is under way fails at once, and so does what comes later.
@@ -91,7 +99,7 @@ impl Api {
         if let Some(token) = self.token() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let (_, body) = answer(request.header("Accept", "application/json").call())?;
+        let (_, body) = self.heard(request.header("Accept", "application/json").call())?;
         Ok(body)
     }
 
@@ -113,7 +121,21 @@ impl Api {
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
-        answer(request.send(body.to_string()))
+        self.heard(request.send(body.to_string()))
+    }
+
+    /// An answer; one that the server itself has given wakes those who wait for it.
+    fn heard(
+        &self,
+        result: Result<Response<Body>, ureq::Error>,
+    ) -> Result<(u16, Value), CallError> {
+        let answer = answer(result);
+        match &answer {
+            Ok(_) => self.gate.rouse(),
+            Err(error @ CallError::Refused(_)) if !error.passes() => self.gate.rouse(),
+            Err(_) => {}
+        }
+        answer
     }
 
     /// `DELETE`: the answer, which is null where there is none.
@@ -125,7 +147,7 @@ impl Api {
         if let Some(token) = self.token() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let (_, body) = answer(request.call())?;
+        let (_, body) = self.heard(request.call())?;
         Ok(body)
     }
 
@@ -136,7 +158,6 @@ impl Api {
         &self,
         (path, body, key): (&str, &Value, &str),
         patience: Duration,
-        gate: &Gate,
         mut waits: impl FnMut(&CallError),
     ) -> Result<Value, CallError> {
         let begun = Instant::now();
@@ -158,9 +179,16 @@ impl Api {
             }
             let left = patience.saturating_sub(begun.elapsed());
             let asked = error.retry_after().unwrap_or_default();
-            let pause = backoff.next(dice()).max(asked);
+            let pause = backoff.next(dice()).max(asked).min(left);
             // The last try comes when the time is over, and not before.
-            if left.is_zero() || asked > left || gate.wait(pause.min(left)) {
+            if left.is_zero() || asked > left {
+                return Err(error);
+            }
+            let ended = match asked.is_zero() {
+                true => self.gate.pause(pause) == Woken::Closed,
+                false => self.gate.wait(pause),
+            };
+            if ended {
                 return Err(error);
             }
         }
@@ -191,6 +219,18 @@ impl Api {
         let mut connected: Connected = typed(answer)?;
         connected.created = status == 201;
         Ok(connected)
+    }
+
+    /// Whether somebody has the name, guarded by a password; where it has none, or cannot be one, that is
+    /// the error. Takes no name.
+    pub fn knows(&self, name: &str) -> Result<bool, CallError> {
+        let body = json!({ "name": name, "known": true });
+        match self.post("/connect", &body, None) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_status(401) => Ok(true),
+            Err(error) if error.is_status(404) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// `GET /status`.
@@ -411,11 +451,11 @@ mod tests {
             assert_eq!(sent.as_deref(), Some("0123456789abcdef"));
             replies[counted.fetch_add(1, Ordering::SeqCst)]()
         });
-        let (api, gate) = (Api::new(&base), Gate::default());
+        let api = Api::new(&base);
         let patience = Duration::from_secs(2);
         let body = json!({});
         let call = ("/send", &body, "0123456789abcdef");
-        let result = api.post_once(call, patience, &gate, |_| {});
+        let result = api.post_once(call, patience, |_| {});
         (result, count.load(Ordering::SeqCst))
     }
 
@@ -442,12 +482,33 @@ mod tests {
     #[test]
     fn a_closed_gate_ends_the_tries() {
         let base = serve(|_| Reply::Lost);
-        let gate = Gate::default();
         let api = Api::new(&base);
         let patience = Duration::from_secs(3_600);
         let call = ("/send", &json!({}), "key");
-        let result = api.post_once(call, patience, &gate, |_| gate.close());
+        let result = api.post_once(call, patience, |_| api.gate.close());
         assert!(matches!(result, Err(CallError::Lost(_))));
+    }
+
+    #[test]
+    fn an_answer_to_anybody_wakes_who_waits_for_the_server() {
+        let api = Api::new(&serve(|asked| match asked.path.as_str() {
+            "/read" => Reply::Json(204, Value::Null),
+            "/send" => Reply::Json(404, json!({"code": "unknown_chat"})),
+            _ => Reply::Json(503, json!({})),
+        }));
+        let woken = |path: &'static str| {
+            let call = || drop(api.fork().post(path, &json!({}), None));
+            std::thread::scope(|scope| {
+                let pausing = scope.spawn(|| api.gate.pause(Duration::from_millis(700)));
+                while !pausing.is_finished() {
+                    call();
+                }
+                pausing.join().unwrap()
+            })
+        };
+        assert_eq!(woken("/read"), Woken::Roused);
+        assert_eq!(woken("/send"), Woken::Roused);
+        assert_eq!(woken("/busy"), Woken::Over, "it takes nothing yet");
     }
 
     #[test]

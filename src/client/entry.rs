@@ -127,7 +127,7 @@ impl Entry {
     /// Signs in, and asks for the password where there may be one.
     fn sign_in(&mut self, session: &Session) -> Result<Option<SignedIn>, Error> {
         let has_token = session.has_token()?;
-        if !has_token && self.password.is_none() {
+        if !has_token && self.password.is_none() && !is_known(session)? {
             self.password = self.questions.password(&session.me())?;
             session.set_password(self.password.clone());
         }
@@ -179,6 +179,21 @@ impl Entry {
         }
         self.asks = false;
         Ok(())
+    }
+}
+
+/// Whether the name has a password already: that is asked for once, a new one twice. Of a server that is
+/// not there nobody knows, and the name may be new.
+fn is_known(session: &Session) -> Result<bool, Error> {
+    // That is known sooner than a call gives up.
+    if session.api.is_there().is_err_and(|why| why.passes()) {
+        return Ok(false);
+    }
+    match session.api.knows(&session.me()) {
+        Ok(known) => Ok(known),
+        Err(why) if why.passes() => Ok(false),
+        Err(why) if why.is_status(409) => Err(Error::NameTaken(session.me())),
+        Err(why) => Err(session.failed(why)),
     }
 }
 

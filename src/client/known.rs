@@ -41,6 +41,8 @@ pub struct Line {
     pub id: u64,
     /// The chat that it is in.
     pub chat: String,
+    /// Who wrote it.
+    pub from: String,
     /// Who wrote it, and how it begins.
     pub about: String,
     /// The name of its file.
@@ -232,6 +234,7 @@ impl Known {
         let line = Line {
             id: message.id,
             chat: chat.to_owned(),
+            from: message.from.clone(),
             about: format!(
                 "{}: {}",
                 safe_line(&message.from),

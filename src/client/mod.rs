@@ -149,7 +149,7 @@ pub enum Error {
     )]
     EndedForGood(String),
     /// Some lines of a pipe were not done; each was told when it happened.
-    #[error("{0} of the lines were refused")]
+    #[error("{0} of the lines {verb} refused", verb = if *.0 == 1 { "was" } else { "were" })]
     Refused(u64),
     /// What arrived cannot be printed.
     #[error("cannot print")]

@@ -2,6 +2,7 @@
 
 use super::commands::{COMMON as EMOJI, Takes, typed_hook};
 use super::here::COMMON;
+use super::known::Line;
 use super::naming;
 use super::session::Session;
 use super::state::State;
@@ -99,18 +100,24 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
             let fits = EMOJI.iter().filter(|one| one.starts_with(beginning));
             fits.map(|one| Offer::plain((*one).to_owned())).collect()
         }
-        Takes::Message | Takes::Reaction | Takes::File => {
+        Takes::Message | Takes::Own | Takes::Reaction | Takes::File => {
             let digits = beginning.strip_prefix('#').unwrap_or(beginning);
             let lines = known.messages.iter().rev();
             let fits = lines.filter(|line| line.id.to_string().starts_with(digits));
+            // One's own are changed where they stand.
+            let is_here = |chat: &str| here == Some(chat);
+            let is_own = |line: &Line| line.from == state.me && is_here(&line.chat);
+            let fits = fits.filter(|line| takes != Takes::Own || is_own(line));
             let mut offered: Vec<(bool, Offer)> = fits
                 .filter_map(|line| {
                     let about = match takes {
                         Takes::File => line.file.as_ref()?,
                         _ => &line.about,
                     };
-                    let is_here = here == Some(line.chat.as_str());
-                    Some((!is_here, Offer::about(line.id.to_string(), about)))
+                    Some((
+                        !is_here(&line.chat),
+                        Offer::about(line.id.to_string(), about),
+                    ))
                 })
                 .collect();
             // Those of the chat that one is in come first, the newest of them before the others.
@@ -259,6 +266,22 @@ mod tests {
         assert_eq!(typed(Takes::File, "", "@bob"), ["7", "5"]);
         let offered = offers(&state(), Takes::File, "5", None);
         assert_eq!(offered[0].shown, "5 5.png");
+    }
+
+    #[test]
+    fn only_ones_own_messages_of_the_chat_that_is_shown_are_offered_to_be_changed() {
+        assert!(typed(Takes::Own, "", "common").is_empty());
+        let mut state = state();
+        for (id, to) in [(8, "common"), (9, "room:7")] {
+            let at = "2026-11-24T20:18:55.123Z";
+            let data = json!({"id": id, "from": state.me, "to": to, "text": "look", "at": at});
+            state
+                .known
+                .shown(to, &serde_json::from_value(data).unwrap());
+        }
+        let offered = offers(&state, Takes::Own, "", Some("common"));
+        let typed: Vec<String> = offered.into_iter().map(|offer| offer.typed).collect();
+        assert_eq!(typed, ["8"]);
     }
 
     #[test]

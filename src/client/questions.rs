@@ -45,7 +45,7 @@ impl Questions {
         Ok((!line.is_empty()).then_some(line))
     }
 
-    /// Asks for the password of a name that may be new, twice, as nobody sees what they type.
+    /// Asks for the password of a name that is new, or may be, twice, as nobody sees what they type.
     pub fn password(&mut self, name: &str) -> Result<Option<String>, Error> {
         eprintln!("· with a password a name is yours from elsewhere, too");
         let question = format!("password for {} (Enter: none): ", safe_line(name));

@@ -1,6 +1,6 @@
 //! How long to pause before the next try, and how to stop pausing.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The first pause, unless the server asks for another.
@@ -51,33 +51,81 @@ pub fn dice() -> f64 {
     f64::from(number) / f64::from(u32::MAX)
 }
 
-/// Closed once, when the session ends: whoever pauses goes on at once.
+/// Where those pause who try again: it is closed once, when the session ends, and whoever pauses goes
+/// on at once. Clones are one gate.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Shared>);
+
 #[derive(Debug, Default)]
-pub struct Gate {
-    closed: Mutex<bool>,
+struct Shared {
+    state: Mutex<State>,
     bell: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    /// How often it was said that a try may go well now.
+    roused: u64,
+}
+
+/// What has ended a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Its time is over.
+    Over,
+    /// A try may go well now.
+    Roused,
+    /// The session has ended.
+    Closed,
+}
+
 impl Gate {
-    /// Waits until `pause` is over or the gate closes; true if it is closed.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `pause` is over or the gate closes, whatever else is said; true if it is closed.
     pub fn wait(&self, pause: Duration) -> bool {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        let (closed, _) = self
+        let state = self.state();
+        let (state, _) = self
+            .0
             .bell
-            .wait_timeout_while(closed, pause, |closed| !*closed)
+            .wait_timeout_while(state, pause, |state| !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
-        *closed
+        state.closed
+    }
+
+    /// Waits until `pause` is over, a try may go well, or the gate closes.
+    pub fn pause(&self, pause: Duration) -> Woken {
+        let state = self.state();
+        let before = state.roused;
+        let waits = |state: &mut State| !state.closed && state.roused == before;
+        let waited = self.0.bell.wait_timeout_while(state, pause, waits);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match state.closed {
+            true => Woken::Closed,
+            false if state.roused != before => Woken::Roused,
+            false => Woken::Over,
+        }
+    }
+
+    /// Ends every [`Gate::pause`]: the server has answered somebody, or the user wants it tried now.
+    pub fn rouse(&self) {
+        let mut state = self.state();
+        state.roused = state.roused.wrapping_add(1);
+        self.0.bell.notify_all();
     }
 
     /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state().closed
     }
 
     /// Ends the session.
     pub fn close(&self) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bell.notify_all();
+        self.state().closed = true;
+        self.0.bell.notify_all();
     }
 }
 
@@ -131,5 +179,26 @@ mod tests {
             assert!(waiting.join().unwrap());
         });
         assert!(gate.is_closed());
+    }
+
+    #[test]
+    fn a_pause_ends_when_a_try_may_go_well_and_what_the_server_asks_for_does_not() {
+        let gate = Gate::default();
+        gate.rouse();
+        assert_eq!(gate.pause(Duration::ZERO), Woken::Over, "that was before");
+        let long = Duration::from_secs(3_600);
+        std::thread::scope(|scope| {
+            let pausing = scope.spawn(|| gate.pause(long));
+            let asked = scope.spawn(|| gate.wait(long));
+            while !pausing.is_finished() {
+                gate.clone().rouse();
+                std::thread::yield_now();
+            }
+            assert_eq!(pausing.join().unwrap(), Woken::Roused);
+            assert!(!asked.is_finished());
+            gate.close();
+            assert!(asked.join().unwrap());
+        });
+        assert_eq!(gate.pause(long), Woken::Closed);
     }
 }

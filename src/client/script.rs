@@ -17,8 +17,8 @@ use super::transfer::{self, Progress, TransferError};
 use super::worker::Failure;
 use super::{Error, Output};
 
-/// A file that is named so goes to standard output.
-const STDOUT: &str = "-";
+/// A file that is named so is the standard output, or input.
+const STANDARD: &str = "-";
 /// No larger body is taken by the server.
 const MAX_TEXT: u64 = 256 * 1024;
 
@@ -43,6 +43,10 @@ pub fn send(who: Who, to: &str, text: Option<String>) -> Result<(), Error> {
 /// # Errors
 /// What kept it from being uploaded or posted.
 pub fn upload(who: Who, file: &str, to: Option<&str>) -> Result<(), Error> {
+    if file == STANDARD {
+        let why = "standard input is not uploaded, as it has no name: write it to a file first";
+        return Err(Error::NotDone(why.to_owned()));
+    }
     let begun = Instant::now();
     let session = sign_in(who)?;
     let to = to.map(|to| session.find_chat(to)).transpose();
@@ -70,7 +74,7 @@ pub fn download(who: Who, which: &str, path: Option<&str>) -> Result<(), Error> 
         Failure::Refused(why) => Error::NotDone(why),
         Failure::Lost(error) => Error::Call(error),
     })?;
-    if path == Some(STDOUT) {
+    if path == Some(STANDARD) {
         let mut stdout = io::stdout().lock();
         return transfer::pour(&session, &wanted, &mut stdout).map_err(|error| match error {
             // Whoever reads it has seen enough.
@@ -92,8 +96,7 @@ fn sign_in(who: Who) -> Result<Session, Error> {
 fn post(session: &Session, begun: Instant, post: &Post) -> Result<Value, CallError> {
     let call = (post.path.as_str(), &post.body, post.key.as_str());
     let left = session.wait.saturating_sub(begun.elapsed());
-    let (api, gate) = (&session.api, &session.gate);
-    let posted = api.post_once(call, left, gate, |_| {});
+    let posted = session.api.post_once(call, left, |_| {});
     posted.map_err(|error| error.about(post.to()))
 }
 

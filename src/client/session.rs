@@ -61,8 +61,8 @@ impl Session {
     /// A session that is not signed in yet.
     pub fn new(api: Api, store: Store, name: String, password: Option<String>) -> Session {
         Session {
+            gate: api.gate.clone(),
             api,
-            gate: Gate::default(),
             transfers: Transfers::default(),
             here: Here::default(),
             wait: WAIT,

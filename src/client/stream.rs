@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::CallError;
 use super::render::Event;
-use super::retry::{Backoff, dice};
+use super::retry::{Backoff, Woken, dice};
 use super::session::{Session, SignedIn};
 use super::sse::{Frame, Parser};
 use super::text::duration;
@@ -135,7 +135,8 @@ impl Stream {
             };
             let pause = self.backoff.next(dice()).max(asked);
             let why = broken.to_string();
-            self.output.link(Link::Lost(Instant::now() + pause, why));
+            self.output
+                .link(Link::Lost(Instant::now() + pause, why.clone()));
             // Who looks at chats sees how the connection stands all the time.
             if !std::mem::replace(&mut self.lost, true) && !self.session.looks() {
                 let seconds = duration(pause.as_secs_f64().ceil() as u64);
@@ -143,8 +144,20 @@ impl Stream {
                     "the connection is lost ({broken}); trying again in {seconds}, and on"
                 ));
             }
-            if self.session.gate.wait(pause) {
-                return;
+            let gate = &self.session.gate;
+            let woken = match asked.is_zero() {
+                true => gate.pause(pause),
+                // What the server asks for is kept to, whoever is in a hurry.
+                false if gate.wait(pause) => Woken::Closed,
+                false => Woken::Over,
+            };
+            match woken {
+                Woken::Closed => return,
+                Woken::Roused => {
+                    self.backoff.reset();
+                    self.output.link(Link::Lost(Instant::now(), why));
+                }
+                Woken::Over => {}
             }
         }
     }
@@ -235,6 +248,8 @@ impl Stream {
                 self.fetch()?;
                 self.backoff.reset();
                 self.output.link(Link::Up);
+                // What is on its way need not wait any longer either.
+                self.session.gate.rouse();
                 if std::mem::take(&mut self.lost) && !self.session.looks() {
                     self.output.notice("connected again");
                 }

@@ -113,6 +113,8 @@ fn read(
             Err(error) => return Err(Error::Terminal(error)),
         };
         let doubtful = here.typed_line();
+        // Whoever presses Enter does not want to wait for a server that may be back.
+        session.gate.rouse();
         // Line by line, as a terminal that is closed leaves no time for it; a history that cannot
         // be kept is no reason not to chat.
         let _ = editor.append_history(history);

@@ -26,9 +26,22 @@ pub fn safe(text: &str) -> String {
     out
 }
 
-/// One line: line breaks are written as escapes, too.
+/// One line, such as a name or a title: line breaks are written as escapes, too, and so is what is not
+/// drawn at all, by which one name could pass for another.
 pub fn safe_line(text: &str) -> String {
-    safe(&line_breaks(text)).replace('\n', "\\n")
+    let mut line = String::with_capacity(text.len());
+    let mut is_flag = false;
+    for c in safe(&line_breaks(text)).replace('\n', "\\n").chars() {
+        // The flags of England, Scotland and Wales are spelt by tags.
+        let is_tag = matches!(c, '\u{e0000}'..='\u{e007f}');
+        is_flag = c == '\u{1f3f4}' || (is_flag && is_tag);
+        match c {
+            '\u{200b}' | '\u{3164}' | '\u{feff}' => line.extend(c.escape_unicode()),
+            _ if is_tag && !is_flag => line.extend(c.escape_unicode()),
+            _ => line.push(c),
+        }
+    }
+    line
 }
 
 /// Several lines, each after the first one indented, so that no text can pass for a line of ours.
@@ -239,6 +252,10 @@ mod tests {
     fn escape_sequences_are_shown_instead_of_obeyed() {
         assert_eq!(safe_line("\u{1b}[2Jgone\u{7}"), "\\u{1b}[2Jgone\\u{7}");
         assert_eq!(safe_line("\u{9b}2J\u{7f}"), "\\u{9b}2J\\u{7f}");
+        let unseen = "a\u{200b}\u{feff}\u{3164}\u{e0061}b";
+        assert_eq!(safe_line(unseen), "a\\u{200b}\\u{feff}\\u{3164}\\u{e0061}b");
+        let wales = "\u{1f3f4}\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}";
+        assert_eq!(safe_line(wales), wales);
     }
 
     #[test]

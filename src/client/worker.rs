@@ -263,8 +263,7 @@ impl Worker {
         call: (&str, &Value, &str),
         waits: impl FnMut(&CallError),
     ) -> Result<Value, CallError> {
-        let (api, gate) = (&self.session.api, &self.session.gate);
-        api.post_once(call, self.session.wait, gate, waits)
+        self.session.api.post_once(call, self.session.wait, waits)
     }
 
     /// Does what leads to events of these kinds. The closure gives the events that it led to:
@@ -319,7 +318,9 @@ impl Worker {
             Ok(_) => Ok(()),
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
             Err(error) => {
-                let wait = error.retry_after().filter(|_| error.is_status(429));
+                // Over the rate, or banned: the server says until when.
+                let is_for_now = error.is_status(429) || error.is_status(403);
+                let wait = error.retry_after().filter(|_| is_for_now);
                 let kept = wait.is_some_and(|wait| self.output.later(post, wait))
                     || (error.is_status(401) && self.output.barred(post))
                     || self.output.unsent(post, &error.to_string());

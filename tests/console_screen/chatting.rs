@@ -216,6 +216,13 @@ fn a_long_unread_chat_opens_where_the_unread_begins() {
     let seen = ann.sees("─ new ─");
     assert!(seen.contains("line 1."), "{seen}");
     ann.sees("new below (Ctrl+End: newest)");
+    // What is told to her alone stands where she looks, and takes her nowhere.
+    ann.says("/status");
+    let seen = ann.sees("  you are ann");
+    assert!(seen.contains("new below"), "{seen}");
+    ann.keys(&["C-Up", "Escape", "Enter"]);
+    let seen = ann.sees("new below");
+    assert!(!seen.contains("line 150."), "{seen}");
     ann.keys(&["C-End"]);
     ann.sees("line 150.");
     ann.until("nothing new", |shown| !shown.contains("new below"));

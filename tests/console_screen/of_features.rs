@@ -36,6 +36,27 @@ fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
 }
 
 #[test]
+fn what_a_ban_refuses_waits_with_its_time_shown_and_is_sent_then() {
+    if !has(&["complaints"]) {
+        return;
+    }
+    let server = Server::only("complaints", "warnings = 1\nban = \"4s\"");
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    bob.post("/complaints", &json!({"user": "ann"})).expect(201);
+    ann.says("one");
+    let seen = ann.sees("1 to send in");
+    assert!(seen.contains("ann: one  sent in"), "{seen}");
+    ann.says("two");
+    wait_until("both", || {
+        (bob.texts("common") == ["one", "two"]).then_some(())
+    });
+    ann.until("both as said", |shown| {
+        shown.contains("ann: two") && !shown.contains("to send in")
+    });
+}
+
+#[test]
 fn an_upload_shows_its_bar_and_ctrl_c_stops_it() {
     if !has(&["files"]) {
         return;
@@ -193,7 +214,9 @@ fn ones_own_message_is_changed_by_up_and_removed_by_keys() {
     let bob = server.connect("bob");
     let ann = Screen::start(&server, "ann");
     ann.says("helo");
-    ann.sees("ann: helo");
+    ann.until("it as said", |shown| {
+        shown.contains("ann: helo") && !shown.contains("sending…")
+    });
     let id = bob.messages("common")[0]["id"].to_string();
     ann.keys(&["Up"]);
     ann.sees(&format!("common> /edit {id} helo"));

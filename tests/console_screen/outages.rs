@@ -80,18 +80,14 @@ fn a_first_start_asks_until_it_works_and_keeps_nothing_before() {
     screen.says(&server.url());
     screen.sees("your name:");
     screen.says("a`b");
-    screen.sees("password for a`b (Enter: none):");
-    screen.keys(&["Enter"]);
     screen.sees("can't be in a name");
     screen.says("bob");
-    screen.sees("password for bob (Enter: none):");
-    screen.keys(&["Enter"]);
     screen.sees("! the name bob is taken");
     assert_eq!(kept(&screen.home), None);
     screen.says("ann");
-    screen.sees("password for ann (Enter: none):");
-    screen.keys(&["Enter"]);
-    screen.sees("! the name is taken, and has a password");
+    // A name that is known is asked once for its password, and no other for any.
+    let seen = screen.sees("! the name is taken, and has a password");
+    assert!(!seen.contains("(Enter: none)"), "{seen}");
     screen.says("wrong");
     screen.sees("! that is not its password");
     screen.says("secret");
@@ -248,5 +244,30 @@ fn what_was_typed_before_the_password_was_asked_for_is_sent_after_it() {
     ann.sees("● connected");
     wait_until("the texts at the server", || {
         (bob.texts("common") == ["said before", "and behind it"]).then_some(())
+    });
+}
+
+#[test]
+fn enter_tries_at_once_and_what_is_sent_through_ends_the_outage() {
+    let mut server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    let grown = |shown: &str| {
+        let (_, after) = shown.split_once("again in ")?;
+        let seconds = after.split(' ').next()?.parse::<u64>().ok()?;
+        (seconds >= 6).then_some(())
+    };
+    for text in ["", "there again"] {
+        server.kill();
+        ann.until("a pause that has grown", |shown| grown(shown).is_some());
+        server.restart();
+        let pressed = std::time::Instant::now();
+        ann.says(text);
+        ann.sees("● connected");
+        let took = pressed.elapsed();
+        assert!(took.as_secs() < 4, "{took:?}");
+    }
+    wait_until("the text at the server", || {
+        (bob.texts("common") == ["there again"]).then_some(())
     });
 }

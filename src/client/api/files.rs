@@ -8,7 +8,7 @@ use ureq::SendBody;
 use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG};
 use ureq::http::{HeaderMap, HeaderName};
 
-use super::{Api, SILENCE, answer, refusal, segment};
+use super::{Api, SILENCE, refusal, segment};
 use crate::client::answer::CallError;
 
 /// How long the server may take to answer once it has the whole file.
@@ -62,7 +62,7 @@ impl Api {
         if let Some(token) = self.token() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let (_, body) = answer(request.send(SendBody::from_reader(body)))?;
+        let (_, body) = self.heard(request.send(SendBody::from_reader(body)))?;
         Ok(body)
     }
 

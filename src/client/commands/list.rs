@@ -48,6 +48,8 @@ pub enum Takes {
     Path,
     /// The number of a message.
     Message,
+    /// The number of a message of one's own, in the chat that is shown.
+    Own,
     /// The number of a message, and after it an emoji.
     Reaction,
     /// An emoji.
@@ -138,7 +140,7 @@ pub const COMMANDS: &[Spec] = &[
         "another text for your message",
         edits::edit,
     )
-    .takes(Takes::Message),
+    .takes(Takes::Own),
     of(
         "edits",
         "/edits",

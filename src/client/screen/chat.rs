@@ -129,6 +129,19 @@ impl Chat {
         self.trim();
     }
 
+    /// Puts what answers its reader where they look: below the last line in sight. What is below that is
+    /// as unread as before.
+    pub fn answer(&mut self, text: String, bad: bool) {
+        let Some(((id, _), _)) = self.bottom else {
+            return self.note(text, bad);
+        };
+        let mut there = self.lines.range((id, 0)..=(id, u32::MAX)).rev();
+        let last = there.next().map_or(0, |((_, n), _)| *n);
+        let key = (id, last.saturating_add(1));
+        self.lines.insert(key, Entry::Note { text, bad });
+        self.bottom = Some((key, 0));
+    }
+
     /// Forgets the oldest lines, where nobody looks at them.
     pub fn trim(&mut self) {
         while self.lines.len() > MAX_LINES && self.bottom.is_none() {

@@ -39,6 +39,9 @@ impl Model {
                 if matches!(kind, "joined" | "left") {
                     self.doubt_people();
                 }
+                if kind == "unbanned" && mine {
+                    self.now();
+                }
                 if let Some(text) = text {
                     let place = room.and_then(|room| self.find(room));
                     let bad = text.starts_with("! ");
@@ -223,7 +226,9 @@ impl Model {
             false if !self.holds(posted) => self.message(posted, label, true),
             false => {}
         }
-        if self.chat().bottom.is_some() && self.chat().newest() == posted["id"] {
+        // Who says something sees it; a comment is counted where the reader is.
+        let is_said = !posted["message"].is_u64() && self.chat().newest() == posted["id"];
+        if is_said {
             self.chat_mut().bottom = None;
         }
     }

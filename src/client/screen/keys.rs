@@ -17,7 +17,8 @@ Ctrl+Up and Ctrl+Down select a message: c comments, v its comments, r writes to 
 g gets its file, + and - put an emoji on it and take it back, x complains, e changes your own,
 d removes it, Esc ends it
 Up on an empty line takes up your last message, and then what you typed before
-Enter sends, and on an empty line sends again what has failed
+Enter sends, and on an empty line sends again what has failed; while there is no connection it
+is tried at once
 Alt+Enter or Ctrl+J begins another row, Ctrl+O opens your editor, Ctrl+R searches
 Ctrl+C stops a file, clears the line, or takes back what is not sent; Ctrl+D leaves
 F1 this list, F2 rooms, F3 requests to come in, F4 what is scheduled, F5 who is here,
@@ -73,13 +74,15 @@ impl Screen {
                 chat.arriving = chat.fresh.is_some();
             }
             KeyCode::Enter if !alt && empty => {
-                self.model.chat_mut().bottom = None;
-                self.model.again();
+                self.session.gate.rouse();
+                if self.model.again() {
+                    self.model.chat_mut().bottom = None;
+                }
             }
             KeyCode::Enter if !alt => {
+                self.session.gate.rouse();
                 let line = self.input.take();
                 self.unsaved = true;
-                self.model.chat_mut().bottom = None;
                 let chat = self.model.chat().address.clone();
                 self.typed(&line, &chat);
             }
@@ -261,7 +264,6 @@ impl Screen {
             }
         };
         self.model.selected = None;
-        self.model.chat_mut().bottom = None;
         if !begun.is_empty() {
             self.input.begin(&begun);
         }

@@ -449,7 +449,15 @@ impl Screen {
                 return self.wait(line, command, chat, here);
             }
             Ok(Some(command)) => match command.posts(&session, chat) {
-                Some(Ok(post)) => return self.stage(&post, Stage::Queued),
+                Some(Ok(post)) => {
+                    // Who says something here goes to the end, where it stands; whatever else is
+                    // done leaves the place, and with it what is unread.
+                    let is_here = post.kind() == "message" && post.to() == Some(chat);
+                    if is_here && self.model.chat().address == chat {
+                        self.model.chat_mut().bottom = None;
+                    }
+                    return self.stage(&post, Stage::Queued);
+                }
                 Some(Err(why)) => Job::Wrong(why),
                 None => Job::Run(command, here),
             },

@@ -311,16 +311,16 @@ impl Model {
         }
     }
 
-    /// Tells the reader something, in the chat that is shown.
+    /// Tells the reader something, in the chat that is shown, where they look.
     pub fn note(&mut self, text: String, bad: bool) {
-        self.chat_mut().note(text, bad);
+        self.chat_mut().answer(text, bad);
     }
 
     /// Tells the reader something about a room, there, or in the chat that is shown if that room is
     /// not there.
     pub fn note_in(&mut self, room: &str, text: String) {
         let at = self.find(room).unwrap_or(self.at);
-        self.chats[at].note(text, false);
+        self.chats[at].answer(text, false);
     }
 
     /// Selects the message before or after the selected one.

@@ -126,14 +126,17 @@ impl Model {
         heads
     }
 
-    /// What has failed in the chat that is shown waits for its turn again.
-    pub fn again(&mut self) {
+    /// What has failed in the chat that is shown waits for its turn again; whether there is any.
+    pub fn again(&mut self) -> bool {
         let here = self.chat().address.clone();
+        let mut any = false;
         for out in &mut self.outgoing {
             if matches!(out.stage, Stage::Failed(_)) && out.here == here {
                 out.stage = Stage::Queued;
+                any = true;
             }
         }
+        any
     }
 
     /// What waited for this client to be signed in waits for its turn again.
@@ -141,6 +144,13 @@ impl Model {
         let barred = self.outgoing.iter_mut();
         let barred = barred.filter(|out| out.stage == Stage::Barred);
         barred.for_each(|out| out.stage = Stage::Queued);
+    }
+
+    /// What waited for its time is tried now: a ban is over, perhaps before its time.
+    pub fn now(&mut self) {
+        let later = self.outgoing.iter_mut();
+        let later = later.filter(|out| matches!(out.stage, Stage::Later(_)));
+        later.for_each(|out| out.stage = Stage::Queued);
     }
 
     /// Takes back the last post of the chat that is shown that is not on its way.

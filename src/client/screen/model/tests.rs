@@ -429,3 +429,28 @@ fn emoji_that_come_before_an_older_page_or_answer_stay() {
     assert_eq!(emoji_on(&model, 10), "🎉 1");
     assert!(model.late.is_empty());
 }
+
+#[test]
+fn what_answers_the_reader_amid_the_unread_stands_where_they_look_and_reads_nothing() {
+    let mut model = model();
+    model.chat_mut().unread = 30;
+    model.page("common", None, page(1..=50, false));
+    look(&mut model, 10);
+    effects(&mut model);
+    let Some(((bottom, _), _)) = model.chat().bottom else {
+        unreachable!("the end is not in sight")
+    };
+    model.note("online (1): ann".to_owned(), false);
+    model.note("and more".to_owned(), false);
+    let comment = json!({"id": 51, "message": bottom, "from": "ann", "text": "y", "at": "2026-11-24T20:18:55.123Z"});
+    model.sent(&comment, label);
+    react(&mut model, bottom, "👍", 1);
+    model.settle();
+    assert_eq!(model.chat().bottom, Some(((bottom, 2), 0)));
+    assert_eq!(model.chat().unread, 50 - bottom);
+    assert!(effects(&mut model).is_empty());
+    // What one says oneself is seen.
+    model.sent(&message(52, "ann", "common", "hello"), label);
+    model.settle();
+    assert_eq!((model.chat().bottom, model.chat().unread), (None, 0));
+}
