@@ -55,15 +55,13 @@ export function keepEditing(place, message) {
 const uploads = new Map();
 export const uploadOf = ({ key }) => uploads.get(key);
 
-/** The name of this tab, which a reload keeps. */
-const TAB = "veche.tab";
-const tab = sessionStorage.getItem(TAB) ?? unique();
-sessionStorage.setItem(TAB, tab);
+/** The name of this tab, which a reload keeps; it has one once a post waits for a file. */
+const tab = () => sessionStorage.getItem(entry("tab", ""));
 
 /** Whether a post waits for its file to go up, from this tab or another. */
 const lacksFile = ({ file, body }) => Boolean(file && !body.file);
 /** Whether the file of a post is known no more: this tab was loaded anew, or left. */
-const isLost = (one) => lacksFile(one) && one.tab === tab && !uploads.has(one.key);
+const isLost = (one) => lacksFile(one) && one.tab === tab() && !uploads.has(one.key);
 const LOST = { failed: "its file was still on its way when the page was left. Edit it to attach the file again." };
 
 /** Whether any post waits for a file that this tab uploads. */
@@ -101,12 +99,15 @@ let last = 0;
 export function send(place, path, body, upload) {
   last = Math.max(Date.now(), last + 1);
   const key = unique();
-  const { name, size } = upload?.file ?? {};
-  keep({ key, order: last, place, path, body, file: upload && (upload.done ?? { name, size }), tab });
+  const one = { key, order: last, place, path, body, file: upload?.done };
   if (upload && !upload.done) {
+    const { name, size } = upload.file;
+    if (!tab()) sessionStorage.setItem(entry("tab", ""), unique());
+    Object.assign(one, { file: { name, size }, tab: tab() });
     uploads.set(key, upload);
     upload.settled = () => settle(key, upload);
   }
+  keep(one);
   proceed();
 }
 
@@ -211,7 +212,7 @@ async function drain() {
 
 /** Forgets all of it, at signing out. */
 export function wipe() {
-  const mine = ["draft", "edit", "post", "links"].map((kind) => entry(kind, ""));
+  const mine = ["draft", "edit", "post", "tab", "links"].map((kind) => entry(kind, ""));
   for (const store of stores) {
     const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
     names.forEach((one) => store.removeItem(one));
