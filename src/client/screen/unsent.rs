@@ -44,7 +44,8 @@ impl Screen {
         let text = match (text, self.input.text().as_str()) {
             ("", begun) => begun.to_owned(),
             (text, "") => text.to_owned(),
-            (text, begun) => format!("{text}\n{begun}"),
+            // Some texts end with the row break that what follows them needs.
+            (text, begun) => format!("{}\n{begun}", text.strip_suffix('\n').unwrap_or(text)),
         };
         self.input.set(&text);
     }
