@@ -56,7 +56,7 @@ impl Client {
             .proxy(None)
             .user_agent("veche-testing")
             .timeout_global(Some(PATIENCE * 2))
-            .max_idle_connections(if front::is_open() { 0 } else { IDLE })
+            .max_idle_connections(if front::is_at(url) { 0 } else { IDLE })
             .build()
             .new_agent();
         Self {

@@ -19,12 +19,14 @@ use crate::log::reader::{Reader, Reading};
 /// How soon it is looked again how far a node has come.
 const AGAIN: Duration = Duration::from_millis(1);
 
-/// Whether there is any in this process.
-static OPEN: AtomicBool = AtomicBool::new(false);
+/// The addresses of those in this process.
+static OPEN: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
 
-/// Whether requests are spread over nodes: then each has a connection of its own.
-pub(super) fn is_open() -> bool {
-    OPEN.load(Ordering::Relaxed)
+/// Whether requests to a URL are spread over nodes: then each has a connection of its own.
+pub(super) fn is_at(url: &str) -> bool {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.iter()
+        .any(|address| url.ends_with(&format!("//{address}")))
 }
 
 #[derive(Debug)]
@@ -52,9 +54,11 @@ struct Nodes {
 impl Front {
     /// An address that leads nowhere yet.
     pub(super) fn open() -> Self {
-        OPEN.store(true, Ordering::Relaxed);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.push(address);
+        drop(open);
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);
         thread::spawn(move || {
