@@ -81,9 +81,9 @@ testOf(["webhooks", "rooms"], "a hook posts to a room as long as one is in it, a
   await page.locator("#chats a").filter({ hasText: "Ops" }).waitFor();
   await showHooks(page);
   await page.getByLabel("Posts as").fill("ci");
-  await page.getByLabel("Posts to").selectOption("Ops");
+  await page.getByLabel("Posts to").selectOption("# Ops");
   await page.getByRole("button", { name: "Make a hook" }).click();
-  await page.locator("#sheet-body li").getByText(/^To Ops, since /).waitFor();
+  await page.locator("#sheet-body li").getByText(/^To # Ops, since /).waitFor();
   await page.getByLabel("Posts as").fill("cron");
   await page.getByLabel("Posts to").selectOption("Yourself");
   await page.getByRole("button", { name: "Make a hook" }).click();
