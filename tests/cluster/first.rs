@@ -1,28 +1,13 @@
 //! A server that was alone becomes the first node of a cluster: what it had is everybody's.
 
 use serde_json::json;
-use veche::testing::{Client, Folder, Output, Server, wait_until};
+use veche::testing::{Client, Folder, Server, wait_until};
 
 use crate::nats::Nats;
-use crate::stage::{Cluster, agreed};
+use crate::stage::{Cluster, agreed, refused};
 
 fn settings(nats: &Nats) -> String {
     format!("[cluster]\nnats = \"{}\"\nreplicas = 1\n", nats.url())
-}
-
-/// Starts a server in a folder, where it is to fail.
-fn refused(folder: &Folder, config: &str) -> Output {
-    folder.write("config.toml", config);
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        "config.toml",
-    ];
-    let output = veche::testing::run(folder.path(), arguments);
-    assert_ne!(output.status.code(), Some(0));
-    output
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use veche::testing::{Client, Folder, wait_at_most, wait_until};
 
 use crate::nats::Nats;
-use crate::stage::{Cluster, agreed};
+use crate::stage::{Cluster, agreed, refused};
 
 /// The first sequence that the log's stream still has.
 fn first(nats: &Nats) -> u64 {
@@ -134,16 +134,7 @@ fn a_node_does_not_start_on_a_stream_of_a_newer_format() {
     });
     let folder = Folder::new();
     let config = format!("[cluster]\nnats = \"{}\"\nreplicas = 1\n", nats[0].url());
-    folder.write("config.toml", &config);
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        "config.toml",
-    ];
-    let output = veche::testing::run(folder.path(), arguments);
-    assert_ne!(output.status.code(), Some(0));
+    let output = refused(&folder, &config);
     assert!(output.stderr.contains("format 999"), "{}", output.stderr);
 }
 

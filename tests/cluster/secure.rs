@@ -1,10 +1,10 @@
 //! NATS that asks who comes, and speaks TLS.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use veche::testing::{Folder, Server, run};
+use veche::testing::{Folder, Server};
 
 use crate::nats::Nats;
-use crate::stage::{Cluster, agreed};
+use crate::stage::{Cluster, agreed, refused};
 
 /// An authority, what it vouched for, and what lets a server in.
 struct Keys {
@@ -61,18 +61,7 @@ impl Keys {
 
 /// What a server says that does not start.
 fn refusal(config: &str) -> String {
-    let folder = Folder::new();
-    folder.write("config.toml", config);
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        "config.toml",
-    ];
-    let output = run(folder.path(), arguments);
-    assert_ne!(output.status.code(), Some(0));
-    output.stderr
+    refused(&Folder::new(), config).stderr
 }
 
 fn works(nats: Vec<Nats>, config: &str) {

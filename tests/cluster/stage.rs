@@ -141,3 +141,18 @@ pub fn agreed(clients: &[Client], chat: &str, count: usize) -> Vec<String> {
         (first.len() == count && all.iter().all(|texts| texts == first)).then(|| first.clone())
     })
 }
+
+/// Starts a server in a folder, where it is to fail.
+pub fn refused(folder: &veche::testing::Folder, config: &str) -> veche::testing::Output {
+    folder.write("config.toml", config);
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        "config.toml",
+    ];
+    let output = veche::testing::run(folder.path(), arguments);
+    assert_ne!(output.status.code(), Some(0));
+    output
+}
