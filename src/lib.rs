@@ -53,6 +53,7 @@ pub mod prelude;
 pub mod secret;
 mod server;
 pub mod settings;
+mod shares;
 pub mod testing;
 pub mod time;
 

@@ -60,7 +60,7 @@ pub(crate) struct Core {
     pub(crate) features: Arc<Features>,
     pub(crate) passwords: Passwords,
     /// For looking for words.
-    pub(crate) searches: Lane,
+    pub(crate) searches: Lane<UserId>,
     pub(crate) guesses: Guesses,
     pub(crate) stores: Arc<Stores>,
     /// The other nodes, if there are any.

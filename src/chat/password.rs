@@ -1,14 +1,13 @@
 //! Passwords: argon2id, off the writer, few at a time.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 
 use super::invalid;
 use crate::bus::internal;
-use crate::http::{Network, Places, Problem};
+use crate::http::{Network, Problem, has, holder};
 use crate::server::Lane;
 
 /// Hashed at once: each costs a core for some 20 ms and 19 MiB.
@@ -26,16 +25,21 @@ const LENGTH: usize = 1024;
 
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
-    lane: Lane,
-    by_address: Arc<Places>,
+    lane: Lane<IpAddr>,
+    exempt: Vec<Network>,
 }
 
 impl Passwords {
     /// Those who are `exempt` may take as many places as there are.
     pub(crate) fn new(exempt: Vec<Network>) -> Self {
         Self {
-            lane: Lane::new(AT_ONCE, WAITING, "too many passwords wait to be checked"),
-            by_address: Places::new(PER_ADDRESS, exempt),
+            lane: Lane::new(
+                AT_ONCE,
+                WAITING,
+                PER_ADDRESS,
+                "too many passwords wait to be checked",
+            ),
+            exempt,
         }
     }
 
@@ -79,12 +83,8 @@ impl Passwords {
         from: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let taken = from.map(|from| {
-            let taken = self.by_address.take(from);
-            taken.ok_or_else(|| self.lane.busy())
-        });
-        let _its_place = taken.transpose()?;
-        let turn = self.lane.enter().await?;
+        let from = from.filter(|from| !has(&self.exempt, *from));
+        let turn = self.lane.enter(from.map(holder)).await?;
         let work = move || {
             let _turn = turn;
             work()

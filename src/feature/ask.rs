@@ -130,9 +130,9 @@ impl<F: Feature> Ask<F> {
     /// Messages in which words stand that the asking user may see now, the newest first. The chats
     /// that are wanted are among those of [`View::seen_by`]; the feature says with
     /// [`Feature::searches`] that it asks. One is answered at a time: 503 `overloaded` where too many
-    /// wait.
+    /// wait, or too many of one user's.
     pub async fn find(&self, wanted: Wanted) -> Result<Found, Problem> {
-        let turn = self.core.searches.enter().await?;
+        let turn = self.core.searches.enter(Some(self.call.user)).await?;
         let read = self.core.reader.read(move |r| {
             let _turn = turn;
             r.find(&wanted)

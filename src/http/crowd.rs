@@ -1,13 +1,12 @@
 //! Whose address counts, and how much one address may hold open at once.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
 use super::{Limits, Network, Problem};
+use crate::shares::{Share, Shares};
 
 /// The bits of an IPv6 address that are its network's: whoever has one address has all of these
 /// (RFC 6177, section 2).
@@ -15,14 +14,16 @@ const NETWORK_BITS: u32 = 64;
 
 /// Who comes: by which address each is counted, and what each holds open.
 pub(super) struct Crowd {
-    places: Arc<Places>,
+    places: Arc<Shares<IpAddr>>,
+    exempt: Vec<Network>,
     proxies: Vec<Network>,
 }
 
 impl Crowd {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            places: Places::new(limits.per_address, limits.exempt.clone()),
+            places: Shares::new(limits.per_address),
+            exempt: limits.exempt.clone(),
             proxies: limits.proxies.clone(),
         }
     }
@@ -61,69 +62,24 @@ impl Crowd {
     /// # Errors
     /// 429 `too_many_connections` where it holds as many as it may.
     pub(super) fn take(&self, address: IpAddr) -> Result<Place, Problem> {
-        self.places.take(address).ok_or_else(|| {
-            let most = self.places.most;
-            let detail = format!("one address may have {most} connections open");
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            Problem::new(status, "too_many_connections", detail).retry_after(5)
-        })
-    }
-}
-
-/// How much each address may hold at once.
-pub(crate) struct Places {
-    most: usize,
-    exempt: Vec<Network>,
-    /// Has an entry only for those that hold something, so what bounds all that is held bounds it.
-    held: Mutex<HashMap<IpAddr, usize>>,
-}
-
-impl Places {
-    /// `most` for each address that is not exempt.
-    pub(crate) fn new(most: usize, exempt: Vec<Network>) -> Arc<Self> {
-        Arc::new(Self {
-            most,
-            exempt,
-            held: Mutex::default(),
-        })
-    }
-
-    /// A place for `address`; `None` where it holds as many as it may.
-    pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         if lists(&self.exempt, address) {
-            return Some(Place::default());
+            return Ok(Place::default());
         }
-        let holder = holder(address);
-        let mut held = self.held();
-        let count = held.entry(holder).or_default();
-        if *count >= self.most {
-            return None;
+        match self.places.take(holder(address)) {
+            Some(share) => Ok(Place(Some(share))),
+            None => {
+                let most = self.places.most();
+                let detail = format!("one address may have {most} connections open");
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                Err(Problem::new(status, "too_many_connections", detail).retry_after(5))
+            }
         }
-        *count += 1;
-        Some(Place(Some((Arc::clone(self), holder))))
-    }
-
-    fn held(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What an address holds; dropping it gives it back. The default is nobody's.
 #[derive(Default)]
-pub(crate) struct Place(Option<(Arc<Places>, IpAddr)>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some((places, holder)) = self.0.take()
-            && let Entry::Occupied(mut entry) = places.held().entry(holder)
-        {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
-    }
-}
+pub(crate) struct Place(#[expect(dead_code, reason = "held until dropped")] Option<Share<IpAddr>>);
 
 /// The addresses that are one holder's, by their first.
 pub(crate) fn holder(address: IpAddr) -> IpAddr {
@@ -235,7 +191,6 @@ mod tests {
         assert!(take("192.0.2.1").is_ok());
         let exempt: Vec<_> = (0..9).map(|_| take("127.0.0.1")).collect();
         assert!(exempt.iter().all(Result::is_ok));
-        assert!(crowd.places.held().is_empty(), "nobody is remembered");
     }
 
     #[test]

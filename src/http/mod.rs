@@ -69,7 +69,7 @@ mod wire;
 
 pub use accept::lists;
 pub use body::Body;
-pub(crate) use crowd::{Places, holder, lists as has};
+pub(crate) use crowd::{holder, lists as has};
 pub use local::serve_local;
 pub use network::Network;
 pub use payload::{Chunk, Payload, Source};

@@ -45,6 +45,9 @@ const LAST: Duration = Duration::from_millis(9_500);
 /// So many wait to have something looked for; one more is refused.
 const SEARCHES: usize = 32;
 
+/// One user's of these, the one that is looked for included: nobody waits long for another.
+const PER_USER: usize = 3;
+
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -533,7 +536,7 @@ fn core(
         board: Board::new(commands(&features))?,
         guesses: Guesses::new(&config.server),
         passwords: Passwords::new(config.server.exempt()),
-        searches: Lane::new(1, SEARCHES, "too many look for something"),
+        searches: Lane::new(1, SEARCHES, PER_USER, "too many look for something"),
         config,
         bus,
         reader,
