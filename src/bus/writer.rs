@@ -41,6 +41,9 @@ const RETRY: Period = Period::secs(1);
 /// How soon erased texts are brought out of the files: well within the minute that is promised.
 const SCRUB_AFTER: Period = Period::secs(5);
 
+/// How long who still reads is waited for at the end, until what was erased is out of the files.
+const LAST_SCRUB: Duration = Duration::from_secs(3);
+
 /// How often a lost race is decided again before the request is refused.
 const RACES: usize = 100;
 
@@ -261,7 +264,7 @@ impl Writer {
         {
             return refuse(commands, &problem);
         }
-        self.scrub();
+        self.scrub(Duration::ZERO);
         let mut noted = self.take_noted();
         let mut races = 0;
         while races < RACES {
@@ -419,12 +422,12 @@ impl Writer {
     }
 
     /// Brings erased texts out of the files, when it is time.
-    fn scrub(&mut self) {
+    fn scrub(&mut self, patience: Duration) {
         let now = self.now();
         if self.scrub_at.is_none_or(|at| at > now) {
             return;
         }
-        self.scrub_at = match self.o.log.scrub() {
+        self.scrub_at = match self.o.log.scrub(patience) {
             Ok(true) => None,
             // A reader was in the way.
             Ok(false) => Some(now.plus(RETRY)),
@@ -440,7 +443,10 @@ impl Writer {
         self.turn(Vec::new());
         if self.o.shared.health() == Health::Ok {
             self.scrub_at = Some(Time(0));
-            self.scrub();
+            self.scrub(LAST_SCRUB);
+            if self.scrub_at.is_some() {
+                tracing::warn!("erased texts stay in the write-ahead log until the next start");
+            }
         }
     }
 

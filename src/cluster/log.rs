@@ -13,6 +13,7 @@ mod following;
 mod open;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -319,7 +320,7 @@ impl Log for ClusterLog {
         self.local.ended(now, limit)
     }
 
-    fn scrub(&mut self) -> Result<bool, LogError> {
-        self.local.scrub()
+    fn scrub(&mut self, patience: Duration) -> Result<bool, LogError> {
+        self.local.scrub(patience)
     }
 }

@@ -19,6 +19,7 @@ mod verify;
 mod words;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -552,7 +553,7 @@ pub trait Log: Send {
     /// Up to `limit` messages that ended by `now`, in order of their id.
     fn ended(&self, now: Time, limit: usize) -> Result<Vec<Going>, LogError>;
 
-    /// Brings what was erased out of every file; false when a reader was in the way, so that it
-    /// must be tried again.
-    fn scrub(&mut self) -> Result<bool, LogError>;
+    /// Brings what was erased out of every file; false when a reader was in the way for all of
+    /// `patience`, so that it must be tried again.
+    fn scrub(&mut self, patience: Duration) -> Result<bool, LogError>;
 }

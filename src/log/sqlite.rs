@@ -174,11 +174,11 @@ impl SqliteLog {
         }
     }
 
-    /// Brings all of the WAL over to the database; false where somebody is in the way. That is tried
-    /// again soon: waiting here would hold every post up.
-    fn checkpoint(&self, mode: &str) -> Result<bool, LogError> {
+    /// Brings all of the WAL over to the database; false where somebody is in the way for so long.
+    /// Waiting here holds every post up.
+    fn checkpoint(&self, mode: &str, patience: Duration) -> Result<bool, LogError> {
         let _turn = self.checkpointer.take_turn();
-        self.connection.busy_timeout(Duration::ZERO)?;
+        self.connection.busy_timeout(patience)?;
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let busy: Result<i64, _> = self.connection.query_row(&sql, [], |row| row.get(0));
         self.connection.busy_timeout(PATIENCE)?;
@@ -256,7 +256,7 @@ impl Log for SqliteLog {
         self.end()?;
         self.last = self.staged;
         if self.checkpointer.is_behind()
-            && let Err(error) = self.checkpoint("RESTART")
+            && let Err(error) = self.checkpoint("RESTART", Duration::ZERO)
         {
             // What was committed is durable all the same.
             tracing::warn!(%error, "emptying the WAL");
@@ -467,9 +467,9 @@ impl Log for SqliteLog {
         many(&self.connection, &sql, bounds, Going::from_sql)
     }
 
-    fn scrub(&mut self) -> Result<bool, LogError> {
+    fn scrub(&mut self, patience: Duration) -> Result<bool, LogError> {
         self.note.put(There::Database);
-        self.checkpoint("TRUNCATE")
+        self.checkpoint("TRUNCATE", patience)
     }
 }
 

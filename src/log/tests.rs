@@ -3,6 +3,9 @@
 mod marks;
 mod sums;
 
+use std::sync::mpsc;
+use std::thread;
+
 use serde_json::value::RawValue;
 
 use super::sqlite::SqliteLog;
@@ -137,7 +140,7 @@ fn a_removed_message_is_in_no_file_once_scrubbed() {
     )
     .expect("staged");
     log.commit(1_200).expect("durable");
-    assert!(log.scrub().expect("scrubbed"));
+    assert!(log.scrub(Duration::ZERO).expect("scrubbed"));
     assert!(!folder.holds(b"secret-"), "a text outlived its message");
     assert!(
         log.row(1_001).expect("readable").is_none(),
@@ -235,8 +238,42 @@ fn a_kept_answer_goes_with_what_it_tells_of() {
     log.commit(2).expect("durable");
     let found = log.key(UserId(1), "k", Time(0)).expect("readable");
     assert_eq!(found, Some(("d".to_owned(), None)), "the key itself stays");
-    assert!(log.scrub().expect("scrubbed"));
+    assert!(log.scrub(Duration::ZERO).expect("scrubbed"));
     assert!(!folder.holds(b"secret-answer"));
+}
+
+#[test]
+fn who_reads_is_waited_for_until_what_was_erased_is_out_of_the_files() {
+    let folder = Folder::new();
+    let mut log = folder.log();
+    post(&mut log, 1, "secret-message", message(None, None));
+    log.commit(0).expect("durable");
+    let reader = Reader::new(&folder.0);
+    let (reads, is_read) = mpsc::channel();
+    let (end, is_ended) = mpsc::channel::<()>();
+    let reading = thread::spawn(move || {
+        reader.read_here(|reading| {
+            reading.last()?;
+            reads.send(()).expect("the test waits");
+            is_ended.recv().expect("the test goes on");
+            thread::sleep(Duration::from_millis(50));
+            Ok(())
+        })
+    });
+    is_read.recv().expect("it reads");
+    let removed = record(2, Audience::Nobody);
+    log.stage(&removed, None, &[Change::Remove(vec![1])])
+        .expect("staged");
+    log.commit(1).expect("durable");
+    assert!(
+        !log.scrub(Duration::ZERO).expect("no fault"),
+        "somebody reads"
+    );
+    assert!(folder.holds(b"secret-message"));
+    end.send(()).expect("it reads");
+    assert!(log.scrub(Duration::from_secs(60)).expect("no fault"));
+    assert!(!folder.holds(b"secret-message"));
+    reading.join().expect("no panic").expect("readable");
 }
 
 /// A row by itself with an object, then messages (or another row) that hold it.

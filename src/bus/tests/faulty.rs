@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -168,7 +169,7 @@ impl Log for Faulty {
     fn ended(&self, now: Time, limit: usize) -> Result<Vec<Going>, LogError> {
         self.inner.ended(now, limit)
     }
-    fn scrub(&mut self) -> Result<bool, LogError> {
-        self.inner.scrub()
+    fn scrub(&mut self, patience: Duration) -> Result<bool, LogError> {
+        self.inner.scrub(patience)
     }
 }
