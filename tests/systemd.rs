@@ -2,7 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
@@ -162,9 +162,11 @@ fn what_is_not_one_tcp_socket_is_refused_with_the_reason() {
     let folder = Folder::new();
     let datagrams = UnixDatagram::bind(folder.join("socket")).expect("a socket");
     let two = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let connected = TcpStream::connect(two.local_addr().expect("an address")).expect("a peer");
     for (socket, count, said) in [
         (OwnedFd::from(datagrams), 1, "not a valid tcp socket"),
         (OwnedFd::from(two), 2, "there are 2 sockets"),
+        (OwnedFd::from(connected), 1, "the socket does not listen"),
     ] {
         let mut server = handed(&folder, socket, count);
         let status = wait_until("the refusal", || server.0.try_wait().ok().flatten());

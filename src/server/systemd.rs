@@ -21,7 +21,15 @@ pub(crate) fn listener() -> io::Result<Option<TcpListener>> {
         let many = format!("there are {} sockets", handed.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, many));
     }
-    handed.take_tcp_listener(0)
+    let socket = handed.take_tcp_listener(0)?;
+    #[cfg(target_os = "linux")]
+    if let Some(socket) = &socket
+        && !socket2::SockRef::from(socket).is_listener()?
+    {
+        let deaf = "the socket does not listen";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, deaf));
+    }
+    Ok(socket)
 }
 
 /// The server answers.
