@@ -137,11 +137,12 @@ impl Feature for RateLimit {
 }
 
 impl Periods {
-    /// A user's period, if it has not ended. One that ends further away than a period is long was
-    /// begun by a clock that was wrong, or under other settings: it counts no more.
+    /// A user's period, if it has not ended. A clock that is set back a little lengthens it, and gives
+    /// nobody a new one. One that ends further away than two periods was begun by a clock that was
+    /// wrong, or under other settings: it counts no more.
     fn running(&self, user: UserId, now: Time, per: Period) -> Option<UserPeriod> {
         let period = self.users.get(&user).copied()?;
-        (period.until > now && period.until <= now.plus(per)).then_some(period)
+        (period.until > now && period.until <= now.plus(per).plus(per)).then_some(period)
     }
 
     /// Drops what has ended, so that this holds only those who posted lately.
@@ -196,6 +197,14 @@ mod tests {
         assert_eq!(counted(&state, 1, 50), None);
         count(&mut state, 1, 50, 150);
         assert_eq!(counted(&state, 1, 50), Some(1));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_a_little_gives_nobody_a_new_period() {
+        let mut state = Periods::default();
+        count(&mut state, 1, 1_000, 1_100);
+        assert_eq!(counted(&state, 1, 940), Some(1));
+        assert_eq!(counted(&state, 1, 899), None, "more than a period");
     }
 
     #[test]

@@ -455,6 +455,7 @@ impl Schedule {
         let late = tx.up_since().since(plan.at);
         let max = self.settings.max_late;
         if late > max {
+            let late = late.roughly();
             let detail = format!("it was due {late} before it could be sent; {max} are allowed");
             return Err(Reason {
                 code: "too_late".to_owned(),

@@ -19,7 +19,8 @@ impl Settings {
         asked: Option<Period>,
         chance: u64,
     ) -> Failure {
-        let since = before.map_or(now, |before| before.since);
+        // None was later than this one, whatever the clock said.
+        let since = before.map_or(now, |before| before.since.min(now));
         let times = before.map_or(1, |before| before.times.saturating_add(1));
         let grown = 3_u64
             .saturating_pow(times - 1)
@@ -101,6 +102,18 @@ mod tests {
         assert_eq!(failed(1), Some(5_000));
         assert_eq!(failed(60), Some(60_000));
         assert_eq!(failed(86_400), Some(300_000));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_the_pause() {
+        let (then, now) = (Time(10_000_000), Time(1_000_000));
+        let before = settings().failed(None, Why::Status(500), then, None, 0);
+        assert_eq!(before.rests(then), Some(Time(10_005_000)));
+        assert_eq!(before.rests(Time(10_005_000)), None, "its time has come");
+        assert_eq!(before.rests(now), None);
+        let failure = settings().failed(Some(before), Why::Status(500), now, None, 0);
+        assert_eq!(failure.since, now, "nor is it given up later for that");
+        assert_eq!(failure.rests(now), Some(Time(1_015_000)));
     }
 
     #[test]

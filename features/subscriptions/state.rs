@@ -102,6 +102,14 @@ pub struct Subscription {
     pub failure: Option<Failure>,
 }
 
+impl Failure {
+    /// Until when nothing is to be tried. A failure that is still to come was noted by a clock that
+    /// was set back since: its pause says nothing any more.
+    pub fn rests(&self, now: Time) -> Option<Time> {
+        self.next.filter(|next| self.at <= now && now < *next)
+    }
+}
+
 impl Subscription {
     /// Whether it was given up.
     pub fn is_off(&self) -> bool {

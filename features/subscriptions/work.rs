@@ -359,8 +359,8 @@ fn turn(view: &View<'_>, one: &Subscription, reached: Option<Id>) -> Turn {
     if view.chat(chat).is_none_or(|chat| chat.last <= upto) {
         return Turn::Nothing;
     }
-    match one.failure.and_then(|failure| failure.next) {
-        Some(next) if next > view.now() => Turn::At(next),
-        _ => Turn::Now,
+    match one.failure.and_then(|failure| failure.rests(view.now())) {
+        Some(next) => Turn::At(next),
+        None => Turn::Now,
     }
 }

@@ -79,14 +79,15 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Since when this server runs: what fell due before fell due while it was down.
+    /// Since when this server runs, by the clock as it is: what fell due before fell due while it was
+    /// down. It is never later than now.
     pub fn up_since(&self) -> Time {
         self.up_since
     }
 
     /// A message that `user` may see; 404 otherwise, as if it did not exist.
     pub fn message(&self, id: Id, user: UserId) -> Result<MessageRow, Problem> {
-        let sees = |row: &MessageRow| chat::sees(&self.view.world().chat, user, row);
+        let sees = |row: &MessageRow| chat::sees(&self.view, user, row);
         let row = self.log.message_if(id, &sees);
         row.map_err(|error| internal("a look-up", &error))?
             .ok_or_else(chat::no_message)

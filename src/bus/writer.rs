@@ -256,6 +256,8 @@ impl Writer {
 
     /// One batch: what is due, what was noted in passing, and these commands.
     fn turn(&mut self, mut commands: Vec<Command>) {
+        // A clock that is set back shows that it runs for longer than that said.
+        self.up_since = self.up_since.min(self.now());
         if let Err(problem) = self.fold() {
             return refuse(commands, &problem);
         }

@@ -78,6 +78,14 @@ impl Period {
         self.0
     }
 
+    /// About as long, to be said to people: in the largest unit of which there are two, rounded down.
+    #[must_use]
+    pub fn roughly(self) -> Period {
+        let units = [DAY, HOUR, MINUTE, SECOND].into_iter();
+        let unit = units.clone().find(|unit| self.0 >= 2 * unit).unwrap_or(1);
+        Period(self.0 - self.0 % unit)
+    }
+
     /// The same length as the standard library has it.
     #[must_use]
     pub const fn to_std(self) -> Duration {
@@ -202,6 +210,21 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         text.parse::<Period>().expect_err(text).to_string()
+    }
+
+    #[test]
+    fn roughly_is_said_in_the_largest_unit_of_which_there_are_two() {
+        for (ms, said) in [
+            (172_796_976, "47h"),
+            (172_800_000, "2d"),
+            (90_000, "90s"),
+            (119_999, "119s"),
+            (120_001, "2m"),
+            (1_999, "1999ms"),
+            (0, "0s"),
+        ] {
+            assert_eq!(Period::ms(ms).roughly().to_string(), said);
+        }
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Model {
     /// clock that was wrong, and does not count.
     fn period(&self, user: UserIx) -> Option<(Ms, u64)> {
         let (until, count) = *self.periods.get(&user)?;
-        (until > self.now && until <= self.now + PER).then_some((until, count))
+        (until > self.now && until <= self.now + 2 * PER).then_some((until, count))
     }
 
     /// Counts a post to the common chat.
