@@ -88,8 +88,7 @@ impl Core {
     /// A message that a user may see; 404 otherwise, as if it did not exist.
     pub(crate) async fn message(&self, id: Id, user: UserId) -> Result<MessageRow, Problem> {
         let bus = self.bus.clone();
-        let sees =
-            move |row: &MessageRow| bus.peek(|view| chat::sees(&view.world().chat, user, row));
+        let sees = move |row: &MessageRow| bus.peek(|view| chat::sees(view, user, row));
         let row = self
             .reader
             .read(move |reading| reading.message(id, sees))
@@ -98,10 +97,7 @@ impl Core {
         // What is not there takes as long as what may not be seen.
         let sees = self
             .bus
-            .read(|view| {
-                row.as_ref()
-                    .is_some_and(|row| chat::sees(&view.world().chat, user, row))
-            })
+            .read(|view| row.as_ref().is_some_and(|row| chat::sees(view, user, row)))
             .await?;
         row.filter(|_| sees).ok_or_else(chat::no_message)
     }

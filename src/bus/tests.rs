@@ -433,6 +433,55 @@ fn facts_of_a_feature_that_is_not_compiled_in_are_carried_along() {
     assert_eq!(facts[1]["fact"]["n"], 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_runs_since_no_later_than_now() {
+    let bench = Bench::new();
+    for (clock, since) in [
+        (1_000_000, 1_000_000),
+        (2_000_000, 1_000_000),
+        (7, 7),
+        (9_000, 7),
+    ] {
+        bench.clock.set(Time(clock));
+        let decide = |tx: &mut Tx<'_>| Ok(Answer::ok(tx.up_since().0));
+        let answer = bench.bus.submit(None, None, Box::new(decide)).await;
+        let said = answer.expect("an answer").body.value().cloned();
+        assert_eq!(said, Some(since.into()), "at {clock}");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_is_seen_no_more_though_it_is_not_removed_yet() {
+    let bench = Bench::new();
+    bench.join("ann").await.expect("a user");
+    let row = MessageRow {
+        id: 2,
+        chat: ChatId::COMMON,
+        author: UserId(1),
+        addressee: None,
+        at: Time(1_000_000),
+        ends: Some(Time(1_000_500)),
+        fuse: None,
+        riders: Riders::new(),
+        counts: BTreeMap::new(),
+        held: Vec::new(),
+        marks: Vec::new(),
+        text: "x".to_owned(),
+        reworded: None,
+    };
+    let sees = || {
+        bench.bus.peek(|view| {
+            let ann = view.find_user("ann").expect("known");
+            crate::chat::sees(view, ann, &row)
+        })
+    };
+    assert!(sees());
+    bench.clock.set(Time(1_000_500));
+    assert!(!sees());
+    bench.stop().await;
+}
+
 #[test]
 fn a_fact_of_the_core_that_is_unknown_stops_the_fold() {
     let record = Record {

@@ -48,12 +48,17 @@ pub(crate) use tails::Tails;
 
 use http::StatusCode;
 
+use crate::bus::View;
 use crate::http::Problem;
 use crate::log::{MessageRow, UserId};
 
-/// Whether a user may see a message.
-pub fn sees(state: &State, user: UserId, message: &MessageRow) -> bool {
-    state.is_member(message.chat, user) && message.id > state.floor(message.chat, user)
+/// Whether a user may see a message now: also one whose time is over and that lies there still is
+/// gone.
+pub fn sees(view: &View<'_>, user: UserId, message: &MessageRow) -> bool {
+    let state = &view.world().chat;
+    state.is_member(message.chat, user)
+        && message.id > state.floor(message.chat, user)
+        && message.ends.is_none_or(|ends| ends > view.now())
 }
 
 /// The answer for a message that is not there, or not for this user.

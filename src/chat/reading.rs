@@ -196,7 +196,7 @@ pub(crate) async fn show(core: &Core, to: UserId, rows: &[MessageRow]) -> Result
     let json = |view: &View<'_>| {
         rows.iter()
             .map(|row| {
-                if sees(&view.world().chat, to, row) {
+                if sees(view, to, row) {
                     message_json(view, &core.features, row, Some(to))
                 } else {
                     Value::Null
@@ -260,7 +260,7 @@ struct Seen<'a, L> {
 impl<L: Line> Serialize for Seen<'_, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { view, features, .. } = *self;
-        let seen = |line: &&L| sees(&view.world().chat, self.to, line.row());
+        let seen = |line: &&L| sees(view, self.to, line.row());
         let lines = self.lines.iter().filter(seen);
         serializer.collect_seq(lines.map(|line| Message {
             view,

@@ -162,8 +162,8 @@ async fn written(
                 to: Some(user),
                 written: None,
             };
-            // One whose chat they left meanwhile is not theirs any more.
-            sees(&view.world().chat, user, row).then(|| to_raw_value(&message))
+            // One that ended meanwhile, or whose chat they left, is not theirs any more.
+            sees(view, user, row).then(|| to_raw_value(&message))
         };
         glimpses
             .iter()
