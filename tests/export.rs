@@ -436,6 +436,13 @@ fn one_that_is_killed_leaves_no_server_and_the_next_begins_anew() {
     killed.kill().expect("it runs");
     killed.wait().expect("it ends");
     assert!(!folder.join("data/veche.db").exists());
+    for command in ["serve", "verify", "export"] {
+        let to = (command == "export").then_some("elsewhere");
+        let refused = run(folder.path(), [command].into_iter().chain(to));
+        let said = &refused.stderr;
+        assert!(said.contains("was broken off"), "{command}: {said}");
+        assert_eq!(refused.status.code(), Some(1), "{command}");
+    }
     let file = server.folder().join("whole");
     let output = run(folder.path(), ["import", &file.to_string_lossy()]);
     assert!(output.status.success(), "{output:?}");

@@ -15,15 +15,12 @@ use super::export::{BEGIN, Begin, END, EXPORT, End, FILE, Faulty, Line, Piece, R
 use crate::bus::{WorldError, fold};
 use crate::log::export::{Import, ImportError as RowError, open_copy};
 use crate::log::reader::Reading;
+use crate::log::sqlite::IMPORT;
 use crate::log::{LogError, Named, sqlite};
 use crate::server::{ServeError, lock};
 
-/// Where all of it lies until it is whole, in the data folder. One that was killed leaves it there,
-/// and the next one begins anew.
-const PART: &str = "import.part";
-
 /// What a data folder may have in it that is empty all the same.
-const NOTHING: [&str; 2] = ["lock", PART];
+const NOTHING: [&str; 2] = ["lock", IMPORT];
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +90,7 @@ pub(super) fn read(file: &Path, data: &Path) -> Result<(), ImportError> {
     let made = make(from, data);
     if made.is_err() {
         // It ends as it began, as far as that can be; what matters is why.
-        let _ = fs::remove_dir_all(data.join(PART));
+        let _ = fs::remove_dir_all(data.join(IMPORT));
         if !was_there {
             let _ = fs::remove_file(data.join("lock"));
             let _ = fs::remove_dir(data);
@@ -119,7 +116,7 @@ fn make(from: impl BufRead, data: &Path) -> Result<(), ImportError> {
     }
     // What it noted is of a server that is gone.
     File::create(sqlite::lock_file(data)).map_err(failed)?;
-    let part = data.join(PART);
+    let part = data.join(IMPORT);
     match fs::remove_dir_all(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => fs::create_dir(&part).map_err(failed)?,

@@ -315,6 +315,12 @@ pub enum LogError {
          folder"
     )]
     NoDatabase(String),
+    /// An import was broken off there.
+    #[error(
+        "an import to {0} was broken off: do it again, or delete `import.part` there to begin with \
+         nothing"
+    )]
+    HalfImport(String),
     /// There are tables, and none is the log's.
     #[error("{0} is a database of another program; name another folder")]
     Foreign(String),

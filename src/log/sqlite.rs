@@ -33,7 +33,7 @@ use crate::time::Time;
 
 pub(crate) use bring::{Brought, Place};
 pub(crate) use copy::{Copy, Put, copy};
-pub(crate) use folder::{inspect, lock_file};
+pub(crate) use folder::{IMPORT, inspect, lock_file};
 pub(super) use index::{
     mark as index_mark, of_author as token_of_author, of_chat as token_of_chat,
 };

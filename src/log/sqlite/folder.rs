@@ -117,9 +117,17 @@ pub(super) fn has_wal(data: &Path) -> Result<bool, LogError> {
     Ok(length(&wal::file(&file(data)))? >= wal::LEAST)
 }
 
-/// Refuses a folder that misses what it had, or whose write-ahead log is damaged. It must be used by
+/// Where an import lies until it is whole, in the data folder. One that was killed leaves it there,
+/// and the next one begins anew.
+pub(crate) const IMPORT: &str = "import.part";
+
+/// Refuses a folder that has half of an import in it, that misses what it had, or whose write-ahead log is damaged. It must be used by
 /// nobody: see [`inspect`].
 pub(super) fn inspect_own(data: &Path) -> Result<(), LogError> {
+    // The database comes last.
+    if data.join(IMPORT).exists() && length(&file(data))? == 0 {
+        return Err(LogError::HalfImport(data.display().to_string()));
+    }
     let there = noted(data).map_err(|source| LogError::File {
         file: lock_file(data).display().to_string(),
         source,
