@@ -23,6 +23,9 @@ settings! {
     pub struct Settings {
         /// How many hooks one user may have, 1 to 1000.
         pub hooks: usize = 20 => 1..=1000,
+        /// How many names the hooks of one user may ever have had, 1 to 10000. A name of one's own can be
+        /// used again.
+        pub names: usize = 50 => 1..=10_000,
     }
 }
 
@@ -229,7 +232,20 @@ impl Webhooks {
         let own = own.filter(|bot| hooks.bots.get(bot) == Some(&call.user));
         let (bot, name) = match own {
             Some(bot) => (bot, tx.name(bot).unwrap_or_default().to_owned()),
-            None => tx.enrol(&new.name)?,
+            None => {
+                let most = self.settings.names;
+                if hooks.bots.values().filter(|by| **by == call.user).count() >= most {
+                    let detail = format!(
+                        "your hooks have had {most} names, as many as one may: take one of those again"
+                    );
+                    return Err(Problem::new(
+                        StatusCode::TOO_MANY_REQUESTS,
+                        "too_many",
+                        detail,
+                    ));
+                }
+                tx.enrol(&new.name)?
+            }
         };
         let secret = new_code()?;
         let fact = Fact::Made {

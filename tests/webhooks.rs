@@ -155,13 +155,22 @@ fn a_ban_and_a_limit_hold_for_hooks_too() {
 
 #[test]
 fn there_are_so_many_and_what_is_not_understood_is_refused() {
-    let server = Server::only("webhooks", "hooks = 2");
+    let server = Server::only("webhooks", "hooks = 2\nnames = 3");
     let ann = server.connect("ann");
     let (id, url) = hook(&ann, "one", "common");
     hook(&ann, "two", "common");
     ann.post("/hooks", &json!({"name": "three"}))
         .problem(429, "too_many");
     ann.delete(&format!("/hooks/{id}")).expect(204);
+    let (third, next) = hook(&ann, "three", "common");
+    ann.delete(&format!("/hooks/{third}")).expect(204);
+    ann.post("/hooks", &json!({"name": "four"}))
+        .problem(429, "too_many");
+    hook(&server.connect("bob"), "four", "common");
+    server
+        .guest()
+        .post(&next, &json!({"text": "x"}))
+        .problem(404, "not_found");
     let (_, next) = hook(&ann, "three", "common");
     server
         .guest()
