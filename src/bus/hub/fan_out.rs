@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mio::{Events, Poll};
 
 use super::inbox::WAKE;
-use super::seats::Seats;
+use super::seats::{News, Seats};
 use super::{Hub, Live, Recipients, Seated, Sent};
 use crate::bus::mailbox::Left;
 use crate::bus::{Frame, View};
@@ -77,8 +77,14 @@ impl FanOut {
                 _ => {}
             }
             for event in events.iter().filter(|event| event.token() != WAKE) {
-                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                self.seats.ready(event.token().0, readable);
+                let news = if event.is_error() || event.is_write_closed() {
+                    News::Broken
+                } else if event.is_readable() || event.is_read_closed() {
+                    News::Readable
+                } else {
+                    News::Writable
+                };
+                self.seats.ready(event.token().0, news);
             }
             let more = self.take_in();
             self.tick(Instant::now());

@@ -28,6 +28,17 @@ const GATHER: usize = 32;
 /// Streams written to before others get a turn: what is for some is not to wait for all.
 const SLICE: usize = 64;
 
+/// What a stream's socket has to tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    /// Nothing goes over it any more, either way.
+    Broken,
+    /// Its client has sent something, or sends nothing more.
+    Readable,
+    /// It takes something.
+    Writable,
+}
+
 /// How long a stream may take nothing before its own task looks after it.
 const BLOCKED: Duration = Duration::from_secs(15);
 
@@ -243,23 +254,24 @@ impl Seats {
             Ok(false) => seat.blocked = Some(Instant::now()),
             Err(error) => {
                 tracing::debug!(%error, "a stream was broken off");
-                drop(self.take(key));
-                self.tidy();
+                self.drop_seat(key);
             }
         }
     }
 
     /// A stream's socket has news.
-    pub(super) fn ready(&mut self, key: usize, readable: bool) {
-        if readable {
+    pub(super) fn ready(&mut self, key: usize, news: News) {
+        match news {
+            // Nobody is to read for it what it has not had yet.
+            News::Broken => self.drop_seat(key),
             // Its task knows what to do with what a client sends, or with its end.
-            self.give_back(key);
-        } else if self
-            .seats
-            .get(key)
-            .is_some_and(|seat| seat.blocked.is_some())
-        {
-            self.flush(key);
+            News::Readable => self.give_back(key),
+            News::Writable => {
+                let seat = self.seats.get(key);
+                if seat.is_some_and(|seat| seat.blocked.is_some()) {
+                    self.flush(key);
+                }
+            }
         }
     }
 
@@ -319,6 +331,12 @@ impl Seats {
         stream.registered().stand_up();
         let source: Box<dyn Source> = stream;
         wire.give_back(rest, source);
+        self.tidy();
+    }
+
+    /// Ends a stream whose socket is broken.
+    fn drop_seat(&mut self, key: usize) {
+        drop(self.take(key));
         self.tidy();
     }
 
