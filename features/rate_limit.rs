@@ -18,7 +18,7 @@ use veche::prelude::*;
 settings! {
     /// How much one user posts to the common chat.
     pub struct Settings {
-        /// How many messages and comments in a period. At least 1.
+        /// How many messages and comments in a period, 1 to 1000000000.
         pub messages: u64 = 20 => 1..=1_000_000_000,
         /// How long a period is. At least 1s.
         pub per: Period = Period::hours(1) => Period::secs(1)..,

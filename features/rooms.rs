@@ -46,15 +46,15 @@ settings! {
         /// How long somebody whose request was refused must wait before they ask again, at most
         /// 36500d.
         pub cooldown: Period = Period::hours(1) => Period::ms(0)..,
-        /// How many rooms one user may own by making them. At least 1.
+        /// How many rooms one user may own by making them, 1 to 100000.
         pub rooms: usize = 100 => 1..=100_000,
-        /// How many members a room may have. At least 1.
+        /// How many members a room may have, 1 to 100000.
         pub members: usize = 10_000 => 1..=100_000,
-        /// How many invitations of a room may be open. At least 1.
+        /// How many invitations of a room may be open, 1 to 100000.
         pub invites: usize = 1_000 => 1..=100_000,
-        /// How many links of a room may be alive. At least 1.
+        /// How many links of a room may be alive, 1 to 1000.
         pub links: usize = 20 => 1..=1_000,
-        /// How many requests to a room may be pending. At least 1.
+        /// How many requests to a room may be pending, 1 to 100000.
         pub requests: usize = 1_000 => 1..=100_000,
     }
 }

@@ -169,6 +169,8 @@ pub(super) async fn users(core: Arc<Core>, query: UsersQuery) -> Result<Answer, 
                         .filter_map(|client| lately.get(client))
                         .max();
                     let seen = seen.map_or(user.seen, |seen: &Time| user.seen.max(*seen));
+                    // A clock that was ahead once noted what is still to come.
+                    let seen = seen.min(view.now());
                     json!({
                         "name": user.name,
                         "online": online.contains(&id),
