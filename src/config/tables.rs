@@ -133,7 +133,8 @@ crate::settings! {
         /// "nats://a:4222,nats://b:4222"; tls:// instead of nats:// asks for TLS. Empty: this server
         /// is the only one.
         pub nats: String = String::new(),
-        /// A file with what NATS lets this server in by: "USER:PASSWORD", or a token. Empty: nothing.
+        /// A file with what NATS lets this server in by: "USER:PASSWORD", a token, the seed of an nkey,
+        /// or a user's .creds. Empty: nothing.
         pub credentials: PathBuf = PathBuf::new(),
         /// A file of the authorities that vouch for the NATS servers, in PEM. Empty: the system's.
         pub ca: PathBuf = PathBuf::new(),

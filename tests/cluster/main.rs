@@ -8,6 +8,7 @@ mod bucket;
 #[allow(dead_code, reason = "the other test has more to do with it")]
 mod buckets;
 mod first;
+mod keys;
 mod kills;
 mod load;
 mod nats;
