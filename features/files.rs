@@ -12,6 +12,7 @@
 //! [features.files]
 //! max_size = "5MiB"
 //! dir = "files"
+//! store = ""
 //! orphan = "1h"
 //! pending = 1000
 //! ```
@@ -51,6 +52,9 @@ settings! {
         /// The folder of the files, in the data folder where the path is relative. Whoever changes
         /// it moves the files.
         pub dir: String = "files".to_owned() => |dir: &String| is_folder(dir),
+        /// Where the files lie instead, as "s3://BUCKET/PREFIX"; [s3] says how that is reached. Empty: in
+        /// dir.
+        pub store: String = String::new() => |store: &String| is_store(store),
         /// How long an upload may wait to be sent in a message; then it is gone. At least 1s.
         pub orphan: Period = Period::hours(1) => Period::secs(1)..,
         /// How many uploads of one user may wait to be sent, 1 to 1000000.
@@ -64,6 +68,14 @@ fn is_folder(dir: &str) -> Result<(), String> {
         return Err("must name a folder of its own, such as \"files\"".to_owned());
     }
     Ok(())
+}
+
+/// The rest of it is the core's to look at.
+fn is_store(store: &str) -> Result<(), String> {
+    if store.is_empty() || store.starts_with("s3://") {
+        return Ok(());
+    }
+    Err("must be s3://BUCKET/PREFIX, or empty".to_owned())
 }
 
 /// Files in messages.
@@ -221,7 +233,8 @@ impl Feature for Files {
     }
 
     fn objects(&self) -> Option<&str> {
-        Some(&self.settings.dir)
+        let Settings { store, dir, .. } = &self.settings;
+        Some(if store.is_empty() { dir } else { store })
     }
 
     fn routes() -> Routes<Self> {

@@ -254,7 +254,8 @@ fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {
     } else {
         let config = load(&arguments.settings)?;
         server::check_tls(&config)?;
-        Features::build(&config).map_err(server::ServeError::Feature)?;
+        let features = Features::build(&config).map_err(server::ServeError::Feature)?;
+        server::check_stores(&config, &features)?;
         config.print()
     };
     Ok(io::stdout().write_all(text.as_bytes())?)
@@ -328,13 +329,13 @@ fn administer(arguments: Admin) -> Result<(), Box<dyn Error>> {
 fn back_up(arguments: Backup) -> Result<(), Box<dyn Error>> {
     let config = load(&arguments.settings)?;
     let data = arguments.data.unwrap_or(config.server.data);
-    Ok(backup::write(&data, &arguments.file)?)
+    Ok(backup::write(&data, &config.s3, &arguments.file)?)
 }
 
 fn export(arguments: Backup) -> Result<(), Box<dyn Error>> {
     let config = load(&arguments.settings)?;
     let data = arguments.data.unwrap_or(config.server.data);
-    Ok(export::write(&data, &arguments.file)?)
+    Ok(export::write(&data, &config.s3, &arguments.file)?)
 }
 
 fn import(arguments: Import) -> Result<(), Box<dyn Error>> {
@@ -345,7 +346,8 @@ fn import(arguments: Import) -> Result<(), Box<dyn Error>> {
 
 fn verify(arguments: Verify) -> Result<(), Box<dyn Error>> {
     let config = load(&arguments.settings)?;
-    Ok(verify::run(&arguments.data.unwrap_or(config.server.data))?)
+    let data = arguments.data.unwrap_or(config.server.data);
+    Ok(verify::run(&data, &config.s3)?)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::settings::{Field, Problem, Table};
 
 pub use error::{ConfigError, Fault};
-pub use tables::{Chat, Cluster, Format, LogOutput, Server, Storage, Tls};
+pub use tables::{Chat, Cluster, Format, LogOutput, S3, Server, Storage, Tls};
 
 /// The file that is read where none is named.
 const FILE: &str = "config.toml";
@@ -40,6 +40,8 @@ pub struct Config {
     pub storage: Storage,
     /// `[cluster]`
     pub cluster: Cluster,
+    /// `[s3]`
+    pub s3: S3,
     features: BTreeMap<&'static str, FeatureSettings>,
 }
 
@@ -104,7 +106,7 @@ fn filled<S: Table>(table: toml::Table) -> Result<toml::Table, Vec<Problem>> {
         .map_err(|wrong| unplaced(format!("cannot be written as TOML: {wrong}")))
 }
 
-const CORE: [FeatureTable; 6] = [
+const CORE: [FeatureTable; 7] = [
     FeatureTable::of::<Server>("server", Server::ABOUT),
     FeatureTable {
         read: tables::read_tls,
@@ -114,6 +116,7 @@ const CORE: [FeatureTable; 6] = [
     FeatureTable::of::<LogOutput>("log", LogOutput::ABOUT),
     FeatureTable::of::<Storage>("storage", Storage::ABOUT),
     FeatureTable::of::<Cluster>("cluster", Cluster::ABOUT),
+    FeatureTable::of::<S3>("s3", S3::ABOUT),
 ];
 
 impl Config {
@@ -174,6 +177,7 @@ impl Config {
             log: typed("log", tables.core.remove("log"))?,
             storage: typed("storage", tables.core.remove("storage"))?,
             cluster: typed("cluster", tables.core.remove("cluster"))?,
+            s3: typed("s3", tables.core.remove("s3"))?,
             features: features
                 .iter()
                 .filter_map(|info| {
@@ -228,6 +232,7 @@ impl Config {
         print_table(&mut out, "log", &self.log);
         print_table(&mut out, "storage", &self.storage);
         print_table(&mut out, "cluster", &self.cluster);
+        print_table(&mut out, "s3", &self.s3);
         for (name, settings) in &self.features {
             text::table(
                 &mut out,

@@ -79,7 +79,7 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
     }
 
     /// Where it keeps objects, bytes too large for a row: a folder, in the data folder where it
-    /// is relative. None where it has no objects.
+    /// is relative, or `s3://BUCKET/PREFIX`. None where it has no objects.
     fn objects(&self) -> Option<&str> {
         None
     }

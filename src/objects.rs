@@ -5,42 +5,54 @@
 //! What a crash leaves between the two is swept away at the next start, before anybody is served.
 //! Deleting needs no feature: the log knows each one's place.
 
+mod bucket;
+mod folder;
 mod janitor;
+mod read;
+mod shelves;
 mod sums;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io::{self, Write};
-use std::ops::Range;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::StatusCode;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use self::bucket::Bucket;
+use self::folder::Folder;
 use crate::bus::{Health, causes, internal};
-use crate::counts::COUNTS;
-use crate::http::{Chunk, Problem, Source};
+use crate::config::S3;
+use crate::http::Problem;
 use crate::log::reader::Reader;
 use crate::log::{AppendError, Log, LogError};
 
+pub(crate) use folder::sync_parent;
 pub(crate) use janitor::Janitor;
+pub(crate) use read::{Download, Stored};
+pub(crate) use shelves::Shelves;
 pub(crate) use sums::{Told, damage};
 pub use write::{NewObject, Object};
 
 /// Pieces written or read at once in one store. More would only wait for the same disk.
 const TURNS: usize = 8;
+
+/// What says whose a place is.
+const LOCK: &str = "lock";
+
+/// What a file without a name ends with, for the moment that it has one.
+const UNNAMED: &str = ".part";
 
 /// Why the stores can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,23 +70,52 @@ pub(crate) enum StoreError {
     Locked(String),
     /// What another history needs lies there.
     #[error(
-        "the file `lock` in {folder} names {found:?}, and this history is {own:?}: the objects there \
+        "the file `lock` in {place} names {found:?}, and this history is {own:?}: the objects there \
          belong to another history, such as that which this one is restored from, or the file is \
-         damaged; name another folder, or delete the file to give them to this one"
+         damaged; name another place, or delete the file to give them to this one"
     )]
     Foreign {
-        /// The folder.
-        folder: String,
+        /// The folder or bucket.
+        place: String,
         /// The history that it names.
         found: String,
         /// This one.
         own: String,
     },
-    /// The library refused the folder.
-    #[error("the folder {folder} can't be used")]
+    /// What is named is no place, or the settings beside it are wrong.
+    #[error("the store of objects {place:?}: {what}")]
+    Place {
+        /// What is named.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// There is no such bucket.
+    #[error("there is no bucket for {0}: make it, or name another")]
+    NoBucket(String),
+    /// The bucket refuses this server.
+    #[error(
+        "{place} does not let this server in: its credentials, in [s3] or the environment, are wrong, or have too few rights"
+    )]
+    Rights {
+        /// The bucket.
+        place: String,
+        /// What it said.
+        source: object_store::Error,
+    },
+    /// The bucket does not answer.
+    #[error("{place} does not answer")]
+    Away {
+        /// The bucket.
+        place: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The library refused the place.
+    #[error("{place} can't be used")]
     Store {
-        /// The folder.
-        folder: String,
+        /// The folder or bucket.
+        place: String,
         /// Why.
         source: object_store::Error,
     },
@@ -104,9 +145,10 @@ pub(crate) struct Stores(BTreeMap<String, Store>);
 
 impl Stores {
     /// Opens the stores of the features that are on, `places`, and of those that the log knows,
-    /// and takes away what a crash left in them.
+    /// and takes away what a crash left in their folders.
     pub(crate) fn open(
         data: &Path,
+        s3: &S3,
         places: &[(&'static str, String)],
         known: Vec<(String, String)>,
         log: &mut dyn Log,
@@ -121,11 +163,51 @@ impl Stores {
         }
         let mut stores = BTreeMap::new();
         for (owner, place) in all {
-            let store = Store::open(&data.join(place), log.epoch(), sharing)?;
-            store.sweep(log, sharing)?;
+            let store = if bucket::is_url(&place) {
+                let (bucket, objects) = Bucket::open(&place, s3, data, log.epoch())?;
+                Store::new(objects, Kind::Bucket(bucket))
+            } else {
+                Store::in_folder(&data.join(place), log, sharing)?
+            };
             stores.insert(owner, store);
         }
         Ok(Self(stores))
+    }
+
+    /// Sees that each bucket is there, and this history's; one that does not answer may do so later.
+    pub(crate) async fn reach(&self) -> Result<(), StoreError> {
+        for store in self.0.values() {
+            let Kind::Bucket(bucket) = &store.kind else {
+                continue;
+            };
+            match bucket.claim(&*store.objects).await {
+                Err(error @ StoreError::Away { .. }) => {
+                    tracing::warn!(error = causes(&error), "going on without it");
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away what a crash left in buckets, as [`Stores::open`] does in folders: objects that no row
+    /// names, and that were written a day before the start or earlier, for by then their rows were here.
+    /// Says whether all buckets could be looked through.
+    pub(crate) async fn sweep(&self, reader: &Reader, started: SystemTime) -> bool {
+        let mut all = true;
+        for (owner, store) in &self.0 {
+            if let Kind::Bucket(bucket) = &store.kind
+                && let Err(error) = store.sweep(bucket, reader, started).await
+            {
+                tracing::error!(
+                    error = causes(&*error),
+                    owner,
+                    "looking for what no message holds"
+                );
+                all = false;
+            }
+        }
+        all
     }
 
     /// Deletes every object whose row is gone, as far as it can be, when nobody can note that any
@@ -136,23 +218,28 @@ impl Stores {
             tracing::error!(%error, "looking for objects to delete");
             Vec::new()
         });
-        for (object, owner) in trash {
-            self.delete(&owner, object).await;
-        }
+        self.delete(&trash).await;
     }
 
-    /// Deletes an object whose row is gone; says whether it is gone, too.
-    async fn delete(&self, owner: &str, object: Uuid) -> bool {
-        let Some(store) = self.get(owner) else {
-            return false;
-        };
-        match store.delete(object).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(%error, %object, owner, "deleting an object");
-                false
+    /// Deletes objects whose rows are gone, each with its feature; gives those that are gone, too. A
+    /// bucket that does not answer is asked for no more of them now.
+    async fn delete(&self, trash: &[(Uuid, String)]) -> Vec<Uuid> {
+        let (mut gone, mut away) = (Vec::new(), BTreeSet::new());
+        for (object, owner) in trash {
+            let Some(store) = self.get(owner).filter(|_| !away.contains(owner)) else {
+                continue;
+            };
+            match store.delete(*object).await {
+                Ok(()) => gone.push(*object),
+                Err(error) => {
+                    tracing::error!(error = causes(&error), %object, owner, "deleting an object");
+                    if matches!(store.kind, Kind::Bucket(_)) {
+                        away.insert(owner);
+                    }
+                }
             }
         }
+        gone
     }
 
     /// A feature's store.
@@ -161,177 +248,149 @@ impl Stores {
     }
 }
 
-/// One feature's store: a folder in which each object is a file.
-#[derive(Clone, Debug)]
+/// One feature's store.
+#[derive(Clone)]
 pub(crate) struct Store {
     objects: Arc<dyn ObjectStore>,
-    folder: PathBuf,
-    /// Each write and read occupies a thread, and its memory.
+    kind: Kind,
+    /// Each write and read occupies a thread or a connection, and its memory.
     turns: Arc<Semaphore>,
-    /// Keeps others out.
-    _lock: Arc<File>,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Folder(Arc<Folder>),
+    Bucket(Arc<Bucket>),
+}
+
+// The library's own would tell more than is anybody's business.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
 }
 
 impl Store {
-    fn open(folder: &Path, epoch: &str, sharing: Sharing) -> Result<Self, StoreError> {
-        let name = || folder.display().to_string();
-        // What was sent in private lies in it: it is its owner's alone.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| StoreError::Folder {
-                folder: name(),
-                source,
-            })?;
-        sync_parent(folder).map_err(|source| StoreError::Folder {
-            folder: name(),
-            source,
-        })?;
-        let objects = LocalFileSystem::new_with_prefix(folder)
-            .map_err(|source| StoreError::Store {
-                folder: name(),
-                source,
-            })?
-            .with_fsync(true);
-        Ok(Self {
-            objects: Arc::new(objects),
-            folder: folder.to_owned(),
-            turns: Arc::new(Semaphore::new(TURNS)),
-            _lock: Arc::new(lock(folder, epoch, sharing)?),
-        })
+    fn in_folder(path: &Path, log: &dyn Log, sharing: Sharing) -> Result<Self, StoreError> {
+        let (folder, objects) = Folder::open(path, log.epoch(), sharing)?;
+        folder.sweep(log, sharing)?;
+        Ok(Self::new(objects, Kind::Folder(Arc::new(folder))))
     }
 
-    /// Deletes uploads that a crash broke off, and objects that no row names: their rows were
-    /// never recorded. Files of other names are not ours.
-    fn sweep(&self, log: &dyn Log, sharing: Sharing) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Folder {
-            folder: self.folder.display().to_string(),
-            source,
+    fn new(objects: Arc<dyn ObjectStore>, kind: Kind) -> Self {
+        Self {
+            objects,
+            kind,
+            turns: Arc::new(Semaphore::new(TURNS)),
+        }
+    }
+
+    /// Begins an object.
+    async fn begin(&self, id: Uuid) -> Result<Box<dyn MultipartUpload>, Problem> {
+        self.ready().await?;
+        let _turn = self.turn().await?;
+        let begun = match &self.kind {
+            Kind::Folder(_) => self.objects.put_multipart(&name(id)).await,
+            Kind::Bucket(bucket) => bucket.begin(&self.objects, name(id)).await,
         };
-        for entry in fs::read_dir(&self.folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            // The library writes beside the object's name, with a number behind it.
-            let (object, is_part) = match name.split_once('#') {
-                Some((object, _)) => (object, true),
-                None => (&*name, false),
-            };
-            let Ok(object) = object.parse::<Uuid>() else {
-                continue;
-            };
-            if sharing == Sharing::Nodes {
-                let metadata = entry.metadata().map_err(failed)?;
-                let modified = metadata.modified().map_err(failed)?;
-                // One that lies in the future is young.
-                if modified.elapsed().unwrap_or_default() < SETTLED {
-                    continue;
-                }
+        begun.map_err(|error| self.refused(&error))
+    }
+
+    /// Sees that a bucket is this history's, where that was not seen yet.
+    async fn ready(&self) -> Result<(), Problem> {
+        let Kind::Bucket(bucket) = &self.kind else {
+            return Ok(());
+        };
+        let claimed = bucket.claim(&*self.objects).await;
+        claimed.map_err(|error| bucket.away(&error))
+    }
+
+    /// Deletes an object; one that is gone already is deleted.
+    pub(crate) async fn delete(&self, id: Uuid) -> Result<(), StoreError> {
+        let name = name(id);
+        let deleted = match &self.kind {
+            Kind::Folder(_) => self.objects.delete(&name).await,
+            Kind::Bucket(bucket) => {
+                bucket.claim(&*self.objects).await?;
+                bucket.within(self.objects.delete(&name)).await
             }
-            if is_part || log.row_of(object)?.is_none() {
-                tracing::info!(%object, "taking away what no message holds");
-                fs::remove_file(entry.path()).map_err(failed)?;
+        };
+        match deleted {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => {
+                let place = id.to_string();
+                Err(StoreError::Store { place, source })
+            }
+        }
+    }
+
+    async fn sweep(
+        &self,
+        bucket: &Bucket,
+        reader: &Reader,
+        started: SystemTime,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        bucket.claim(&*self.objects).await?;
+        let mut all = self.objects.list(None);
+        while let Some(id) = bucket.next_old(&mut all, started).await? {
+            if reader.read(move |r| r.row_of(id)).await?.is_none() {
+                tracing::info!(object = %id, "taking away what no message holds");
+                self.delete(id).await?;
             }
         }
         Ok(())
     }
 
-    /// Deletes an object; one that is gone already is deleted.
-    pub(crate) async fn delete(&self, id: Uuid) -> object_store::Result<()> {
-        match self.objects.delete(&name(id)).await {
-            Err(object_store::Error::NotFound { .. }) => Ok(()),
-            done => done,
-        }
-    }
-
-    /// Takes away what the library leaves of an object that it could not finish: it writes beside the
-    /// object's name, and counts from 1 there.
+    /// Takes away what is left of an object that could not be finished.
     async fn clear(&self, id: Uuid) {
-        let part = self.folder.join(format!("{id}#1"));
-        match tokio::fs::remove_file(&part).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(%error, object = %id, "deleting what could not be finished");
-            }
-            _ => {}
+        if let Kind::Folder(folder) = &self.kind {
+            folder.clear(id).await;
         }
     }
 
     /// An object as long as it was, else 500 and a line in the log; `None` where it is not there.
     pub(crate) async fn stored(&self, id: Uuid, size: u64) -> Result<Option<Stored>, Problem> {
+        self.ready().await?;
         let _turn = self.turn().await?;
-        let found = match self.objects.head(&name(id)).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(internal("reading an object", &error)),
+        let name = name(id);
+        let found = match &self.kind {
+            Kind::Folder(_) => self.objects.head(&name).await,
+            Kind::Bucket(bucket) => bucket.within(self.objects.head(&name)).await,
         };
-        let stored = Stored {
-            store: self.clone(),
-            id,
-            size,
-            has_sums: found.size == sums::with_sums(size),
-        };
-        if stored.has_sums || found.size == size {
-            return Ok(Some(stored));
+        match found {
+            Ok(found) => Stored::new(self, id, size, found.size).map(Some),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.unread(&error)),
         }
-        let (found, whole) = (found.size, sums::with_sums(size));
-        let what = format!("it has {found} bytes instead of {whole}");
-        Err(damaged(id, &what))
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        let turn = self.turns.acquire().await;
+        let turn = self.turns.acquire();
+        let turn = match &self.kind {
+            Kind::Folder(_) => turn.await,
+            // All before this one may be waiting for what does not answer.
+            Kind::Bucket(bucket) => timeout(bucket.timeout(), turn)
+                .await
+                .map_err(|error| bucket.away(&error))?,
+        };
         turn.map_err(|error| internal("storing an object", &error))
     }
-}
 
-/// An object that is to be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    store: Store,
-    id: Uuid,
-    size: u64,
-    has_sums: bool,
-}
-
-impl Stored {
-    /// Reads a part of it, the whole pieces around it, and verifies them.
-    async fn read(self, part: Range<u64>) -> io::Result<Bytes> {
-        let _turn = self.store.turns.acquire().await.map_err(io::Error::other)?;
-        let (piece, sum) = sums::piece(part.start, self.size);
-        let mut ranges = vec![piece.clone()];
-        ranges.extend(self.has_sums.then_some(sum));
-        let read = self.store.objects.get_ranges(&name(self.id), &ranges).await;
-        let read = read.map_err(io::Error::other)?;
-        let bytes = read.first().cloned().unwrap_or_default();
-        if let Some(sum) = read.get(1)
-            && !sums::is_whole(self.id, &bytes, sum)
-        {
-            let what = format!("its checksum from byte {} on is another's", piece.start);
-            let id = self.id;
-            return Err(io::Error::other(LogError::DamagedObject { id, what }));
+    /// Why an object can't be read, as an answer.
+    fn unread(&self, error: &object_store::Error) -> Problem {
+        match &self.kind {
+            Kind::Folder(_) => internal("reading an object", error),
+            Kind::Bucket(bucket) => bucket.away(error),
         }
-        let inside = |at: u64| usize::try_from(at.saturating_sub(piece.start)).unwrap_or(0);
-        let (from, upto) = (inside(part.start), inside(part.end).min(bytes.len()));
-        if from > upto {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(bytes.slice(from..upto))
     }
 
-    /// Verifies where a part of it begins: an answer that has begun can't say any more that it is
-    /// not as it was, only break off.
-    pub(crate) async fn verify_begin(&self, part: &Range<u64>) -> Result<(), Problem> {
-        if part.is_empty() {
-            return Ok(());
-        }
-        let begin = self.clone().read(part.start..part.start + 1).await;
-        match begin {
-            Ok(_) => Ok(()),
-            Err(error) => match error.get_ref() {
-                Some(cause) => Err(internal("reading an object", cause)),
-                None => Err(internal("reading an object", &error)),
-            },
+    /// Why an object can't be written, as an answer: 503 `storage_full` where there is no room,
+    /// `storage_failed` where the disk failed, `no_store` where the bucket did not take it. That is
+    /// this object's alone, of which nobody was told.
+    fn refused(&self, error: &object_store::Error) -> Problem {
+        match &self.kind {
+            Kind::Bucket(bucket) if !bucket::is_local(error) => bucket.away(error),
+            _ => on_disk(error),
         }
     }
 }
@@ -342,73 +401,35 @@ pub(crate) fn damaged(id: Uuid, what: &str) -> Problem {
     internal("reading an object", &LogError::DamagedObject { id, what })
 }
 
-/// Whose the objects in a folder are by its file `lock`: an error where they are another history's.
-pub(crate) fn owner(folder: &Path, epoch: &str) -> Result<(), StoreError> {
-    let found = match fs::read(folder.join("lock")) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => {
-            let folder = folder.display().to_string();
-            return Err(StoreError::Folder { folder, source });
-        }
-    };
+/// Whose the objects in a place are by what its file `lock` says: an error where they are another
+/// history's.
+fn owned(place: &str, found: &[u8], epoch: &str) -> Result<(), StoreError> {
     if found.is_empty() || found == epoch.as_bytes() {
         return Ok(());
     }
     Err(StoreError::Foreign {
-        folder: folder.display().to_string(),
-        found: String::from_utf8_lossy(&found).into_owned(),
+        place: place.to_owned(),
+        found: String::from_utf8_lossy(found).into_owned(),
         own: epoch.to_owned(),
     })
 }
 
-/// Locks a folder, for what no row names is deleted there: so no two servers, and no two histories,
-/// may share one.
-fn lock(folder: &Path, epoch: &str, sharing: Sharing) -> Result<File, StoreError> {
-    let name = || folder.display().to_string();
-    let failed = |source| StoreError::Folder {
-        folder: name(),
-        source,
-    };
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(folder.join("lock"))
-        .map_err(failed)?;
-    let locked = match sharing {
-        Sharing::Alone => file.try_lock(),
-        Sharing::Nodes => file.try_lock_shared(),
-    };
-    locked.map_err(|error| match error {
-        TryLockError::WouldBlock => StoreError::Locked(name()),
-        TryLockError::Error(source) => failed(source),
-    })?;
-    owner(folder, epoch)?;
-    if file.metadata().map_err(failed)?.len() == 0 {
-        // Half of a name would be another history's after a power cut.
-        file.write_all(epoch.as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(failed)?;
-    }
+/// A file that goes with its last handle, in a folder.
+fn unnamed(folder: &Path) -> io::Result<File> {
+    let path = folder.join(format!("{}{UNNAMED}", Uuid::new_v4()));
+    let mut options = File::options();
+    let options = options.read(true).write(true).create_new(true);
+    let file = options.mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
     Ok(file)
-}
-
-/// Makes a folder's own entry durable, without which all that lies in it may be lost.
-pub(crate) fn sync_parent(folder: &Path) -> io::Result<()> {
-    let parent = folder.parent().filter(|parent| *parent != Path::new(""));
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn name(id: Uuid) -> Name {
     Name::from(id.to_string())
 }
 
-/// Why a store refused, as an answer: 503 `storage_full` where there is no room, `storage_failed`
-/// where the disk failed. That is this object's alone, of which nobody was told.
-fn refused(error: &object_store::Error) -> Problem {
+/// Why the disk refused, as an answer.
+fn on_disk(error: &object_store::Error) -> Problem {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         let Some(io) = error.downcast_ref::<io::Error>() else {
@@ -430,61 +451,4 @@ fn refused(error: &object_store::Error) -> Problem {
         );
     }
     internal("storing an object", error)
-}
-
-/// A part of an object as an answer's body. It reads on when what it read is written, so that one
-/// piece is in memory at a time.
-pub(crate) struct Download {
-    object: Stored,
-    left: Range<u64>,
-    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
-}
-
-impl Download {
-    pub(crate) fn new(object: Stored, range: Range<u64>) -> Self {
-        Self {
-            object,
-            left: range,
-            reading: None,
-        }
-    }
-}
-
-impl Source for Download {
-    fn poll_chunks(
-        &mut self,
-        cx: &mut Context<'_>,
-        out: &mut Vec<Chunk>,
-    ) -> Poll<io::Result<bool>> {
-        if self.left.is_empty() {
-            return Poll::Ready(Ok(false));
-        }
-        let (object, from) = (&self.object, self.left.start);
-        let (piece, _) = sums::piece(from, object.size);
-        let upto = self.left.end.min(piece.end);
-        let reading = self
-            .reading
-            .get_or_insert_with(|| Box::pin(object.clone().read(from..upto)));
-        let read = ready!(reading.as_mut().poll(cx));
-        self.reading = None;
-        let bytes = read.inspect_err(|error| broken_off(error, self.object.id))?;
-        self.left.start = upto;
-        out.push(Chunk::plain(bytes));
-        Poll::Ready(Ok(!self.left.is_empty()))
-    }
-}
-
-/// Tells why a download breaks off.
-fn broken_off(error: &io::Error, object: Uuid) {
-    let cause = error.get_ref().map(|cause| cause as &(dyn Error + 'static));
-    let is_gone = cause
-        .and_then(|cause| cause.downcast_ref())
-        .is_some_and(|error| matches!(error, object_store::Error::NotFound { .. }));
-    if is_gone {
-        return tracing::info!(%object, "a file was removed while it was sent");
-    }
-    tracing::error!(%error, %object, "reading an object");
-    if cause.is_some_and(|cause| cause.is::<LogError>()) {
-        COUNTS.damage.inc();
-    }
 }

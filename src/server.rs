@@ -41,7 +41,7 @@ pub(crate) use deciding::Asking;
 pub(crate) use gate::{digest, idempotency_key, peer};
 use guesses::Guesses;
 pub(crate) use lane::Lane;
-pub(crate) use start::{ServeError, check_tls, lock, serve};
+pub(crate) use start::{ServeError, check_stores, check_tls, lock, serve};
 pub(crate) use systemd::listener;
 
 /// How a client shows who it is.

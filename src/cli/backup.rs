@@ -6,13 +6,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::copy::{self, CopyError, Moment, inside};
+use crate::config::S3;
 use crate::log::export::open_copy;
 
 /// Writes the data of a folder, in use or not, to `file`. What is restored from it is a new epoch,
 /// since the server goes on from here without it. What is damaged is copied as it is, and told: of a
 /// disk that fails, whatever can be had is worth having.
-pub(super) fn write(data: &Path, file: &Path) -> Result<(), CopyError> {
-    copy::write(data, file, pack)
+pub(super) fn write(data: &Path, s3: &S3, file: &Path) -> Result<(), CopyError> {
+    copy::write(data, s3, file, pack)
 }
 
 /// Packs the objects, then the database's copy that names them.

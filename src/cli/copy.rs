@@ -12,10 +12,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
+use crate::config::S3;
 use crate::log::export::open_copy;
 use crate::log::reader::Reading;
 use crate::log::{LogError, Named, sqlite};
-use crate::objects::{self, StoreError};
+use crate::objects::{Shelves, StoreError};
 
 /// How long a server that writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,11 +73,12 @@ impl From<rusqlite::Error> for CopyError {
 /// damaged, and copies all the same, is told.
 pub(super) fn write(
     data: &Path,
+    s3: &S3,
     file: &Path,
     put: impl FnOnce(&Moment<'_>, &mut dyn Write) -> Result<Vec<String>, CopyError>,
 ) -> Result<(), CopyError> {
     sqlite::inspect(data)?;
-    let damage = write_to(data, file, put)?;
+    let damage = write_to(data, s3, file, put)?;
     if damage.is_empty() {
         return Ok(());
     }
@@ -89,6 +91,7 @@ pub(super) fn write(
 
 fn write_to(
     data: &Path,
+    s3: &S3,
     file: &Path,
     put: impl FnOnce(&Moment<'_>, &mut dyn Write) -> Result<Vec<String>, CopyError>,
 ) -> Result<Vec<String>, CopyError> {
@@ -114,6 +117,7 @@ fn write_to(
         database: &database,
         copy: &copy.path,
         file,
+        shelves: Shelves::new(data, s3),
     };
     if is_piped {
         return put(&moment, &mut io::stdout().lock());
@@ -217,6 +221,7 @@ pub(super) struct Moment<'a> {
     /// Where the database's copy lies, once the objects are through.
     pub(super) copy: &'a Path,
     file: &'a Path,
+    shelves: Shelves<'a>,
 }
 
 impl Moment<'_> {
@@ -239,14 +244,13 @@ impl Moment<'_> {
                 if given.contains(&object) {
                     continue;
                 }
-                let path = self.path(&object);
-                match File::open(&path) {
+                match self.shelves.open(&object) {
                     Ok(mut found) => {
                         let failed = |source| self.failed(source);
                         let wrong = object.damage(&mut found).map_err(failed)?;
-                        damage.extend(
-                            wrong.map(|what| format!("{} is damaged: {what}", path.display())),
-                        );
+                        damage.extend(wrong.map(|what| {
+                            format!("{} is damaged: {what}", self.shelves.tell(&object))
+                        }));
                         found.rewind().map_err(failed)?;
                         put(&object, found)?;
                         given.insert(object);
@@ -259,28 +263,24 @@ impl Moment<'_> {
             }
             // What a second copy names, too, was not deleted by the server.
             if missing.is_subset(&lost) {
-                let missing = missing.iter().map(|object| self.path(object));
-                damage.extend(missing.map(|path| format!("{} is missing", path.display())));
+                let missing = missing.iter().map(|object| self.shelves.tell(object));
+                damage.extend(missing.map(|place| format!("{place} is missing")));
                 return Ok(damage);
             }
             lost = missing;
         }
     }
 
-    /// Refuses folders of objects that the server would not open.
+    /// Refuses stores of objects that the server would not open.
     fn own(&self, reading: &Reading) -> Result<(), CopyError> {
         let epoch = reading.header()?.epoch;
         for (_, place) in reading.stores()? {
             // A copy that was not started yet has no name: it takes what is there.
             if !epoch.is_empty() {
-                objects::owner(&self.data.join(place), &epoch)?;
+                self.shelves.owner(&place, &epoch)?;
             }
         }
         Ok(())
-    }
-
-    fn path(&self, object: &Named) -> PathBuf {
-        self.data.join(&object.place).join(&object.object)
     }
 
     /// A file that can't be written or read.
@@ -300,13 +300,15 @@ fn copy_database(from: &Path, to: &Path) -> Result<(), CopyError> {
     Ok(())
 }
 
-/// Where a place lies in what is written: where it lies in the data folder, or else under its last
-/// name.
+/// Where a place lies in what is written: where it lies in the data folder, or else, as a bucket does,
+/// under its last name.
 pub(super) fn inside(place: &str) -> PathBuf {
+    let is_folder = !place.contains("://");
     let place = Path::new(place);
-    let is_plain = place
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
+    let is_plain = is_folder
+        && place
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
     if is_plain {
         return place.to_owned();
     }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::copy::{self, CopyError, Moment};
+use crate::config::S3;
 use crate::log::export::{Header, open_copy};
 use crate::log::reader::Reading;
 use crate::log::{self, Named};
@@ -60,8 +61,8 @@ pub(super) struct End {
 }
 
 /// Writes the data of a folder, in use or not, to `file`.
-pub(super) fn write(data: &Path, file: &Path) -> Result<(), CopyError> {
-    copy::write(data, file, |moment, out| {
+pub(super) fn write(data: &Path, s3: &S3, file: &Path) -> Result<(), CopyError> {
+    copy::write(data, s3, file, |moment, out| {
         let mut lines = Lines::new(BufWriter::new(out));
         put(moment, &mut lines)?;
         // What is damaged is not exported.

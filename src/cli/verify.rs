@@ -1,14 +1,15 @@
 //! `veche verify`: all the data read through.
 
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::bus::{causes, fold};
+use crate::config::S3;
 use crate::log::LogError;
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite;
-use crate::objects;
+use crate::objects::Shelves;
 
 /// Why the data is not all right.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub(super) enum VerifyError {
 }
 
 /// Prints what is damaged in a data folder, in use or not, a line each.
-pub(super) fn run(data: &Path) -> Result<(), VerifyError> {
+pub(super) fn run(data: &Path, s3: &S3) -> Result<(), VerifyError> {
     sqlite::inspect(data)?;
     if !sqlite::file(data).is_file() {
         return Err(VerifyError::NoData(data.display().to_string()));
@@ -42,6 +43,7 @@ pub(super) fn run(data: &Path) -> Result<(), VerifyError> {
         }
     };
     let reader = Reader::new(data);
+    let (shelves, mut closed) = (Shelves::new(data, s3), BTreeSet::new());
     let rows = reader.read_here(|reading| {
         let mut is_whole = true;
         let rows = reading.verify(&mut |line| {
@@ -52,12 +54,13 @@ pub(super) fn run(data: &Path) -> Result<(), VerifyError> {
         if is_whole && let Err(error) = fold(reading) {
             tell(causes(&error));
         }
-        if let Err(error) = stores(reading, data, &mut tell) {
-            tell(causes(&error));
+        match stores(reading, &shelves, &mut tell) {
+            Ok(found) => closed = found,
+            Err(error) => tell(causes(&error)),
         }
         Ok(rows)
     })?;
-    objects(&reader, data, &mut tell)?;
+    objects(&reader, &shelves, &closed, &mut tell)?;
     written?;
     if damaged > 0 {
         return Err(VerifyError::Damaged(damaged));
@@ -66,33 +69,47 @@ pub(super) fn run(data: &Path) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// Tells of folders of objects that the server would not open.
-fn stores(reading: &Reading, data: &Path, tell: &mut dyn FnMut(String)) -> Result<(), LogError> {
+/// Tells of stores of objects that the server would not open; gives those.
+fn stores(
+    reading: &Reading,
+    shelves: &Shelves<'_>,
+    tell: &mut dyn FnMut(String),
+) -> Result<BTreeSet<String>, LogError> {
     let epoch = reading.header()?.epoch;
+    let mut closed = BTreeSet::new();
     for (_, place) in reading.stores()? {
         // A copy that was not started yet has no name: it takes what is there.
         if !epoch.is_empty()
-            && let Err(error) = objects::owner(&data.join(place), &epoch)
+            && let Err(error) = shelves.owner(&place, &epoch)
         {
             tell(causes(&error));
+            closed.insert(place);
         }
     }
-    Ok(())
+    Ok(closed)
 }
 
-/// Tells of the objects that are not as they were written.
-fn objects(reader: &Reader, data: &Path, tell: &mut dyn FnMut(String)) -> Result<(), LogError> {
-    for named in reader.read_here(Reading::objects)? {
-        let path = data.join(&named.place).join(&named.object);
-        let found = File::open(&path).and_then(|mut file| named.damage(&mut file));
+/// Tells of the objects that are not as they were written, in the stores that are not `closed`.
+fn objects(
+    reader: &Reader,
+    shelves: &Shelves<'_>,
+    closed: &BTreeSet<String>,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), LogError> {
+    let all = reader.read_here(Reading::objects)?;
+    for named in all.iter().filter(|named| !closed.contains(&named.place)) {
+        let place = shelves.tell(named);
+        let found = shelves
+            .open(named)
+            .and_then(|mut file| named.damage(&mut file));
         match found {
             Ok(None) => {}
-            Ok(Some(what)) => tell(format!("{} is damaged: {what}", path.display())),
+            Ok(Some(what)) => tell(format!("{place} is damaged: {what}")),
             // A server that runs may have removed it since.
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
-                    && !reader.read_here(Reading::objects)?.contains(&named) => {}
-            Err(error) => tell(format!("{} can't be read: {error}", path.display())),
+                    && !reader.read_here(Reading::objects)?.contains(named) => {}
+            Err(error) => tell(format!("{place} can't be read: {error}")),
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Connecting to NATS, and making the streams where they are not there yet.
 
+use std::io;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
@@ -12,6 +13,9 @@ use super::link::{AGAIN, LinkError, ONE_TRY};
 use super::wire::FORMAT;
 use crate::config::Cluster as Settings;
 use crate::log::Pos;
+
+/// What a file of credentials begins with, as `nsc` writes it: a user's JWT, and the key's seed.
+const JWT: &str = "-----BEGIN NATS USER JWT-----";
 
 /// Messages that are kept until whoever follows has read them.
 const UNREAD: usize = 4096;
@@ -39,10 +43,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, LinkError> {
     let is_set = |path: &std::path::Path| !path.as_os_str().is_empty();
     if is_set(&settings.credentials) {
         let secret = std::fs::read_to_string(&settings.credentials).map_err(LinkError::Settings)?;
-        options = match secret.trim().split_once(':') {
-            Some((user, password)) => options.user_and_password(user.into(), password.into()),
-            None => options.token(secret.trim().to_owned()),
-        };
+        options = let_in(options, secret.trim()).map_err(LinkError::Settings)?;
     }
     if is_set(&settings.ca) {
         options = options.add_root_certificates(settings.ca.clone());
@@ -52,6 +53,31 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, LinkError> {
     }
     let servers: Vec<&str> = settings.nats.split(',').map(str::trim).collect();
     Ok(options.connect(servers).await?)
+}
+
+/// What lets this server in, of whichever kind: each is told from the others by its form.
+fn let_in(options: ConnectOptions, secret: &str) -> io::Result<ConnectOptions> {
+    if secret.contains(JWT) {
+        // Without it the last line is not seen as one.
+        return options.credentials(&format!("{secret}\n"));
+    }
+    if is_seed(secret) {
+        return Ok(options.nkey(secret.to_owned()));
+    }
+    Ok(match secret.split_once(':') {
+        Some((user, password)) => options.user_and_password(user.into(), password.into()),
+        None => options.token(secret.to_owned()),
+    })
+}
+
+/// Whether this is the seed of a user's nkey: 58 characters of base32, of which the first two name
+/// the kind.
+fn is_seed(secret: &str) -> bool {
+    secret.len() == 58
+        && secret.starts_with("SU")
+        && secret
+            .bytes()
+            .all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
 }
 
 /// A stream as it is there, or as it is made now. Another node may be making it at the same time.
@@ -122,5 +148,30 @@ pub(super) fn config(
         .map(|(key, value)| (key.to_owned(), value))
         .collect(),
         ..StreamConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_a_server_in_is_told_by_its_form() {
+        let seed = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
+        assert!(is_seed(seed));
+        for other in [
+            "",
+            "a-token",
+            &seed[1..],
+            &seed.to_lowercase(),
+            // An account's, and a password of that look.
+            &seed.replace("SU", "SA"),
+            &format!("{}:A", &seed[..56]),
+        ] {
+            assert!(!is_seed(other), "{other}");
+        }
+        let broken = format!("{JWT}\nnone\n");
+        let refused = let_in(ConnectOptions::new(), &broken);
+        assert!(refused.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData));
     }
 }

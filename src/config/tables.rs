@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::http::Network;
 use crate::settings::{Period, Problem, Size, quoted};
@@ -132,7 +133,8 @@ crate::settings! {
         /// "nats://a:4222,nats://b:4222"; tls:// instead of nats:// asks for TLS. Empty: this server
         /// is the only one.
         pub nats: String = String::new(),
-        /// A file with what NATS lets this server in by: "USER:PASSWORD", or a token. Empty: nothing.
+        /// A file with what NATS lets this server in by: "USER:PASSWORD", a token, the seed of an nkey,
+        /// or a user's .creds. Empty: nothing.
         pub credentials: PathBuf = PathBuf::new(),
         /// A file of the authorities that vouch for the NATS servers, in PEM. Empty: the system's.
         pub ca: PathBuf = PathBuf::new(),
@@ -147,6 +149,73 @@ crate::settings! {
         pub replicas: u8 = 3 => 1..=5,
         /// How long a write waits for NATS, 1s to 60s. Then it is answered 503.
         pub timeout: Period = Period::secs(5) => Period::secs(1)..=Period::secs(60),
+    }
+}
+
+crate::settings! {
+    /// Objects in a store that speaks S3, where a feature's store is "s3://BUCKET/PREFIX". What is empty
+    /// here is as the environment says, by AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY and AWS's other variables.
+    pub struct S3 {
+        /// The URL of the server, such as "https://s3.example.org". Empty: Amazon's own.
+        pub endpoint: String = String::new() => endpoint,
+        /// The region. Empty, and in the environment, too: "us-east-1".
+        pub region: String = String::new(),
+        /// A file with "KEY_ID:SECRET". Empty, and none in the environment, either: what the machine
+        /// hands out that Amazon lends.
+        pub credentials: PathBuf = PathBuf::new(),
+        /// A file of the authorities that vouch for the server, in PEM. Empty: the system's.
+        pub ca: PathBuf = PathBuf::new(),
+        /// Whether the server may be one of http://, to which files go unencrypted.
+        pub allow_http: bool = false,
+        /// How long a call may take, 1s to 300s; 8MiB go in one. Then what needs it is answered 503.
+        pub timeout: Period = Period::secs(10) => Period::secs(1)..=Period::secs(300),
+    }
+}
+
+impl S3 {
+    /// The id of the key and the key itself; none where the settings name no file of them.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in words, which are without what lies in it.
+    pub(crate) fn key(&self) -> Result<Option<(String, String)>, String> {
+        let file = &self.credentials;
+        if file.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let wrong = |what: &dyn fmt::Display| format!("`credentials`: {}: {what}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+        match text.trim().split_once(':') {
+            Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+                Ok(Some((id.to_owned(), secret.to_owned())))
+            }
+            _ => Err(wrong(&"must have KEY_ID:SECRET in it")),
+        }
+    }
+
+    /// The file of authorities, where one is named.
+    pub(crate) fn ca(&self) -> Option<&Path> {
+        Some(self.ca.as_path()).filter(|file| !file.as_os_str().is_empty())
+    }
+}
+
+#[expect(
+    clippy::ptr_arg,
+    reason = "a rule is called with the setting's own type"
+)]
+fn endpoint(url: &String) -> Result<(), String> {
+    let is_one = url.is_empty()
+        || Url::parse(url).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+        });
+    match is_one {
+        true => Ok(()),
+        false => Err(format!(
+            "{} is no URL of http or https without a user, such as \"https://s3.example.org\"",
+            quoted(url)
+        )),
     }
 }
 

@@ -186,7 +186,7 @@ impl<F: Feature> Ask<F> {
     /// by RFC 9110, sections 13 and 14. `etag` is the strong one, quotes included.
     pub async fn serve(&self, object: Uuid, etag: &str, size: u64) -> Result<Answer, Problem> {
         let parts = &self.parts;
-        let object = match self.store()?.stored(object, size).await? {
+        let mut object = match self.store()?.stored(object, size).await? {
             Some(object) => object,
             // It went while it was asked for.
             None if self.row_of(object).await?.is_none() => {

@@ -1,7 +1,7 @@
 //! Deletes the objects whose rows are gone.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Stores;
 use crate::bus::Bus;
@@ -24,6 +24,18 @@ pub(crate) struct Janitor {
 impl Janitor {
     /// Works until it is dropped.
     pub(crate) async fn run(self) {
+        tokio::join!(self.sweep(), self.clean_up());
+    }
+
+    /// Looks through the buckets once. What can't be asked now is asked again.
+    async fn sweep(&self) {
+        let started = SystemTime::now();
+        while !self.stores.sweep(&self.reader, started).await {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn clean_up(&self) {
         loop {
             self.clean().await;
             // The time is for what could not be deleted.
@@ -47,12 +59,7 @@ impl Janitor {
     /// Deletes some; says whether there may be more.
     async fn step(&self) -> Result<bool, LogError> {
         let trash = self.reader.read(|r| r.trash(AT_ONCE)).await?;
-        let mut deleted = Vec::new();
-        for (object, owner) in &trash {
-            if self.stores.delete(owner, *object).await {
-                deleted.push(*object);
-            }
-        }
+        let deleted = self.stores.delete(&trash).await;
         if deleted.is_empty() {
             return Ok(false);
         }

@@ -1,12 +1,12 @@
 //! Writing an object: piece by piece, never whole in memory.
 
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use object_store::{MultipartUpload, PutPayload};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::Store;
 use super::sums::Sums;
-use super::{Store, name, refused};
 use crate::http::Problem;
 
 /// Bytes that are gathered before they are written.
@@ -38,12 +38,11 @@ pub struct Object {
 impl NewObject {
     pub(crate) async fn begin(store: &Store) -> Result<Self, Problem> {
         let id = Uuid::new_v4();
-        let _turn = store.turn().await?;
-        let upload = store.objects.put_multipart(&name(id)).await;
+        let upload = store.begin(id).await?;
         Ok(Self {
             store: store.clone(),
             id,
-            upload: upload.map_err(|error| refused(&error))?,
+            upload,
             waiting: Vec::new(),
             size: 0,
             digest: Sha256::new(),
@@ -55,8 +54,8 @@ impl NewObject {
     ///
     /// # Errors
     /// 503 `storage_full` where there is no room, 503 `storage_failed` where the store fails
-    /// otherwise: nobody was told of the object yet, so that what is written beside it is as good as
-    /// before.
+    /// otherwise, 503 `no_store` where it does not answer: nobody was told of the object yet, so that
+    /// what is written beside it is as good as before.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.digest.update(bytes);
         self.sums.update(bytes);
@@ -85,7 +84,7 @@ impl NewObject {
                 tracing::error!(%error, object = %self.id, "deleting what could not be finished");
             }
             self.store.clear(self.id).await;
-            return Err(refused(&error));
+            return Err(self.store.refused(&error));
         }
         Ok(Object {
             id: self.id,
@@ -98,6 +97,6 @@ impl NewObject {
         let part = PutPayload::from(std::mem::take(&mut self.waiting));
         let _turn = self.store.turn().await?;
         let written = self.upload.put_part(part).await;
-        written.map_err(|error| refused(&error))
+        written.map_err(|error| self.store.refused(&error))
     }
 }

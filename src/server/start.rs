@@ -29,7 +29,7 @@ use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::{SqliteLog, lock_file};
 use crate::log::{AppendError, Log, LogError};
 use crate::memory;
-use crate::objects::{Janitor, Sharing, StoreError, Stores, sync_parent};
+use crate::objects::{Janitor, Sharing, Shelves, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
 
@@ -165,6 +165,15 @@ pub(crate) fn check_tls(config: &Config) -> Result<(), TlsError> {
     open_tls(config).map(drop)
 }
 
+/// Whether the places of the features' objects are such that they could be used.
+pub(crate) fn check_stores(config: &Config, features: &Features) -> Result<(), ServeError> {
+    let shelves = Shelves::new(&config.server.data, &config.s3);
+    for (_, place) in places(features) {
+        shelves.check(&place)?;
+    }
+    Ok(())
+}
+
 /// Serves until SIGTERM or SIGINT, then drains; on the socket that was handed over, if one was.
 pub(crate) async fn serve(
     config: Config,
@@ -184,6 +193,7 @@ pub(crate) async fn serve(
     log.want_index(behind.is_some())?;
     let reader = Reader::new(&config.server.data);
     let stores = Arc::new(open_stores(&config, &features, &reader, log.as_mut())?);
+    stores.reach().await?;
     let clock = Clock::system();
     let mut world = World::load(log.as_ref())?;
     world.chat.switch_on(features.names());
@@ -381,23 +391,33 @@ async fn join(
     Ok((Box::new(log), Some(Arc::new(cluster))))
 }
 
+/// Where each feature that is on keeps its objects, if it has any.
+fn places(features: &Features) -> Vec<(&'static str, String)> {
+    let places = features.iter();
+    let places = places.filter_map(|feature| Some((feature.name(), feature.objects()?.to_owned())));
+    places.collect()
+}
+
 fn open_stores(
     config: &Config,
     features: &Features,
     reader: &Reader,
     log: &mut dyn Log,
 ) -> Result<Stores, StoreError> {
-    let places: Vec<_> = features
-        .iter()
-        .filter_map(|feature| Some((feature.name(), feature.objects()?.to_owned())))
-        .collect();
     let known = reader.read_here(Reading::stores)?;
     let sharing = if config.cluster.is_on() {
         Sharing::Nodes
     } else {
         Sharing::Alone
     };
-    Stores::open(&config.server.data, &places, known, log, sharing)
+    Stores::open(
+        &config.server.data,
+        &config.s3,
+        &places(features),
+        known,
+        log,
+        sharing,
+    )
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), ServeError> {

@@ -2,8 +2,10 @@
 
 #![cfg(has_feature = "files")]
 
+mod bucket;
 mod damage;
 mod downloads;
+mod in_a_bucket;
 mod later;
 mod life;
 mod uploads;
