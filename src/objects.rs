@@ -82,6 +82,12 @@ pub(crate) enum StoreError {
         /// This one.
         own: String,
     },
+    /// Nobody has said whose the objects there are, and this history has none of them.
+    #[error(
+        "{0} holds objects of which this history knows none, and no file `lock` that says whose they \
+         are: start with the data that they belong to, name another folder, or move them away"
+    )]
+    Unclaimed(String),
     /// What is named is no place, or the settings beside it are wrong.
     #[error("the store of objects {place:?}: {what}")]
     Place {
@@ -272,7 +278,7 @@ impl fmt::Debug for Store {
 
 impl Store {
     fn in_folder(path: &Path, log: &dyn Log, sharing: Sharing) -> Result<Self, StoreError> {
-        let (folder, objects) = Folder::open(path, log.epoch(), sharing)?;
+        let (folder, objects) = Folder::open(path, log, sharing)?;
         folder.sweep(log, sharing)?;
         Ok(Self::new(objects, Kind::Folder(Arc::new(folder))))
     }

@@ -25,7 +25,7 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn open(
         path: &Path,
-        epoch: &str,
+        log: &dyn Log,
         sharing: Sharing,
     ) -> Result<(Self, Arc<dyn ObjectStore>), StoreError> {
         let name = || path.display().to_string();
@@ -42,6 +42,9 @@ impl Folder {
             folder: name(),
             source,
         })?;
+        if is_anothers(path, log)? {
+            return Err(StoreError::Unclaimed(name()));
+        }
         let objects = LocalFileSystem::new_with_prefix(path)
             .map_err(|source| StoreError::Store {
                 place: name(),
@@ -50,7 +53,7 @@ impl Folder {
             .with_fsync(true);
         let folder = Self {
             path: path.to_owned(),
-            _lock: lock(path, epoch, sharing)?,
+            _lock: lock(path, log.epoch(), sharing)?,
         };
         Ok((folder, Arc::new(objects)))
     }
@@ -147,6 +150,30 @@ fn lock(folder: &Path, epoch: &str, sharing: Sharing) -> Result<File, StoreError
             .map_err(failed)?;
     }
     Ok(file)
+}
+
+/// Whether objects lie in a folder that nobody has claimed, and this history has none of them: it is
+/// not to take them away as what a crash left.
+fn is_anothers(folder: &Path, log: &dyn Log) -> Result<bool, StoreError> {
+    let failed = |source| StoreError::Folder {
+        folder: folder.display().to_string(),
+        source,
+    };
+    if folder.join(LOCK).exists() {
+        return Ok(false);
+    }
+    let mut has_any = false;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let Ok(object) = name.to_string_lossy().parse::<Uuid>() else {
+            continue;
+        };
+        if log.row_of(object)?.is_some() {
+            return Ok(false);
+        }
+        has_any = true;
+    }
+    Ok(has_any)
 }
 
 /// Makes a folder's own entry durable, without which all that lies in it may be lost.

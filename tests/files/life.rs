@@ -156,6 +156,9 @@ fn two_servers_do_not_share_a_folder() {
     refused("another server uses the folder");
     one.stop();
     refused("belong to another history");
+    fs::remove_file(elsewhere.join("lock")).expect("a file");
+    refused("of which this history knows none");
+    assert!(elsewhere.join(file["id"].as_str().unwrap_or("?")).is_file());
     one.restart();
     assert_eq!(get(&ann, &file).text, "a");
 }
