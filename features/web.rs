@@ -57,6 +57,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "chats.js",
         SCRIPT "composer.js",
         SCRIPT "dom.js",
+        SCRIPT "downloads.js",
         SCRIPT "emoji.js",
         SCRIPT "find.js",
         SCRIPT "groups.js",

@@ -4,7 +4,7 @@ import { get, now, post } from "./net.js";
 import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
 import { LONGEST, discard, draft, isHeld, keepDraft, queue, release, retry, unsent, uploadOf } from "./outbox.js";
 import { explain } from "./words.js";
-import { fileView } from "./attach.js";
+import { fileState, fileView } from "./attach.js";
 import { choose, reactionsView } from "./emoji.js";
 import { showThread } from "./thread.js";
 import { progressView } from "./uploads.js";
@@ -151,7 +151,7 @@ function* entries(messages) {
     if (isNewDay) yield [day(message.at), dayName(message.at), (text) => el("li.day", text)];
     if (isFirst) yield ["mark", "New", (text) => el("li.mark", text)];
     const follows = !isNewDay && !isFirst && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
-    yield [message.id, { ...message, follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.server.edits?.keep_history) }, messageView];
+    yield [message.id, { ...message, load: fileState(message.file), follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.server.edits?.keep_history) }, messageView];
     before = message;
   }
 }
