@@ -67,6 +67,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "net.js",
         SCRIPT "outbox.js",
         SCRIPT "people.js",
+        SCRIPT "place.js",
         SCRIPT "sheet.js",
         SCRIPT "store.js",
         SCRIPT "stream.js",

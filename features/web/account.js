@@ -3,7 +3,7 @@ import { el, keyed, moment, name as called, period, say } from "./dom.js";
 import { post, remove, session } from "./net.js";
 import { allowance, bannedUntil, has, state } from "./store.js";
 import { waiting } from "./outbox.js";
-import { action, form, open } from "./sheet.js";
+import { action, form, open, page } from "./sheet.js";
 import { titleOf } from "./chats.js";
 import { choice, copied } from "./groups.js";
 
@@ -17,7 +17,9 @@ function program(agent = "") {
   return name ? [name, system].filter(Boolean).join(" on ") : agent || "a program";
 }
 
-export function showAccount(signOut) {
+const signOut = () => dispatchEvent(new Event("signout"));
+
+export const showAccount = page("you", () => {
   open(state.me, (body) => {
     const standing = el("p");
     const list = el("ul.people");
@@ -43,8 +45,8 @@ export function showAccount(signOut) {
       say(lost, unsent ? `What is not sent yet (${unsent}) is lost when you sign out.` : isBound ? "This name has no password: it is lost when its last client is signed out." : "");
       keyed(list, [...state.clients.values()].map((one) => [one.id, one, view]));
     };
-  });
-}
+  }, ["you"]);
+});
 
 /** Where a hook can post to, by address. */
 const places = () => [
@@ -52,7 +54,7 @@ const places = () => [
   ["@me", "Yourself"],
 ];
 
-function showHooks() {
+const showHooks = page("hooks", () => {
   open("Hooks", (body) => {
     const list = el("ul.people");
     // The address goes into the settings of the program that posts, and is kept nowhere.
@@ -72,8 +74,8 @@ function showHooks() {
       field.focus();
     }));
     return () => keyed(list, [...state.hooks.values()].map((hook) => [hook.id, { ...hook, place: new Map(places()).get(hook.to) }, hookView]));
-  });
-}
+  }, ["hooks"]);
+});
 
 /** A hook to a room that one is not in posts nothing, and the title is not known. */
 const hookView = ({ id, name, place, at }) => el("li",

@@ -1,11 +1,10 @@
 /** The chats at the side, with what is unread and who invites. */
 import { $, el, icon, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
+import { go, hashOf } from "./place.js";
 import { asksIn, isMe, notice, onChange, state } from "./store.js";
 import { draft } from "./outbox.js";
 import { explain } from "./words.js";
-
-export const hashOf = (address) => `#${encodeURIComponent(address)}`;
 
 const COMMON = "Everyone";
 const NOTEBOOK = "Notebook";
@@ -49,7 +48,7 @@ function inviteView({ room, title, from }) {
   const join = async () => {
     try {
       await post(`/rooms/${room.slice(5)}/join`);
-      location.hash = hashOf(room);
+      go(room);
     } catch (problem) {
       notice(explain(problem));
     }

@@ -2,11 +2,12 @@
 import { $, el, name, time } from "./dom.js";
 import { get } from "./net.js";
 import { addressOf, changed, chatOf, has, notice, onChange } from "./store.js";
-import { close, fail, form, open } from "./sheet.js";
-import { hashOf, titleOf } from "./chats.js";
+import { go } from "./place.js";
+import { fail, form, open, page } from "./sheet.js";
+import { titleOf } from "./chats.js";
 import { reveal } from "./messages.js";
 
-async function go(message) {
+async function goTo(message) {
   const address = addressOf(message);
   let isThere;
   try {
@@ -14,20 +15,19 @@ async function go(message) {
   } catch (problem) {
     return fail(problem);
   }
-  close();
-  location.hash = hashOf(address);
+  go(address);
   if (!isThere) notice("It is too far back, or gone.");
   changed();
 }
 
 function hitView({ message, snippet }) {
   const pieces = snippet.map(({ text, hit }) => (hit ? el("mark", text) : text));
-  return el("li", el("button.hit", { onclick: () => go(message) },
+  return el("li", el("button.hit", { onclick: () => goTo(message) },
     el("span.name", name(message.from), " ", el("small", name(titleOf(chatOf(addressOf(message)))), ", ", time(message.at))),
     el("span.text", { dir: "auto" }, pieces)));
 }
 
-function showSearch() {
+const showSearch = page("find", () => {
   open("Find messages", (body) => {
     const list = el("ol.found", { "aria-label": "What was found" });
     const told = el("p.hint", { role: "status" }, "All words must match. \u201cA phrase\u201d, -without, begin*, from:name.");
@@ -50,8 +50,8 @@ function showSearch() {
       return ask();
     }), told, list, older);
     field.focus();
-  });
-}
+  }, ["find"]);
+});
 
 $("find").onclick = showSearch;
 onChange(() => ($("find").hidden = !has("search")));

@@ -3,8 +3,9 @@ import { el, keyed, moment, name, say } from "./dom.js";
 import { post, remove } from "./net.js";
 import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
-import { action, close, form, open } from "./sheet.js";
-import { hashOf, titleOf } from "./chats.js";
+import { action, close, form, open, page } from "./sheet.js";
+import { titleOf } from "./chats.js";
+import { go } from "./place.js";
 
 const pathOf = (address) => `/rooms/${address.slice(5)}`;
 const owned = () => [...state.rooms.values()].filter(({ owner }) => isMe(owner));
@@ -15,8 +16,7 @@ export function newRoom() {
     el("label.check", el("input", { type: "checkbox", name: "all" }), "Who comes in later sees what was written before"),
   ], "Make the room", async ({ title, all }) => {
     const { room } = await post("/rooms", { title, history: all ? "all" : "joined" });
-    close();
-    location.hash = hashOf(room);
+    go(room);
   }));
 }
 
@@ -53,7 +53,7 @@ export function copied(value, label) {
 export const choice = (label, key, options) =>
   el("label", label, el("select", { name: key }, options.map(([value, words]) => el("option", { value }, words))));
 
-export function showRoom(address) {
+export const showRoom = page("room", (address) => {
   const path = pathOf(address);
   const pathTo = (part, user) => `${path}/${part}/${encodeURIComponent(user)}`;
   open(titleOf(chatOf(address)), (body) => {
@@ -104,8 +104,8 @@ export function showRoom(address) {
         if (lists[part]) keyed(lists[part], some.map((one) => [one.user ?? one.at, one, views[part]]));
       }
     };
-  });
-}
+  }, ["room", address]);
+});
 
 /** A list with its heading, hidden while it is empty. */
 function section(title, list) {
@@ -116,13 +116,12 @@ function leave(address, path) {
   const note = state.rooms.get(address)?.members.length > 1 ? "To come back you need an invitation or a link." : "You are the last one: the room and its messages end.";
   return el("details", el("summary", "Leave the room"), el("p.hint", note), action("Leave", async () => {
     await post(`${path}/leave`);
-    close();
-    location.hash = "";
+    go("", true);
   }, { class: "danger" }));
 }
 
 /** The address of a link was opened: asks only when told to, and then says what comes of it. */
-export function showJoin(code) {
+export const showJoin = page("join", (code) => {
   if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")));
   open("You are invited", (body) => {
     const line = el("p", { role: "status" }, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not.");
@@ -138,10 +137,7 @@ export function showJoin(code) {
       ask.remove();
       changed();
     }, { class: "main" });
-    const enter = action("Open the room", () => {
-      close();
-      location.hash = hashOf(roomCalled(title));
-    }, { class: "main" });
+    const enter = action("Open the room", () => go(roomCalled(title)), { class: "main" });
     body.append(line, ask);
     ask.focus();
     return () => {
@@ -155,5 +151,5 @@ export function showJoin(code) {
         if (!body.contains(document.activeElement)) enter.focus();
       }
     };
-  });
-}
+  }, ["join", code]);
+});

@@ -3,6 +3,7 @@ import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, sa
 import { get, now, post } from "./net.js";
 import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
 import { LONGEST, discard, draft, isHeld, keepDraft, queue, release, retry, unsent, uploadOf } from "./outbox.js";
+import { go } from "./place.js";
 import { explain } from "./words.js";
 import { fileState, fileView } from "./attach.js";
 import { choose, reactionsView } from "./emoji.js";
@@ -110,7 +111,7 @@ async function fetchMore(place) {
     isFailed = true;
     // A private chat with somebody who is not there, or a room that was left.
     if (problem.status === 404) {
-      location.hash = "";
+      go("", true);
       notice(explain(problem));
     }
   }
@@ -167,13 +168,13 @@ function messageView(message) {
     edited && (hasHistory ? el("button.quiet.edited", { "data-is": "edited", title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     reactions && has("reactions") && reactionsView(message),
     el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
+      has("comments") && el("button.quiet.comments", { onclick: () => showThread(id) }, word),
       has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
       isOpen && [
         el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
         el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
       ],
-      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, "About ", name(from))));
+      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, id) }, "About ", name(from))));
 }
 
 /** Removes one's own message, if that is meant. */

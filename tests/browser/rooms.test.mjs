@@ -97,7 +97,7 @@ testOf(["rooms"], "links are listed, and one is revoked while the others work", 
   await page.locator("#link").filter({ hasText: "Loading" }).waitFor();
   assert.equal(await page.locator("#details").isDisabled(), true);
   release();
-  await page.locator("#details").click();
+  // What was open is so again.
   await page.getByRole("button", { name: /^Revoke the link/ }).first().click();
   await until("one is left", async () => (await links.count()) === 1);
   assert.equal(await links.inputValue(), second);
