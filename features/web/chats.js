@@ -39,7 +39,7 @@ function chatView(chat) {
   return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, faceOf(chat)),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
-    el("span.last", by && [name(by), ": "], name(words)),
+    el("span.last", by && el("span", name(by), ": "), name(words)),
     unread > 0 && el("span.count", calls.length > 0 && "@ ", unread, el("span.unseen", calls.length > 0 ? " unread, for you too" : " unread")),
     asks > 0 && el("span.asking", asksText(asks), el("span.unseen", " to come in"))));
 }

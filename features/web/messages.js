@@ -180,7 +180,7 @@ function messageView(message) {
 /** Removes one's own message, if that is meant. */
 function askRemove({ id, text, file }) {
   open("Remove this message?", (body) => {
-    body.append(el("blockquote", name(text || file?.name)),
+    body.append(el("blockquote", { dir: "auto" }, text || file?.name),
       el("p.hint", "It is gone for everybody, with its comments and its file."),
       action("Remove", async () => {
         await post("/remove", { message: id });

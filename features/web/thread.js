@@ -46,7 +46,7 @@ function show(message) {
         return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
       }
       const { from, text: words, file } = find(message.id) ?? message;
-      say(head, name(from), " ", name(words || file?.name));
+      say(head, el("div.by", name(from)), el("p.text", { dir: "auto" }, words || file?.name));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
       keyed(list, [...comments.map((one) => [one.id, one, commentView]), ...pending(place)]);
     };
