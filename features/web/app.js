@@ -43,7 +43,7 @@ function begin() {
     hub = follow(who, heard);
     route();
   } else {
-    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
+    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You came by the link to a room. Connect first: then you can ask to come in, if the link works." : "");
     sessionStorage.removeItem(WHY);
     $("connect").elements.name.focus();
     // What was open was another's.
