@@ -1,7 +1,7 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
 import { el, keyed, moment, name, say, span } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
+import { changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
 import { action, close, form, open, page, retitle } from "./sheet.js";
 import { titleOf } from "./chats.js";
@@ -61,7 +61,7 @@ export const showRoom = page("room", (address) => {
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
     const elsewhere = el("p.hint", "A link that was made in another browser, or before signing out here, can be revoked only together with all others.");
     const all = action("Revoke every link", () => remove(`${path}/links`));
-    const known = el("datalist", { id: "known" }, [...state.users.keys()].map((value) => el("option", { value })));
+    const known = el("datalist", { id: "known" }, [...state.users.keys()].filter((one) => !isBot(one)).map((value) => el("option", { value })));
     const invite = form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })), known], "Invite", async ({ user }, node) => {
       await post(`${path}/invites`, { user });
       node.reset();

@@ -57,7 +57,7 @@ testOf(["rooms"], "whoever asked by a link sees the no at once, in each tab, and
 });
 
 testOf(["rooms"], "a link that lets nobody ask says why, in its heading, too", async () => {
-  const owner = await it.server.person("orm");
+  const owner = await it.server.person("orsolya");
   const { room, path } = await roomOf(owner, "Mill");
   const used = (await owner.post(`${path}/links`, { uses: 1 })).url;
   const guest = await it.server.person("gab");
