@@ -29,6 +29,7 @@ export const state = {
   asked: new Map(),
   scheduled: new Map(),
   hooks: new Map(),
+  subscriptions: new Map(),
   /** The names of programs, in small letters, as far as their messages were seen. */
   bots: new Set(),
   /** The comments that are looked at: `{message, list}`. */
@@ -138,10 +139,11 @@ export function hear(events) {
 
 export const load = () => meanwhile(async () => {
   await overview();
-  const [rooms, scheduled, hooks] = await Promise.all([
+  const [rooms, scheduled, hooks, subscriptions] = await Promise.all([
     has("rooms") && get("/rooms"),
     has("schedule") && get("/scheduled"),
     has("webhooks") && get("/hooks"),
+    has("subscriptions") && get("/subscriptions"),
     everyone(),
   ]);
   state.rooms = byKey(rooms?.rooms, "room");
@@ -154,6 +156,7 @@ export const load = () => meanwhile(async () => {
   state.scheduled = byKey(scheduled?.scheduled, "id");
   state.hooks = byKey(hooks?.hooks, "id");
   for (const { name } of state.hooks.values()) meetBot(name);
+  state.subscriptions = byKey(subscriptions?.subscriptions, "id");
   state.histories.clear();
   state.ready = true;
 });
@@ -423,6 +426,14 @@ const events = {
     meetBot(hook.name);
   },
   hook_removed: ({ id }) => state.hooks.delete(id),
+  subscription: (one) => state.subscriptions.set(one.id, one),
+  subscription_state({ id, state: how, failure }) {
+    const one = state.subscriptions.get(id);
+    if (!one) return;
+    state.subscriptions.set(id, { ...one, state: how, failure });
+    if (how === "off") noticeWhile(() => state.subscriptions.get(id)?.state === "off", "Your subscription to ", name(one.url), " is off: it failed for too long.");
+  },
+  subscription_removed: ({ id }) => state.subscriptions.delete(id),
   cancelled: ({ id }) => state.scheduled.delete(id),
   scheduled_forgotten: ({ id }) => state.scheduled.delete(id),
 };

@@ -60,9 +60,9 @@ testOf(["rooms"], "a link that lets nobody ask says why, in its heading, too", a
   const owner = await it.server.person("orsolya");
   const { room, path } = await roomOf(owner, "Mill");
   const used = (await owner.post(`${path}/links`, { uses: 1 })).url;
-  const guest = await it.server.person("gab");
+  const guest = await it.server.person("gwendolyn");
   await guest.post(used);
-  await owner.post(`${path}/requests/gab`, { approve: true });
+  await owner.post(`${path}/requests/gwendolyn`, { approve: true });
   const page = await visit(it.browser, it.server.url + used);
   // Nobody knows yet whether it works: it tells nothing but that it is one.
   await page.getByText("You came by the link to a room. Connect first: then you can ask to come in, if the link works.").waitFor();
@@ -189,7 +189,7 @@ testOf(["rooms"], "who asks to come in is told to the owner wherever they are, a
   const row = page.locator("#chats a").filter({ hasText: "Stable" });
   await row.waitFor();
   await page.locator("#title").filter({ hasText: "Everyone" }).waitFor();
-  const guests = [await it.server.person("gab"), await it.server.person("gus")];
+  const guests = [await it.server.person("gil"), await it.server.person("gus")];
   await guests[0].post(url);
   await row.getByText("1 asks to come in").waitFor();
   await page.locator("#live").getByText("gil asks to come into Stable.").waitFor({ state: "attached" });
