@@ -1,7 +1,7 @@
 //! What there is to be completed and answered: who is in which room and who asks to come in, what
 //! is scheduled, one's hooks, the messages that were shown last.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -62,6 +62,8 @@ pub struct Known {
     pub hooks: Vec<Hook>,
     /// Links that this client has made: the room's address and the code.
     pub links: Vec<(String, String)>,
+    /// Who is no person, of those whose messages were shown.
+    bots: BTreeSet<String>,
     /// The last messages, oldest first.
     pub messages: VecDeque<Line>,
 }
@@ -229,8 +231,16 @@ impl Known {
         }
     }
 
+    /// Whether a name is a program's, as far as that is known.
+    pub fn is_bot(&self, name: &str) -> bool {
+        self.bots.contains(name) || self.hooks.iter().any(|hook| hook.name == name)
+    }
+
     /// A message was shown in its chat.
     pub fn shown(&mut self, chat: &str, message: &Message) {
+        if message.bot && self.bots.len() < MAX {
+            self.bots.insert(message.from.clone());
+        }
         let line = Line {
             id: message.id,
             chat: chat.to_owned(),

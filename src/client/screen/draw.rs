@@ -111,10 +111,14 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
             message.id
         ));
     }
+    // A program reads nothing that is written to it.
+    let write = match message.bot {
+        true => String::new(),
+        false => format!(" · r write to {}", safe_line(&message.from)),
+    };
     Some(format!(
-        "#{}: c comment · v comments · + react · r write to {}{get} · x complain · Esc",
-        message.id,
-        safe_line(&message.from)
+        "#{}: c comment · v comments · + react{write}{get} · x complain · Esc",
+        message.id
     ))
 }
 
