@@ -3,7 +3,8 @@
 //! its feature.
 
 use super::{
-    Parsed, chat, comments, complaints, edits, files, reactions, rooms, schedule, search, webhooks,
+    Parsed, chat, comments, complaints, edits, files, mentions, reactions, rooms, schedule, search,
+    webhooks,
 };
 
 /// One command.
@@ -173,6 +174,13 @@ pub const COMMANDS: &[Spec] = &[
         reactions::unreact,
     )
     .takes(Takes::Reaction),
+    of(
+        "mentions",
+        "/mentions",
+        "[ID]",
+        "what calls you, the newest last; before ID",
+        mentions::mentions,
+    ),
     of(
         "search",
         "/search",

@@ -9,6 +9,7 @@ mod complaints;
 mod edits;
 mod files;
 mod list;
+mod mentions;
 mod reactions;
 mod rooms;
 mod schedule;
@@ -66,6 +67,8 @@ pub enum Command {
     Edits(edits::Command),
     /// One of the feature `files`.
     Files(files::Command),
+    /// One of the feature `mentions`.
+    Mentions(mentions::Command),
     /// One of the feature `reactions`.
     Reactions(reactions::Command),
     /// One of the feature `rooms`.
@@ -175,6 +178,7 @@ impl Command {
             Command::Complaints(command) => command.run(worker).map(|()| None),
             Command::Edits(command) => command.run(worker).map(|()| None),
             Command::Files(command) => command.run(worker, current).map(|()| None),
+            Command::Mentions(command) => command.run(worker).map(|()| None),
             Command::Reactions(command) => command.run(worker).map(|()| None),
             Command::Rooms(command) => command.run(worker, current),
             Command::Schedule(command) => command.run(worker, current).map(|()| None),
