@@ -70,7 +70,11 @@ fn what_is_posted_to_a_hook_comes_from_its_bot() {
     gone.problem(404, "not_found");
     let last = ann.chat("common")["last"].clone();
     let marked = (&last["text"], &last["bot"]);
-    assert_eq!(marked, (&json!("again"), &json!(true)), "it stays a program's");
+    assert_eq!(
+        marked,
+        (&json!("again"), &json!(true)),
+        "it stays a program's"
+    );
     assert_eq!(ann.get("/hooks").expect(200)["hooks"], json!([]));
     assert_eq!(server.holding(&url), Vec::<std::path::PathBuf>::new());
 }
