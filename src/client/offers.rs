@@ -61,7 +61,7 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
     // Nobody writes to a program.
     let is_person = |name: &&String| !known.is_bot(name);
     let mut offered = match takes {
-        Takes::Text | Takes::Path => Vec::new(),
+        Takes::Text | Takes::Path | Takes::Url => Vec::new(),
         Takes::Name => {
             let names: Vec<String> = state.names.iter().cloned().collect();
             others(&names)
@@ -165,6 +165,12 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
                 false => Offer::plain(typed),
             });
             offered.collect()
+        }
+        Takes::Subscription => {
+            let all = known.subscriptions.iter();
+            let fits = all.filter(|one| begins(&one.typed()) || begins(&one.id.to_string()));
+            fits.map(|one| Offer::about(one.typed(), &one.about()))
+                .collect()
         }
         Takes::Link => {
             let links = known.links.iter();

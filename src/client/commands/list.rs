@@ -4,7 +4,7 @@
 
 use super::{
     Parsed, chat, comments, complaints, edits, files, mentions, reactions, rooms, schedule, search,
-    webhooks,
+    subscriptions, webhooks,
 };
 
 /// One command.
@@ -67,6 +67,10 @@ pub enum Takes {
     Place,
     /// A hook of one's own.
     Hook,
+    /// A URL, and after it a chat.
+    Url,
+    /// A subscription of one's own.
+    Subscription,
 }
 
 impl Takes {
@@ -342,6 +346,37 @@ pub const COMMANDS: &[Spec] = &[
         webhooks::unhook,
     )
     .takes(Takes::Hook),
+    of(
+        "subscriptions",
+        "/subscribe",
+        "URL [TO]",
+        "posts what is said here or in TO to URL",
+        subscriptions::subscribe,
+    )
+    .takes(Takes::Url),
+    of(
+        "subscriptions",
+        "/subscriptions",
+        "",
+        "what is posted where, and how it stands",
+        subscriptions::subscriptions,
+    ),
+    of(
+        "subscriptions",
+        "/unsubscribe",
+        "ID",
+        "ends a subscription",
+        subscriptions::unsubscribe,
+    )
+    .takes(Takes::Subscription),
+    of(
+        "subscriptions",
+        "/resubscribe",
+        "ID",
+        "tries again now, also what was given up",
+        subscriptions::resubscribe,
+    )
+    .takes(Takes::Subscription),
 ];
 
 /// A command that each server has.
