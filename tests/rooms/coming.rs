@@ -121,7 +121,7 @@ fn a_link_lets_one_ask_and_the_owner_decides() {
     let inside = ask(&ann, &code).problem(409, "already_member");
     assert_eq!(
         inside["room"],
-        room.as_str(),
+        room.address.as_str(),
         "who is in it may know which it is"
     );
     let request = hers.next("join_request");
