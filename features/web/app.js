@@ -2,9 +2,10 @@
 import { $, announce, countdown, el, say } from "./dom.js";
 import { post, session, setSession } from "./net.js";
 import { follow } from "./hub.js";
-import { asksIn, changed, chatOf, hear, load, membersOf, notice, onChange, refresh, state, takeComment, takeMessage } from "./store.js";
+import { asksIn, changed, chatOf, hear, isBot, load, membersOf, notice, onChange, refresh, state, takeComment, takeMessage } from "./store.js";
 import { flush, sent, wipe } from "./outbox.js";
-import { close, rest } from "./sheet.js";
+import { addressIn, go, here } from "./place.js";
+import { rest } from "./sheet.js";
 import { explain } from "./words.js";
 import { asksText, titleOf } from "./chats.js";
 import * as composer from "./composer.js";
@@ -42,9 +43,11 @@ function begin() {
     hub = follow(who, heard);
     route();
   } else {
-    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
+    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You came by the link to a room. Connect first: then you can ask to come in, if the link works." : "");
     sessionStorage.removeItem(WHY);
     $("connect").elements.name.focus();
+    // What was open was another's.
+    history.replaceState(null, "");
   }
 }
 
@@ -84,12 +87,14 @@ async function opened() {
       await load();
       state.ready = before === resets;
       shown = "";
-      route();
+      // What was open before a reload is shown again.
+      dispatchEvent(new Event("moved"));
     }
     flush();
     if (code()) {
-      showJoin(code());
+      const invited = code();
       history.replaceState(null, "", "/");
+      showJoin(invited);
     }
   } catch (problem) {
     if (problem.passing) setTimeout(opened, 3000);
@@ -107,18 +112,9 @@ function signedOut(why) {
   location.reload();
 }
 
-/** The chat that the address of the page names. */
-function named() {
-  try {
-    return decodeURIComponent(location.hash.slice(1));
-  } catch {
-    return "";
-  }
-}
-
 /** Opens the chat that the address names. */
 function route() {
-  const address = named() || (isWide.matches ? "common" : "");
+  const address = here();
   state.open = address;
   document.body.classList.toggle("open", Boolean(address));
   // What is typed needs no server: it is kept from the first letter on, whatever is still to be fetched.
@@ -144,11 +140,13 @@ onChange(() => {
   const chat = chatOf(address);
   say($("title"), titleOf(chat));
   const { online } = state.users.get(address.slice(1)) ?? {};
+  const isProgram = chat.kind === "private" && isBot(chat.title);
+  $("composer").hidden = isProgram;
   const asks = asksIn(address);
   const members = membersOf(chat);
   say($("about"), typists(address) ?? {
     common: `${members} ${members === 1 ? "person" : "people"}, ${[...state.users.values()].filter((one) => one.online).length} online`,
-    private: address === `@${state.me}` ? "only you" : online ? "online" : "not here now",
+    private: address === `@${state.me}` ? "only you" : isProgram ? "a program, which reads nothing" : online ? "online" : "not here now",
     room: `${members} member${members === 1 ? "" : "s"}${asks ? `, ${asksText(asks)} to come in` : ""}`,
   }[chat.kind]);
   $("details").classList.toggle("asks", asks > 0);
@@ -192,13 +190,18 @@ $("details").onclick = () => {
 };
 $("new").onclick = showPeople;
 $("later").onclick = showLater;
-$("me").onclick = () => showAccount(() => {
+$("me").onclick = showAccount;
+addEventListener("signout", () => {
   wipe();
   signedOut("You are signed out.");
 });
-addEventListener("hashchange", () => {
-  close();
-  route();
+addEventListener("moved", route);
+/** The ways to the chats; one who wants them in another tab has them there. */
+addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(addressIn(link.hash), link.id === "back");
 });
 addEventListener("online", () => hub?.retry());
 addEventListener("ended", () => signedOut("You were signed out."));
@@ -226,7 +229,7 @@ $("dismiss").onclick = dismiss;
 function goneOn() {
   if (told.where !== where()) dismiss();
 }
-addEventListener("hashchange", goneOn);
+addEventListener("moved", goneOn);
 addEventListener("sheetclosed", goneOn);
 addEventListener("sheetopened", dismiss);
 onChange(() => {

@@ -2,11 +2,9 @@
  * Files: pictures are shown through addresses of blobs, everything else is saved. Nothing is ever
  * opened from the server's own origin.
  */
-import { $, el, name as called, size } from "./dom.js";
-import { download } from "./net.js";
-import { notice } from "./store.js";
+import { $, el, keyed, name as called, size } from "./dom.js";
+import { load, loadState, loadView } from "./downloads.js";
 import { action, close, open } from "./sheet.js";
-import { explain } from "./words.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"];
 /** So many pictures stay in memory. */
@@ -15,52 +13,67 @@ const kept = new Map();
 
 export const isPicture = ({ type }) => PICTURES.includes(type);
 
-/** The address of a picture's blob. */
-async function picture({ url, type }) {
+/** The address of a picture's blob, or null where it did not come. */
+function picture(file) {
+  const { url, type } = file;
   if (!kept.has(url)) {
-    kept.set(url, download(url, type).then((blob) => URL.createObjectURL(blob)));
-    kept.get(url).catch(() => kept.delete(url));
+    const address = load(file, type).then((blob) => blob && URL.createObjectURL(blob));
+    kept.set(url, address);
+    address.then((one) => one ?? kept.delete(url));
     if (kept.size > KEPT) {
       const [oldest, address] = kept.entries().next().value;
       kept.delete(oldest);
-      address.then(URL.revokeObjectURL, () => {});
+      address.then((one) => one && URL.revokeObjectURL(one));
     }
   }
   return kept.get(url);
 }
 
+/** Shows a picture in its frame once it is there. */
+const fill = (image, file) => picture(file).then((address) => address && (image.src = address));
+
 const seen = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     seen.unobserve(target);
-    picture(target.file).then((address) => (target.src = address), () => (target.alt += " (it can't be shown)"));
+    fill(target, target.file);
   }
 }, { root: $("scroll"), rootMargin: "400px" });
+
+/** What the view of a message's file depends on. Pictures come by themselves, and only their failures show. */
+export const fileState = (file) => file?.name && (isPicture(file) ? typeof loadState(file) === "string" : loadState(file));
 
 /** How a message shows its file. */
 export function fileView(file) {
   if (!file.name) return el("p.hint", "a file");
   if (!isPicture(file)) {
-    return el("button.file", { onclick: () => save(file).catch(fail) }, called(file.name), el("small", size(file.size)));
+    return [el("button.file", { onclick: () => save(file) }, called(file.name), el("small", size(file.size))), loadView(file, () => save(file))];
   }
   const image = el("img", { alt: file.name });
   image.file = file;
-  seen.observe(image);
-  return el("button.picture", { "aria-label": `Picture ${file.name}, ${size(file.size)}`, onclick: () => look(file) }, image);
+  // What has failed is tried again when that is asked for.
+  if (!fileState(file)) seen.observe(image);
+  return [el("button.picture", { "aria-label": `Picture ${file.name}, ${size(file.size)}`, onclick: () => look(file) }, image),
+    fileState(file) && loadView(file, () => fill(image, file))];
 }
-
-const fail = (problem) => notice(explain(problem));
 
 function look(file) {
   open(file.name, (body) => {
     const image = el("img.whole", { alt: file.name });
-    picture(file).then((address) => (image.src = address), fail);
-    body.append(image, el("p.hint", called(file.name), `, ${size(file.size)}`), action("Save", () => save(file)), action("Close", close));
+    const state = el("div");
+    const show = () => fill(image, file);
+    body.append(image, state, el("p.hint", called(file.name), `, ${size(file.size)}`), action("Save", () => save(file)), action("Close", close));
+    show();
+    return () => keyed(state, loadState(file) ? [["load", loadState(file), () => loadView(file, show)]] : []);
   });
 }
 
-async function save({ url, name }) {
-  const address = URL.createObjectURL(await download(url));
+/** Saves a file; a picture that is here already need not come again. */
+async function save(file) {
+  const { url, name } = file;
+  const blob = !kept.has(url) && (await load(file));
+  const address = kept.has(url) ? await kept.get(url) : blob && URL.createObjectURL(blob);
+  if (!address) return;
   el("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  if (blob) setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }

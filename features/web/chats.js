@@ -1,11 +1,10 @@
 /** The chats at the side, with what is unread and who invites. */
 import { $, el, icon, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
-import { asksIn, isMe, notice, onChange, state } from "./store.js";
+import { go, hashOf } from "./place.js";
+import { asksIn, isBot, isMe, notice, onChange, state } from "./store.js";
 import { draft } from "./outbox.js";
 import { explain } from "./words.js";
-
-export const hashOf = (address) => `#${encodeURIComponent(address)}`;
 
 const COMMON = "Everyone";
 const NOTEBOOK = "Notebook";
@@ -40,7 +39,7 @@ function chatView(chat) {
   return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, faceOf(chat)),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
-    el("span.last", by && [name(by), ": "], name(words)),
+    el("span.last", by && el("span", name(by), ": "), name(words)),
     unread > 0 && el("span.count", calls.length > 0 && "@ ", unread, el("span.unseen", calls.length > 0 ? " unread, for you too" : " unread")),
     asks > 0 && el("span.asking", asksText(asks), el("span.unseen", " to come in"))));
 }
@@ -49,7 +48,7 @@ function inviteView({ room, title, from }) {
   const join = async () => {
     try {
       await post(`/rooms/${room.slice(5)}/join`);
-      location.hash = hashOf(room);
+      go(room);
     } catch (problem) {
       notice(explain(problem));
     }
@@ -65,7 +64,7 @@ onChange(() => {
   if (!state.ready) return;
   const chats = [...state.chats.values()];
   chats.sort((one, other) => rank(one) - rank(other) || other.top - one.top || one.title.localeCompare(other.title));
-  const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && Boolean(state.users.get(chat.title)?.online);
+  const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && !isBot(chat.title) && Boolean(state.users.get(chat.title)?.online);
   keyed($("chats"), [
     ...[...state.invites.values()].map((one) => [`invite ${one.room}`, one, inviteView]),
     ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),

@@ -2,7 +2,7 @@
 import { $, el, name, time } from "./dom.js";
 import { get, post } from "./net.js";
 import { find, notice } from "./store.js";
-import { action, fail, open } from "./sheet.js";
+import { action, fail, open, page } from "./sheet.js";
 import { explain } from "./words.js";
 
 /** What is a click away. */
@@ -51,13 +51,13 @@ async function put(emoji, on) {
   }
 }
 
-addEventListener("hashchange", () => picker.hidePopover());
+addEventListener("moved", () => picker.hidePopover());
 /** What opened it is out of sight by then, unless the pointer is there. */
 picker.addEventListener("toggle", ({ newState }) => {
   if (newState === "closed" && document.activeElement === document.body) document.querySelector(`#messages [data-key="${about}"]`)?.focus();
 });
 
-function showWho(message) {
+const showWho = page("who", (message) => {
   open("Who reacted", (body) => {
     const list = el("ol.people");
     const rest = el("div");
@@ -77,5 +77,5 @@ function showWho(message) {
       shown = now;
       more(0).catch(fail);
     };
-  });
-}
+  }, ["who", message]);
+});

@@ -1,10 +1,11 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
-import { el, keyed, moment, name, say } from "./dom.js";
+import { el, keyed, moment, name, say, span } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
+import { changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
-import { action, close, form, open } from "./sheet.js";
-import { hashOf, titleOf } from "./chats.js";
+import { action, close, form, open, page, retitle } from "./sheet.js";
+import { titleOf } from "./chats.js";
+import { go } from "./place.js";
 
 const pathOf = (address) => `/rooms/${address.slice(5)}`;
 const owned = () => [...state.rooms.values()].filter(({ owner }) => isMe(owner));
@@ -15,8 +16,7 @@ export function newRoom() {
     el("label.check", el("input", { type: "checkbox", name: "all" }), "Who comes in later sees what was written before"),
   ], "Make the room", async ({ title, all }) => {
     const { room } = await post("/rooms", { title, history: all ? "all" : "joined" });
-    close();
-    location.hash = hashOf(room);
+    go(room);
   }));
 }
 
@@ -53,7 +53,7 @@ export function copied(value, label) {
 export const choice = (label, key, options) =>
   el("label", label, el("select", { name: key }, options.map(([value, words]) => el("option", { value }, words))));
 
-export function showRoom(address) {
+export const showRoom = page("room", (address) => {
   const path = pathOf(address);
   const pathTo = (part, user) => `${path}/${part}/${encodeURIComponent(user)}`;
   open(titleOf(chatOf(address)), (body) => {
@@ -61,7 +61,7 @@ export function showRoom(address) {
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
     const elsewhere = el("p.hint", "A link that was made in another browser, or before signing out here, can be revoked only together with all others.");
     const all = action("Revoke every link", () => remove(`${path}/links`));
-    const known = el("datalist", { id: "known" }, [...state.users.keys()].map((value) => el("option", { value })));
+    const known = el("datalist", { id: "known" }, [...state.users.keys()].filter((one) => !isBot(one)).map((value) => el("option", { value })));
     const invite = form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })), known], "Invite", async ({ user }, node) => {
       await post(`${path}/invites`, { user });
       node.reset();
@@ -104,8 +104,8 @@ export function showRoom(address) {
         if (lists[part]) keyed(lists[part], some.map((one) => [one.user ?? one.at, one, views[part]]));
       }
     };
-  });
-}
+  }, ["room", address]);
+});
 
 /** A list with its heading, hidden while it is empty. */
 function section(title, list) {
@@ -116,37 +116,59 @@ function leave(address, path) {
   const note = state.rooms.get(address)?.members.length > 1 ? "To come back you need an invitation or a link." : "You are the last one: the room and its messages end.";
   return el("details", el("summary", "Leave the room"), el("p.hint", note), action("Leave", async () => {
     await post(`${path}/leave`);
-    close();
-    location.hash = "";
+    go("", true);
   }, { class: "danger" }));
 }
 
+/** The room that a link made in this browser leads to, while it leads there. */
+const roomOf = (code) => [...state.rooms.values()].find(({ room, links }) => links?.some(({ at, expires }) => codes(room)[at] === code && !(Date.parse(expires) <= Date.now())));
+
+/** What is so with a link that lets nobody ask: its heading, and what there is to do. */
+const DEAD = {
+  unknown_link: ["This link does not work", "It is mistyped, or it was revoked, has ended, or has let in as many as it may. Whoever gave it to you can make another one."],
+  refused: ["The owner said no", "Whoever owns the room did not let you in."],
+};
+
 /** The address of a link was opened: asks only when told to, and then says what comes of it. */
-export function showJoin(code) {
-  if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")));
-  open("You are invited", (body) => {
-    const line = el("p", { role: "status" }, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not.");
+export const showJoin = page("join", (code) => {
+  if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")), ["join", code]);
+  open("A link to a room", (body) => {
+    const line = el("p", { role: "status" }, "Its owner will see your name, and let you in or not.");
     let title;
     let older;
     const ask = action("Ask to come in", async () => {
       older = [...state.asked.values()].filter(({ decided }) => decided).map(({ at }) => at);
-      ({ title } = await post(`/join/${code}`).catch((problem) => {
-        // What is refused for good need not be asked again.
-        if (!problem.passing && !problem.wait) [line, ask].forEach((node) => node.remove());
-        throw problem;
-      }));
+      try {
+        ({ title } = await post(`/join/${code}`));
+      } catch (problem) {
+        if (problem.code === "already_member") return inside(problem.room);
+        const [heading, words] = DEAD[problem.code] ?? [];
+        if (!heading) throw problem;
+        retitle(heading);
+        say(line, words, problem.wait ? ` You may ask again in ${span(problem.wait)}.` : "");
+      }
       ask.remove();
       changed();
     }, { class: "main" });
-    const enter = action("Open the room", () => {
-      close();
-      location.hash = hashOf(roomCalled(title));
-    }, { class: "main" });
+    let inRoom;
+    const enter = action("Open the room", () => go(inRoom ?? roomCalled(title)), { class: "main" });
+    /** One is in it already. */
+    function inside(room) {
+      const { owner, title: called } = state.rooms.get(room) ?? {};
+      retitle(isMe(owner) ? "A link to your own room" : "You are in this room");
+      say(line, isMe(owner) ? ["It leads to ", name(called), ". Give it to whoever is to come in: they ask, and you let them in or not."] : ["It leads to ", name(called), "."]);
+      inRoom = room;
+      ask.replaceWith(enter);
+      enter.focus();
+    }
     body.append(line, ask);
     ask.focus();
+    const own = roomOf(code);
+    if (own) inside(own.room);
     return () => {
       if (!title) return;
       const { decided } = [...state.asked.values()].findLast((one) => one.title === title && !older.includes(one.at)) ?? {};
+      retitle(decided === "in" ? "You are in" : decided ? "The owner said no" : "You asked to come in");
       if (decided === "in") say(line, "You are let into ", name(title), ".");
       else if (decided) say(line, "The owner of ", name(title), " said no.");
       else say(line, "You asked to come into ", name(title), ". Here you will see what its owner says; you may close this meanwhile.");
@@ -155,5 +177,5 @@ export function showJoin(code) {
         if (!body.contains(document.activeElement)) enter.focus();
       }
     };
-  });
-}
+  }, ["join", code]);
+});

@@ -2,7 +2,7 @@
 import { el, keyed, moment, name, zone } from "./dom.js";
 import { post, remove } from "./net.js";
 import { chatOf, noticeWhile, state } from "./store.js";
-import { action, close, form, open } from "./sheet.js";
+import { action, close, form, open, page } from "./sheet.js";
 import { titleOf } from "./chats.js";
 import { why } from "./words.js";
 
@@ -32,7 +32,7 @@ export function chooseTime(address, body, done) {
 
 const states = { waiting: "To be sent", sent: "Sent", failed: "Not sent" };
 
-export function showLater() {
+export const showLater = page("later", () => {
   open("Scheduled messages", (body) => {
     const list = el("ul.later");
     const none = el("p.hint", "None. The clock beside the field sends what you wrote later.");
@@ -47,5 +47,5 @@ export function showLater() {
       none.hidden = all.length > 0;
       keyed(list, all.map((one) => [one.id, one, view]));
     };
-  });
-}
+  }, ["later"]);
+});

@@ -3,8 +3,9 @@ import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, sa
 import { get, now, post } from "./net.js";
 import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
 import { LONGEST, discard, draft, isHeld, keepDraft, queue, release, retry, unsent, uploadOf } from "./outbox.js";
+import { go } from "./place.js";
 import { explain } from "./words.js";
-import { fileView } from "./attach.js";
+import { fileState, fileView } from "./attach.js";
 import { choose, reactionsView } from "./emoji.js";
 import { showThread } from "./thread.js";
 import { progressView } from "./uploads.js";
@@ -110,7 +111,7 @@ async function fetchMore(place) {
     isFailed = true;
     // A private chat with somebody who is not there, or a room that was left.
     if (problem.status === 404) {
-      location.hash = "";
+      go("", true);
       notice(explain(problem));
     }
   }
@@ -151,35 +152,35 @@ function* entries(messages) {
     if (isNewDay) yield [day(message.at), dayName(message.at), (text) => el("li.day", text)];
     if (isFirst) yield ["mark", "New", (text) => el("li.mark", text)];
     const follows = !isNewDay && !isFirst && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
-    yield [message.id, { ...message, follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.server.edits?.keep_history) }, messageView];
+    yield [message.id, { ...message, load: fileState(message.file), follows, isOpen: isChangeable(message), hasHistory: Boolean(message.edited && state.server.edits?.keep_history) }, messageView];
     before = message;
   }
 }
 
 function messageView(message) {
-  const { id, from, text, at, expires, file, comments, reactions, edited, follows, isOpen, hasHistory } = message;
+  const { id, from, text, at, expires, file, comments, reactions, edited, bot, follows, isOpen, hasHistory } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
-    el("div", { class: follows ? "unseen" : "by" }, name(from), " ", hour(at)),
+    el("div", { class: follows ? "unseen" : "by" }, name(from), bot && el("span.hint", " program"), " ", hour(at)),
     text && textView(text),
     file && fileView(file),
     edited && (hasHistory ? el("button.quiet.edited", { "data-is": "edited", title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     reactions && has("reactions") && reactionsView(message),
     el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button.quiet.comments", { onclick: () => showThread(message) }, word),
+      has("comments") && el("button.quiet.comments", { onclick: () => showThread(id) }, word),
       has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
       isOpen && [
         el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
         el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
       ],
-      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, message) }, "About ", name(from))));
+      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, id) }, "About ", name(from))));
 }
 
 /** Removes one's own message, if that is meant. */
 function askRemove({ id, text, file }) {
   open("Remove this message?", (body) => {
-    body.append(el("blockquote", name(text || file?.name)),
+    body.append(el("blockquote", { dir: "auto" }, text || file?.name),
       el("p.hint", "It is gone for everybody, with its comments and its file."),
       action("Remove", async () => {
         await post("/remove", { message: id });

@@ -85,10 +85,20 @@ export const get = (path) => call("GET", path);
 export const post = (path, body = {}, key = unique()) => call("POST", path, body, key);
 export const remove = (path) => call("DELETE", path);
 
-/** The bytes of a file, as a Blob that no browser runs. */
-export async function download(path, type = "application/octet-stream") {
-  const response = await request(session()?.token, path).catch(ended);
-  return new Blob([await response.arrayBuffer()], { type });
+/** The bytes of a file, as a Blob that no browser runs; `progress` hears how many are there. */
+export async function download(path, type, progress, signal) {
+  const { body } = await request(session()?.token, path, { signal }).catch(ended);
+  const reader = body.getReader();
+  const pieces = [];
+  for (let all = 0; ;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : silent();
+    });
+    if (done) return new Blob(pieces, { type });
+    pieces.push(value);
+    all += value.length;
+    progress(all);
+  }
 }
 
 /** Uploads a file. `fetch` tells nothing of what is sent already, so this is the older way. */

@@ -1,5 +1,6 @@
 /** The one dialog: people, rooms and what is one's own open in it, over the chat, and comments beside it. */
 import { $, el, say } from "./dom.js";
+import { enter, leave, sheetHere } from "./place.js";
 import { onChange, state } from "./store.js";
 import { explain } from "./words.js";
 
@@ -16,6 +17,15 @@ const isBeside = () => document.body.classList.contains("beside");
 let opener;
 /** The column whose place something else has taken, which comes back when that is closed. */
 let under;
+/** What the one is about that is open, as text, or null. */
+let shown = null;
+/** Whether it was closed here, and not by the browser. */
+let isShut = false;
+/** What shows a sheet again that has a name: after a reload, and where the browser goes back or forward to it. */
+const pages = new Map();
+export const page = (name, view) => pages.set(name, view) && view;
+/** Sheets without a name are told apart by this. */
+let number = 0;
 
 /** Shows it over the chat, or beside it. */
 function show() {
@@ -44,13 +54,17 @@ function placeNews() {
 }
 
 /**
- * Opens it. `build` fills it, and may give back what brings it up to date when something changes.
- * Where there is room, one that is `beside` is a column.
+ * Opens it. `build` fills it, and may give back what brings it up to date when something changes. It is `about` the name of
+ * a page and what that takes, where it can be shown again. Where there is room, one that is `beside` is a column.
  */
-export function open(title, build, beside = false) {
+export function open(title, build, about = ["", number += 1], beside = false) {
   const body = $("sheet-body");
+  const isOver = !beside && isBeside();
   if (beside) under = null;
-  else if (isBeside()) under = [$("sheet-title").textContent, [...body.childNodes], update];
+  else if (isOver) under = { title: $("sheet-title").textContent, nodes: [...body.childNodes], update, shown };
+  shown = JSON.stringify(about);
+  isShut = false;
+  enter(about, isOver);
   say($("sheet-title"), title);
   dispatchEvent(new Event("sheetopened"));
   body.replaceChildren(el("p.error", { role: "alert" }));
@@ -61,7 +75,35 @@ export function open(title, build, beside = false) {
   update?.();
 }
 
-export const close = () => sheet.close();
+/** Closes it here; the browser's history is as if it had not been open. */
+function shut() {
+  isShut = true;
+  shown = under?.shown ?? null;
+  sheet.close();
+}
+
+export function close() {
+  if (!sheet.open) return;
+  shut();
+  leave();
+}
+
+/** Shows what the browser has gone to. */
+addEventListener("moved", () => {
+  const about = sheetHere();
+  const wanted = about ? JSON.stringify(about) : null;
+  if (wanted === shown) return;
+  if (wanted === under?.shown) shut();
+  else if (!about) {
+    // The comments of a chat go with it.
+    under = null;
+    shut();
+  } else if (!pages.has(about[0])) leave();
+  else if (state.ready) pages.get(about[0])(...about.slice(1));
+});
+
+/** Gives what is open another heading. */
+export const retitle = (title) => say($("sheet-title"), title);
 
 /** Says in it why something was not done. */
 export function fail(problem) {
@@ -106,6 +148,11 @@ async function attempt(button, act) {
 
 onChange(() => sheet.open && update?.());
 isRoomy.onchange = () => sheet.open && show();
+sheet.addEventListener("cancel", (event) => {
+  if (event.target !== sheet) return;
+  event.preventDefault();
+  close();
+});
 // The browser would close a modal one by itself, but not where a field to search in has the focus.
 sheet.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing) return;
@@ -118,6 +165,10 @@ sheet.addEventListener("click", ({ target }) => target === sheet && close());
 sheet.onclose = () => {
   // It is there again already, in its other place or with something else.
   if (sheet.open) return;
+  if (!isShut) {
+    shut();
+    leave();
+  }
   if (under) return comeBack();
   update = null;
   putBeside(false);
@@ -135,8 +186,8 @@ sheet.onclose = () => {
 /** Shows the column again, as it was. */
 function comeBack() {
   const focus = document.activeElement;
-  const [title, nodes, updated] = under;
-  update = updated;
+  const { title, nodes } = under;
+  ({ update } = under);
   under = null;
   mayBeside = true;
   say($("sheet-title"), title);
@@ -145,8 +196,6 @@ function comeBack() {
   focus.focus();
   update?.();
 }
-// The comments of a chat go with it.
-addEventListener("hashchange", () => (under = null));
 
 /** Puts the focus where one goes on, when what had it is gone. */
 export function rest() {

@@ -2,12 +2,21 @@
 import { el, keyed, name, say, time } from "./dom.js";
 import { addressOf, changed, find, isGone, notice, openThread, state } from "./store.js";
 import { addToDraft, discard, draft, dropDraft, send, waiting } from "./outbox.js";
-import { fail, open } from "./sheet.js";
+import { get } from "./net.js";
+import { leave } from "./place.js";
+import { fail, open, page } from "./sheet.js";
 import { lengthLine } from "./words.js";
 import { writer } from "./writer.js";
 import { pending, textView } from "./messages.js";
 
-export function showThread(message) {
+export const showThread = page("thread", (id) => {
+  const message = find(id);
+  if (message) show(message);
+  // One that was come back to may be far up in its chat.
+  else get(`/messages/${id}`).then(show, leave);
+});
+
+function show(message) {
   const place = `#${message.id}`;
   open("Comments", (body) => {
     const head = el("blockquote");
@@ -37,11 +46,11 @@ export function showThread(message) {
         return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
       }
       const { from, text: words, file } = find(message.id) ?? message;
-      say(head, name(from), " ", name(words || file?.name));
+      say(head, el("div.by", name(from)), el("p.text", { dir: "auto" }, words || file?.name));
       const comments = state.thread?.message === message.id ? state.thread.list : [];
       keyed(list, [...comments.map((one) => [one.id, one, commentView]), ...pending(place)]);
     };
-  }, true);
+  }, ["thread", message.id], true);
 }
 
 /** What was to be said about messages that are gone becomes a draft in their chat. */

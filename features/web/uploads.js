@@ -17,12 +17,8 @@ export async function start(one) {
   Object.assign(one, { failed: null, part: 0, stop: () => control.abort() });
   const { max_size: max } = state.server.files ?? {};
   if (one.file.size > max) return refuse(one, max);
-  const progress = (part) => {
-    one.part = part;
-    document.querySelector(`[data-upload="${one.key}"]`)?.replaceWith(progressView(one));
-  };
   try {
-    one.done = await upload(one.file, progress, control.signal);
+    one.done = await upload(one.file, (part) => showPart(one, part), control.signal);
   } catch (problem) {
     if (problem.code === "too_large" && problem.max) return refuse(one, problem.max);
     one.failed = explain(problem);
@@ -37,11 +33,17 @@ function refuse(one, max) {
 }
 
 /**
- * How far an upload is. The browser counts what it has handed on, which may be all of it long before the server
- * has it: from then on no part is shown, until the answer is there.
+ * How far a file is on its way. Of one that goes up the browser counts what it has handed on, which may be all of it long
+ * before the server has it: from then on no part is shown, until the answer is there.
  */
-export function progressView({ key, file, part }) {
+export function progressView({ key, file, part, doing = "Uploading" }) {
   const isHandedOn = part >= 1;
-  return el("span.progress", { "data-upload": key }, el("progress", { value: isHandedOn ? null : part, "aria-label": `Uploading ${file.name}` }),
+  return el("span.progress", { "data-progress": key }, el("progress", { value: isHandedOn ? null : part, "aria-label": `${doing} ${file.name}` }),
     el("small", isHandedOn ? "sending\u2026" : `${Math.floor(100 * part)} %`));
+}
+
+/** It has come further. */
+export function showPart(one, part) {
+  one.part = part;
+  document.querySelectorAll(`[data-progress="${one.key}"]`).forEach((node) => node.replaceWith(progressView(one)));
 }
