@@ -154,11 +154,14 @@ impl Cluster {
         let mut own = known.unwrap_or(0);
         let (first, mut last) = (found.first, found.last);
         if local.last() > 0 && own == 0 {
-            if last > 0 {
+            if last == 0 {
+                own = bring(&link, data, &mut local, role.node()).await?;
+                last = own;
+            } else if known.is_none() || found.begins_after.is_none() {
                 return Err(ClusterError::Alone);
             }
-            own = bring(&link, data, &mut local, role.node()).await?;
-            last = own;
+            // Else what it has is what the stream begins after, and it was killed before it noted
+            // more: as it brought that, or with a snapshot of it. It follows from the beginning.
         } else if found.begins_after.is_some() && last == 0 {
             return Err(ClusterError::NotBroughtYet);
         }

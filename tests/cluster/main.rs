@@ -7,6 +7,7 @@ mod bucket;
 #[path = "../files/bucket.rs"]
 #[allow(dead_code, reason = "the other test has more to do with it")]
 mod buckets;
+mod coming;
 mod first;
 mod keys;
 mod kills;

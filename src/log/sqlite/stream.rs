@@ -32,8 +32,11 @@ impl SqliteLog {
     /// Makes the tables, and gives the stream's sequence up to which this log has come: none where
     /// it was not part of a cluster yet.
     pub(crate) fn join_stream(&self) -> Result<Option<u64>, LogError> {
-        self.connection.execute_batch(include_str!("stream.sql"))?;
-        sums::sum_schema(&self.connection)?;
+        // As one: tables without the schema's new checksum would be damage after a crash.
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction.execute_batch(include_str!("stream.sql"))?;
+        sums::sum_schema(&transaction)?;
+        transaction.commit()?;
         let seq = query::meta::<i64>(&self.connection, SEQ)?;
         Ok(seq.map(i64::cast_unsigned))
     }
