@@ -18,7 +18,8 @@ use super::wire::Wire;
 /// What this server calls itself. It has a dot, as no nick has.
 pub const SERVER: &str = "irc.veche";
 
-/// How long after messages a client is asked whether it has them, so that many are asked for at once.
+/// A client is asked whether it has its messages no more often than this, so that many are asked for at
+/// once.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// How long a client may take for its last line.
@@ -57,9 +58,10 @@ pub struct Link {
     shown: HashMap<String, Id>,
     /// What answers a labelled command.
     labelled: Option<(String, Vec<Out>)>,
-    /// What was sent, chat by chat, since the client was last asked whether it has it; and since when.
+    /// What was sent, chat by chat, since the client was last asked whether it has it; and when another
+    /// question may come.
     sent: HashMap<String, Id>,
-    since: Instant,
+    ask_from: Instant,
     /// What it was asked for, with the word that it is to answer.
     asked: Option<(String, HashMap<String, Id>)>,
     seen: Instant,
@@ -83,8 +85,9 @@ pub async fn serve(irc: Arc<Irc>, site: Site<Irc>, guest: Guest) {
     let mut link = Link::new(irc, site, inside, wire);
     let stopping = link.site.clone();
     let end = tokio::select! {
-        end = link.run() => end,
+        biased;
         () = stopping.stopping() => End::Told("the server stops".to_owned()),
+        end = link.run() => end,
     };
     link.farewell(end).await;
 }
@@ -105,7 +108,7 @@ impl Link {
             shown: HashMap::new(),
             labelled: None,
             sent: HashMap::new(),
-            since: now,
+            ask_from: now,
             asked: None,
             seen: now,
             batches: 0,
@@ -149,7 +152,7 @@ impl Link {
             Some(_) => self.wire.heard + patience * 2,
             None => self.wire.heard + patience,
         };
-        let gathered = (!self.sent.is_empty() && self.asked.is_none()).then(|| self.since + GATHER);
+        let gathered = (!self.sent.is_empty() && self.asked.is_none()).then_some(self.ask_from);
         [Some(silent), gathered, Some(self.seen + SEEN)]
             .into_iter()
             .flatten()
@@ -168,6 +171,7 @@ impl Link {
                 return Err(End::Told("no answer to PING".to_owned()));
             }
         } else if !self.sent.is_empty() || now >= self.wire.heard + patience {
+            self.ask_from = now + GATHER;
             self.batches += 1;
             let word = format!("veche-{}", self.batches);
             self.send(Out::new("", "PING").text(&word));
@@ -194,9 +198,6 @@ impl Link {
 
     /// Notes that a message of another's goes to the client.
     pub fn reads(&mut self, chat: &str, id: Id) {
-        if self.sent.is_empty() {
-            self.since = Instant::now();
-        }
         self.sent.insert(chat.to_owned(), id);
     }
 
