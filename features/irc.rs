@@ -57,10 +57,11 @@ const REFUSALS: usize = 64;
 settings! {
     /// A listener for IRC clients.
     pub struct Settings {
-        /// Where IRC clients connect, without TLS. Empty: nowhere.
-        pub listen: String = "127.0.0.1:6667".to_owned(),
-        /// Where they connect with TLS, by the certificate of [server.tls]; without one nowhere.
-        pub listen_tls: String = "127.0.0.1:6697".to_owned(),
+        /// Where IRC clients connect without TLS, such as "127.0.0.1:6667". Empty: nowhere.
+        pub listen: String = String::new(),
+        /// Where they connect with TLS, by the certificate of [server.tls], such as "0.0.0.0:6697". Empty:
+        /// nowhere.
+        pub listen_tls: String = String::new(),
         /// How many IRC clients may be connected at once, 1 to 100000.
         pub connections: usize = 1000 => 1..=100_000,
         /// How long a client may be silent before it is asked whether it is there, and then how long it may
@@ -84,7 +85,6 @@ feature!(Irc);
 #[async_trait]
 impl Feature for Irc {
     const ABOUT: &'static str = "People's own IRC clients are clients of this server";
-    const ON: bool = false;
 
     type Settings = Settings;
     type State = ();

@@ -5,7 +5,7 @@
 pub enum Cap {
     AccountTag,
     Batch,
-    CapNotify,
+    Changes,
     Chathistory,
     EchoMessage,
     LabeledResponse,
@@ -20,7 +20,7 @@ pub enum Cap {
 const ALL: [(Cap, &str, &str); 11] = [
     (Cap::AccountTag, "account-tag", ""),
     (Cap::Batch, "batch", ""),
-    (Cap::CapNotify, "cap-notify", ""),
+    (Cap::Changes, "cap-notify", ""),
     (Cap::Chathistory, "draft/chathistory", ""),
     (Cap::EchoMessage, "echo-message", ""),
     (Cap::LabeledResponse, "labeled-response", ""),

@@ -374,9 +374,11 @@ impl Link {
             }
             return match asked {
                 "" => {
-                    let out = self.reply("221", &["+"]);
+                    let out = self.reply("221", &["+i"]);
                     self.send(out);
                 }
+                // Many clients ask for it by themselves, and have it.
+                "i" | "+i" => {}
                 _ => self.numeric("501", &[], "There are no modes to set"),
             };
         }

@@ -345,4 +345,68 @@ mod tests {
             line.len()
         );
     }
+
+    /// Bytes of which lines consist, put together at random (SplitMix64).
+    fn random(seed: &mut u64) -> Vec<u8> {
+        const PIECES: [&[u8]; 16] = [
+            b"@",
+            b";",
+            b"=",
+            b"\\",
+            b"\\s",
+            b" ",
+            b":",
+            b"PRIVMSG",
+            b"#a",
+            b"\r",
+            b"\n",
+            b"\0",
+            "\u{e9}".as_bytes(),
+            b"\xff",
+            b"+draft/reply",
+            b"7",
+        ];
+        let mut roll = |below: u64| {
+            *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) % below
+        };
+        let count = roll(24);
+        let pieces = (0..count).map(|_| PIECES[usize::try_from(roll(16)).unwrap()]);
+        pieces.collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn whatever_is_read_can_be_written_as_one_line_and_says_the_same() {
+        let mut seed = 7;
+        let caps = Caps::default().with(Cap::MessageTags);
+        for _ in 0..50_000 {
+            let bytes = random(&mut seed);
+            let Ok(Some(line)) = Line::parse(&bytes) else {
+                continue;
+            };
+            let mut out = Out::new("", "TEST");
+            for param in &line.params {
+                out = out.word(param);
+            }
+            let text = line
+                .tags
+                .iter()
+                .map(|(_, value)| value.as_str())
+                .collect::<String>();
+            let written = written(&out.clone().text(&text).tag("msgid", text.clone()), caps);
+            assert_eq!(written.matches(['\r', '\n', '\0']).count(), 2, "{bytes:?}");
+            let again = parsed(written.trim_end_matches("\r\n"));
+            assert_eq!(again.command, "TEST");
+            assert_eq!(again.params.len(), line.params.len() + 1, "{bytes:?}");
+            let whole = text.replace('\0', "");
+            assert_eq!(
+                again.tag("msgid"),
+                Some(whole.as_str())
+                    .filter(|text| !text.is_empty())
+                    .or(Some(""))
+            );
+        }
+    }
 }

@@ -207,7 +207,7 @@ impl Link {
                 let version = line.param(1).parse().unwrap_or(301);
                 self.introduction.version = self.introduction.version.max(version);
                 if version >= 302 {
-                    self.caps = self.caps.with(Cap::CapNotify);
+                    self.caps = self.caps.with(Cap::Changes);
                 }
                 let out = self.reply("CAP", &["LS"]);
                 self.send(out.text(&Caps::offered(version >= 302)));
@@ -221,7 +221,7 @@ impl Link {
                 let mut asked = self.caps.asked(line.param(1));
                 // Who reads values hears of changes, whatever they say.
                 if self.introduction.version >= 302 {
-                    asked = asked.filter(|caps| caps.has(Cap::CapNotify));
+                    asked = asked.filter(|caps| caps.has(Cap::Changes));
                 }
                 let word = if asked.is_some() { "ACK" } else { "NAK" };
                 let out = self.reply("CAP", &[word]).text(line.param(1));

@@ -29,7 +29,7 @@ pub struct Listen {
     /// The address and port.
     pub address: String,
     /// Whether connections come with TLS, by the server's certificate (`[server.tls]`), which is read
-    /// again as it is for HTTPS. Where the server has none, this is not listened on.
+    /// again as it is for HTTPS. Where the server has none, that stops the start.
     pub tls: bool,
 }
 

@@ -568,7 +568,11 @@ async fn open_doors(
         } in feature.listens()
         {
             if secure && tls.is_none() {
-                continue;
+                let why = format!(
+                    "feature {}: {address} needs a certificate, and [server.tls] has none",
+                    feature.name()
+                );
+                return Err(ServeError::Feature(why));
             }
             let tls = tls.filter(|_| secure).cloned();
             let places = Places::new(server.per_address, server.exempt());

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use veche::testing::{Folder, PATIENCE, Server, binary, features, run, wait_until};
+use veche::testing::{Folder, PATIENCE, Server, run, wait_until};
 
 use super::stage::{Irc, address, config, password, server};
 
@@ -179,7 +179,8 @@ fn capabilities_are_negotiated_and_may_change_later() {
         ("LUSERS", " 251 "),
         ("VERSION", " 351 "),
         ("WHOWAS x", " 406 "),
-        ("MODE ann", " 221 ann +"),
+        ("MODE ann", " 221 ann +i"),
+        ("MODE ann +x", " 501 "),
         ("AWAY", " 305 "),
     ] {
         ann.send(line);
@@ -188,13 +189,11 @@ fn capabilities_are_negotiated_and_may_change_later() {
 }
 
 #[test]
-fn it_is_off_unless_it_is_switched_on() {
+fn it_listens_nowhere_unless_it_is_told_to() {
     let server = Server::start();
     assert!(!server.log().contains("listening, too"));
-    let list = run(server.folder().path(), ["features"]).stdout;
-    let line = list.lines().find(|line| line.starts_with("irc")).unwrap();
-    assert!(line.contains("off"), "{line}");
-    assert!(features(&binary()).contains(&"irc".to_owned()));
+    let off = Server::with(config("enabled = false", ""));
+    assert!(!off.log().contains("listening, too"));
 }
 
 #[test]
@@ -231,7 +230,7 @@ fn with_a_certificate_there_is_tls_and_without_there_is_none() {
         path("cert.pem"),
         path("key.pem")
     );
-    let secure = server("", &tls);
+    let secure = server("listen_tls = \"127.0.0.1:0\"", &tls);
 
     let mut roots = RootCertStore::empty();
     let der = CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate");
@@ -261,7 +260,10 @@ fn with_a_certificate_there_is_tls_and_without_there_is_none() {
     let _ = std::io::Read::read_to_end(&mut reader, &mut heard);
     assert!(heard.len() < 16, "{heard:?}");
 
-    let bare = server("", "");
-    address(&bare, false);
-    assert!(!bare.log().contains("secure=true"));
+    // What is to have TLS is never spoken without.
+    let settings = super::stage::config("listen_tls = \"127.0.0.1:0\"", "");
+    folder.write("config.toml", settings);
+    let output = run(folder.path(), ["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!output.status.success());
+    assert!(output.stderr.contains("[server.tls]"), "{output:?}");
 }

@@ -15,10 +15,7 @@ pub fn server(settings: &str, others: &str) -> Server {
 }
 
 pub fn config(settings: &str, others: &str) -> String {
-    format!(
-        "[features.irc]\nenabled = true\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n\
-         {settings}\n{others}"
-    )
+    format!("[features.irc]\nlisten = \"127.0.0.1:0\"\n{settings}\n{others}")
 }
 
 /// Where it listens in its present run, with TLS or without.

@@ -34,7 +34,11 @@ fn two_irc_clients_and_one_over_http_see_one_chat() {
     );
     // In private, both ways, and to oneself; the others hear nothing.
     bob.send("NOTICE cat :psst");
-    let event = events.next("message").data;
+    let event = events
+        .until(|event| event.data["text"] == "psst")
+        .pop()
+        .expect("it")
+        .data;
     assert_eq!(
         (&event["to"], &event["text"]),
         (&json!("@cat"), &json!("psst"))
