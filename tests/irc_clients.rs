@@ -5,8 +5,8 @@
 use std::cell::RefCell;
 use std::process::Command;
 
-use serde_json::json;
-use veche::testing::{Folder, Server, wait_until};
+use serde_json::{Value, json};
+use veche::testing::{Events, Folder, Server, wait_until};
 
 /// A program in a tmux of its own.
 struct Screen {
@@ -43,7 +43,7 @@ impl Screen {
     fn irssi(home: Folder, server: &Server, name: &str) -> Self {
         let (folder, port) = (home.path().display().to_string(), port(server));
         let command =
-            format!("irssi --home={folder} -c 127.0.0.1 -p {port} -n {name} -w 'word of {name}'");
+            format!("irssi --home={folder} -c 127.0.0.1 -p {port} -n {name} -w word-of-{name}");
         let screen = Self::run(home, &command);
         screen.sees("Welcome to veche");
         screen
@@ -53,9 +53,7 @@ impl Screen {
         let (folder, port) = (home.path().display().to_string(), port(server));
         // By the releases' different names TLS is off.
         let commands = [
-            format!(
-                "/server add veche 127.0.0.1/{port} -nicks={name} -password=\"word of {name}\""
-            ),
+            format!("/server add veche 127.0.0.1/{port} -nicks={name} -password=word-of-{name}"),
             "/set irc.server.veche.tls off".to_owned(),
             "/set irc.server.veche.ssl off".to_owned(),
             "/set irc.server_default.capabilities *".to_owned(),
@@ -120,6 +118,12 @@ impl Drop for Screen {
     }
 }
 
+/// Waits for a message with this text.
+fn heard(events: &mut Events, text: &str) -> Value {
+    let heard = events.until(|event| event.data["text"] == text).pop();
+    heard.expect("it is there").data
+}
+
 fn server() -> Server {
     Server::with("[features.irc]\nlisten = \"127.0.0.1:0\"\n")
 }
@@ -142,9 +146,9 @@ fn irssi_talks_leaves_and_finds_what_it_missed() {
     irssi.says("/window goto #common");
     irssi.sees("[#common]");
     irssi.says("hello from irssi");
-    assert_eq!(events.next("message").data["text"], "hello from irssi");
+    heard(&mut events, "hello from irssi");
     irssi.says("/me waves");
-    assert_eq!(events.next("message").data["text"], "/me waves");
+    heard(&mut events, "/me waves");
     bob.say("hello\nfrom bob");
     irssi.sees("< bob> from bob");
     irssi.says("/whois bob");
@@ -152,7 +156,7 @@ fn irssi_talks_leaves_and_finds_what_it_missed() {
     irssi.sees("Total of 2 nicks");
     irssi.says("/query bob");
     irssi.says("psst");
-    assert_eq!(events.next("message").data["to"], "@bob");
+    assert_eq!(heard(&mut events, "psst")["to"], "@bob");
     bob.tell("ann", "psst yourself");
     irssi.sees("<bob> psst yourself");
     #[cfg(has_feature = "rooms")]
@@ -179,11 +183,11 @@ fn weechat_talks_with_all_that_it_knows_of_newer_irc_and_comes_back_by_itself() 
     let mut events = bob.events();
     weechat.says("/buffer #common");
     weechat.says("hello from weechat");
-    assert_eq!(events.next("message").data["text"], "hello from weechat");
+    heard(&mut events, "hello from weechat");
     bob.say("hello from bob");
     weechat.sees("hello from bob");
     weechat.says("/msg bob psst");
-    assert_eq!(events.next("message").data["to"], "@bob");
+    assert_eq!(heard(&mut events, "psst")["to"], "@bob");
     #[cfg(has_feature = "rooms")]
     {
         let room = bob.post("/rooms", &json!({"title": "Kitchen"})).expect(201);

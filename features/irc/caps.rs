@@ -10,14 +10,16 @@ pub enum Cap {
     EchoMessage,
     LabeledResponse,
     MessageTags,
+    MultiPrefix,
     Redaction,
     Sasl,
     ServerTime,
     StandardReplies,
+    UserhostInNames,
 }
 
 /// Each with its name, and its value for those who read one.
-const ALL: [(Cap, &str, &str); 11] = [
+const ALL: [(Cap, &str, &str); 13] = [
     (Cap::AccountTag, "account-tag", ""),
     (Cap::Batch, "batch", ""),
     (Cap::Changes, "cap-notify", ""),
@@ -25,10 +27,13 @@ const ALL: [(Cap, &str, &str); 11] = [
     (Cap::EchoMessage, "echo-message", ""),
     (Cap::LabeledResponse, "labeled-response", ""),
     (Cap::MessageTags, "message-tags", ""),
+    // There is one prefix alone.
+    (Cap::MultiPrefix, "multi-prefix", ""),
     (Cap::Redaction, "draft/message-redaction", ""),
     (Cap::Sasl, "sasl", "PLAIN"),
     (Cap::ServerTime, "server-time", ""),
     (Cap::StandardReplies, "standard-replies", ""),
+    (Cap::UserhostInNames, "userhost-in-names", ""),
 ];
 
 /// Some of them.

@@ -2,6 +2,7 @@
 
 use veche::prelude::*;
 
+use super::caps::Cap;
 use super::line::{Line, Out};
 use super::link::{End, Link, SERVER};
 use super::names::{COMMON, channel, field, folded, name, nick, part, source, title};
@@ -147,8 +148,8 @@ impl Link {
                 .map(|alone| folded(&channel(title, room, alone)))
                 .contains(&folded(name))
         });
-        let rooms: Vec<&str> = of_that_name.map(|invite| field(invite, "room")).collect();
-        let told = match rooms[..] {
+        let invited: Vec<&str> = of_that_name.map(|invite| field(invite, "room")).collect();
+        let told = match invited[..] {
             [room] => {
                 self.inside
                     .post(&format!("{}/join", path(room)), &json!({}))
@@ -290,7 +291,11 @@ impl Link {
             let mut row = String::new();
             for member in self.members(&channel).await {
                 let mark = if member == channel.owner { "@" } else { "" };
-                let member = format!("{mark}{}", nick(&member));
+                let shown = match self.caps.has(Cap::UserhostInNames) {
+                    true => source(&member),
+                    false => nick(&member),
+                };
+                let member = format!("{mark}{shown}");
                 if !row.is_empty() && row.len() + 1 + member.len() > NAMES {
                     self.numeric("353", &["=", &channel.name], &row);
                     row.clear();

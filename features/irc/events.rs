@@ -27,7 +27,7 @@ impl Link {
             "removed" => self.removed(data),
             "reaction" => self.reaction(data).await,
             "typing" => self.typing(data),
-            "user" => self.presence(data),
+            "user" => self.comes_or_goes(data),
             "joined" => self.joins(data).await?,
             "left" => self.leaves(data),
             "room" => self.room(data).await?,
@@ -208,7 +208,7 @@ impl Link {
         }
     }
 
-    fn presence(&mut self, data: &Value) {
+    fn comes_or_goes(&mut self, data: &Value) {
         let name = field(data, "name");
         if name == self.me || self.channels.at(COMMON.0).is_none() {
             return;

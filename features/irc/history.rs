@@ -256,15 +256,15 @@ impl Link {
         match edge {
             Edge::Id(id) => (*id, *id),
             Edge::Time(time) => {
-                let before = self.search(chat, |at| at >= time.as_str()).await;
-                let after = self.search(chat, |at| at > time.as_str()).await;
+                let before = self.boundary(chat, |at| at >= time.as_str()).await;
+                let after = self.boundary(chat, |at| at > time.as_str()).await;
                 (before, after.saturating_sub(1))
             }
         }
     }
 
     /// An id before which all messages are early, and from which on all are late.
-    async fn search(&self, chat: &str, late: impl Fn(&str) -> bool) -> Id {
+    async fn boundary(&self, chat: &str, late: impl Fn(&str) -> bool) -> Id {
         let (newest, _) = self.page(chat, "limit=1").await;
         let newest = newest.first().and_then(|message| message["id"].as_u64());
         // All up to `low` are early, all after `high` are late.

@@ -71,7 +71,7 @@ impl Link {
                 "CAP" => self.cap(&line),
                 "AUTHENTICATE" => self.authenticate(&line).await,
                 "PASS" if line.params.is_empty() => self.needs_more("PASS"),
-                "PASS" => self.introduction.password = Some(line.param(0).to_owned()),
+                "PASS" => self.introduction.password = Some(line.params.join(" ")),
                 "NICK" if line.param(0).is_empty() => {
                     self.numeric("431", &[], "No nickname given");
                 }

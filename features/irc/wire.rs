@@ -1,6 +1,6 @@
 //! A client's connection: lines in at a pace, lines out with an end to its patience.
 
-use std::io;
+use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
@@ -99,7 +99,7 @@ impl Wire {
     ///
     /// # Errors
     /// A client that is gone, or does not take it in time.
-    pub async fn flush(&mut self) -> io::Result<()> {
+    pub async fn flush(&mut self) -> Result<(), Error> {
         if self.out.is_empty() {
             return Ok(());
         }
@@ -108,10 +108,10 @@ impl Wire {
     }
 
     /// Dropping the future loses nothing, and writes nothing twice.
-    async fn write(&mut self) -> io::Result<()> {
+    async fn write(&mut self) -> Result<(), Error> {
         while self.written < self.out.len() {
             match self.writer.write(&self.out[self.written..]).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
+                0 => return Err(ErrorKind::WriteZero.into()),
                 count => self.written += count,
             }
         }
