@@ -28,7 +28,7 @@ pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
 pub use base64;
-pub use http::{HeaderMap, HeaderValue, Method, StatusCode};
+pub use http::{HeaderMap, HeaderValue, StatusCode};
 pub use tokio;
 pub use unicode_properties::{EmojiStatus, UnicodeEmoji};
 pub use unicode_segmentation::UnicodeSegmentation;

@@ -2,7 +2,7 @@
 #![cfg(has_feature = "irc")]
 #![expect(
     clippy::expect_used,
-    clippy::unwrap_used,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
