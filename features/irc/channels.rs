@@ -320,7 +320,7 @@ impl Link {
 
     fn topic(&mut self, name: &str) {
         let Some(channel) = self.channels.named(name).cloned() else {
-            return self.numeric("442", &[name], "You're not on that channel");
+            return self.numeric("403", &[name], "You are in no such channel");
         };
         if channel.title.is_empty() {
             self.numeric("331", &[&channel.name], "No topic is set");
@@ -415,7 +415,7 @@ impl Link {
     pub async fn invite(&mut self, line: &Line) {
         let (nickname, name) = (line.param(0), line.param(1));
         let Some(channel) = self.channels.named(name).cloned() else {
-            return self.numeric("442", &[name], "You're not on that channel");
+            return self.numeric("403", &[name], "You are in no such channel");
         };
         if channel.address == COMMON.0 {
             return self.numeric("443", &[nickname, name], "everybody is on that channel");
@@ -448,7 +448,7 @@ impl Link {
     pub async fn kick(&mut self, line: &Line) {
         let (name_of, nickname) = (line.param(0), line.param(1));
         let Some(channel) = self.channels.named(name_of).cloned() else {
-            return self.numeric("442", &[name_of], "You're not on that channel");
+            return self.numeric("403", &[name_of], "You are in no such channel");
         };
         if channel.owner.is_empty() {
             return self.numeric("482", &[&channel.name], "Nobody is removed from there");

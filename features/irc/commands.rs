@@ -148,7 +148,11 @@ impl Link {
                     Some(_) => self.comment_lines(posted).await,
                     None => self.message_lines(posted, None),
                 };
-                lines.into_iter().for_each(|line| self.send(line));
+                // To others it is a message as any other.
+                let command = if is_notice { "NOTICE" } else { "PRIVMSG" };
+                lines
+                    .into_iter()
+                    .for_each(|line| self.send(line.command(command)));
             }
         }
     }

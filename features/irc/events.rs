@@ -49,7 +49,10 @@ impl Link {
     fn message(&mut self, data: &Value) {
         let id = data["id"].as_u64().unwrap_or_default();
         let chat = self.chat_of(data);
-        if !self.is_new(&chat, id) || self.is_own(id) {
+        let is_new = self.is_new(&chat, id);
+        // One's own to oneself comes back all the same.
+        let is_told = self.is_own(id) && chat.strip_prefix('@') != Some(&self.me);
+        if !is_new || is_told {
             return;
         }
         let lines = self.message_lines(data, None);

@@ -130,6 +130,12 @@ impl Out {
         self
     }
 
+    /// Makes another command of it.
+    pub fn command(mut self, command: &'static str) -> Self {
+        self.command = command;
+        self
+    }
+
     /// Takes a tag away.
     pub fn without(mut self, name: &str) -> Self {
         self.tags.retain(|(tag, _)| *tag != name);

@@ -153,5 +153,12 @@ impl Link {
         let online = common.map_or(0, |chat| chat["online"].as_u64().unwrap_or_default());
         let text = format!("There are {online} users and 0 invisible on 1 servers");
         self.numeric("251", &[], &text);
+        let channels = self.channels.iter().count().to_string();
+        self.numeric("254", &[&channels], "channels formed");
+        self.numeric(
+            "255",
+            &[],
+            &format!("I have {online} clients and 0 servers"),
+        );
     }
 }

@@ -275,6 +275,7 @@ impl Link {
             "CHANNELLEN=80",
             "CHANTYPES=#",
             "CHATHISTORY=100",
+            "CLIENTTAGDENY=*,-draft/react,-draft/reply,-draft/unreact,-typing",
             "MODES=1",
             "MSGREFTYPES=msgid,timestamp",
             "NETWORK=veche",
