@@ -17,6 +17,7 @@ mod admin;
 mod ask;
 mod erased;
 mod fixed;
+mod inside;
 mod parse;
 mod routes;
 mod site;
@@ -44,12 +45,13 @@ pub use erased::Features;
 pub(crate) use erased::{AnyState, Checked, Erased, StateOps};
 pub use fixed::Fixed;
 pub(crate) use fixed::answer as answer_fixed;
+pub use inside::{Answered, Events, Happened, Inside};
 pub use parse::{parse_json, parse_query};
 pub(crate) use routes::{
     Boxed, Field, Handler, MakeSchema, Owner, Parts, Prepare, PrepareOpen, Route, Run,
 };
 pub use routes::{Call, Routes};
-pub use site::Site;
+pub use site::{Listen, Site};
 pub use verdict::Verdict;
 pub use visit::Visit;
 
@@ -82,6 +84,12 @@ pub trait Feature: Named + Sized + Send + Sync + 'static {
     /// is relative, or `s3://BUCKET/PREFIX`. None where it has no objects.
     fn objects(&self) -> Option<&str> {
         None
+    }
+
+    /// Where it listens beside the server, for another protocol than HTTP. All of it is opened before
+    /// anything runs, and comes in by [`Site::guest`]; what can't be listened on stops the start.
+    fn listens(&self) -> Vec<Listen> {
+        Vec::new()
     }
 
     /// Whether it looks for words in messages ([`Ask::find`]): then the log keeps an index of their

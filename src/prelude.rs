@@ -13,10 +13,10 @@ pub use crate::chat::{Chat, Kind, invalid, is_in_name, not_found, unknown_chat};
 pub use crate::counts::{Counter, counter};
 pub use crate::feature;
 pub use crate::feature::{
-    Ask, Call, Feature, Fixed, Named, NoQuery, Paging, Routes, Site, Verdict, Visit, parse_json,
-    parse_query,
+    Answered, Ask, Call, Events, Feature, Fixed, Happened, Inside, Listen, Named, NoQuery, Paging,
+    Routes, Site, Verdict, Visit, parse_json, parse_query,
 };
-pub use crate::http::Network;
+pub use crate::http::{Guest, GuestStream, Network};
 pub use crate::http::{Params, Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, Mark, Marked, MessageRow, Pos, Row, UserId};
 pub use crate::log::{Found, Phrase, Wanted, Word, words};
@@ -27,7 +27,9 @@ pub use crate::secret::{Key, digest, new_code};
 pub use crate::settings;
 pub use crate::settings::{Period, Size};
 pub use crate::time::Time;
+pub use base64;
 pub use http::{HeaderMap, HeaderValue, StatusCode};
 pub use tokio;
 pub use unicode_properties::{EmojiStatus, UnicodeEmoji};
+pub use unicode_segmentation::UnicodeSegmentation;
 pub use uuid::Uuid;

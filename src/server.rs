@@ -38,7 +38,7 @@ use crate::openapi::Description;
 
 use admin::Board;
 pub(crate) use deciding::Asking;
-pub(crate) use gate::{digest, idempotency_key, peer};
+pub(crate) use gate::{Gate, digest, idempotency_key, peer};
 use guesses::Guesses;
 pub(crate) use lane::Lane;
 pub(crate) use start::{ServeError, check_stores, check_tls, lock, serve};

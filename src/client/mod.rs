@@ -40,7 +40,7 @@ mod session;
 mod settings;
 mod sheet;
 mod signing;
-mod sse;
+pub(crate) mod sse;
 mod state;
 mod store;
 mod stream;

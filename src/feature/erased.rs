@@ -9,10 +9,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::{Feature, Named, Owner, Registration, Site, registry};
+use super::{Feature, Listen, Named, Owner, Registration, Site, registry};
 use crate::bus::{Draft, Event, Fields, Stamp, Subject, Telling, Tx, View, World};
 use crate::config::Config;
-use crate::http::Problem;
+use crate::http::{Door, Problem};
 use crate::log::Id;
 use crate::server::Core;
 use crate::settings::Period;
@@ -76,13 +76,14 @@ pub(crate) struct Checked {
 pub(crate) trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
     fn objects(&self) -> Option<&str>;
+    fn listens(&self) -> Vec<Listen>;
     fn searches(&self) -> Option<usize>;
     fn check(&self, draft: &Draft<'_>, tx: &Tx<'_>) -> Checked;
     fn due(&self, tx: &Tx<'_>) -> Option<Time>;
     fn wake(&self, tx: &mut Tx<'_>) -> Result<(), Problem>;
     fn show(&self, world: &World, of: &Subject<'_>, view: &View<'_>, to: &mut Fields);
     fn any(&self) -> Arc<dyn Any + Send + Sync>;
-    async fn run(&self, core: Arc<Core>, stopping: watch::Receiver<bool>);
+    async fn run(&self, core: Arc<Core>, doors: Vec<Door>, stopping: watch::Receiver<bool>);
 }
 
 struct Adapter<F>(Arc<F>);
@@ -102,6 +103,10 @@ impl<F: Feature> Erased for Adapter<F> {
 
     fn objects(&self) -> Option<&str> {
         self.0.objects()
+    }
+
+    fn listens(&self) -> Vec<Listen> {
+        self.0.listens()
     }
 
     fn searches(&self) -> Option<usize> {
@@ -145,8 +150,8 @@ impl<F: Feature> Erased for Adapter<F> {
         Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>
     }
 
-    async fn run(&self, core: Arc<Core>, stopping: watch::Receiver<bool>) {
-        let site = Site::new(core, stopping);
+    async fn run(&self, core: Arc<Core>, doors: Vec<Door>, stopping: watch::Receiver<bool>) {
+        let site = Site::new(core, doors, stopping);
         Arc::clone(&self.0).run(site).await;
     }
 }

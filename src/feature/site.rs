@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::routes::decide_on;
-use super::{Feature, limit};
+use super::{Feature, Inside, limit};
 use crate::bus::{Answer, Tx, View, internal};
 use crate::chat::{delivers, show};
-use crate::http::Problem;
+use crate::http::{Door, Guest, Problem, next_guest};
 use crate::log::reader::Page;
 use crate::log::{ChatId, Id, MessageRow, Pos, Row, UserId};
 use crate::server::Core;
@@ -22,9 +23,21 @@ use crate::server::Core;
 /// listens costs a busy writer next to nothing.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Where a feature listens beside the server.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The address and port.
+    pub address: String,
+    /// Whether connections come with TLS, by the server's certificate (`[server.tls]`), which is read
+    /// again as it is for HTTPS. Where the server has none, that stops the start.
+    pub tls: bool,
+}
+
 /// The server, as a feature's work beside it sees it. Cloning it costs little.
 pub struct Site<F> {
     core: Arc<Core>,
+    /// Where it listens.
+    doors: Arc<[Door]>,
     stopping: watch::Receiver<bool>,
     /// When news were told last.
     told: Arc<Mutex<Option<Instant>>>,
@@ -35,6 +48,7 @@ impl<F> Clone for Site<F> {
     fn clone(&self) -> Self {
         Self {
             core: Arc::clone(&self.core),
+            doors: Arc::clone(&self.doors),
             stopping: self.stopping.clone(),
             told: Arc::clone(&self.told),
             feature: PhantomData,
@@ -43,9 +57,10 @@ impl<F> Clone for Site<F> {
 }
 
 impl<F: Feature> Site<F> {
-    pub(crate) fn new(core: Arc<Core>, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, doors: Vec<Door>, stopping: watch::Receiver<bool>) -> Self {
         Self {
             core,
+            doors: doors.into(),
             stopping,
             told: Arc::default(),
             feature: PhantomData,
@@ -142,6 +157,21 @@ impl<F: Feature> Site<F> {
             Some(cluster) => cluster.relieved().await,
             None => pending().await,
         }
+    }
+
+    /// The next connection to where it listens ([`Feature::listens`]); never where that is nowhere. One
+    /// address may have `server.per_address` open.
+    pub async fn guest(&self) -> Guest {
+        match &*self.doors {
+            [] => pending().await,
+            doors => next_guest(doors).await,
+        }
+    }
+
+    /// What a program does over HTTP, without a connection, for somebody at an address. `agent` is what
+    /// their client says it is, as in the field `User-Agent`.
+    pub fn inside(&self, address: IpAddr, agent: &str) -> Inside {
+        Inside::new(Arc::clone(&self.core), address, agent)
     }
 
     /// Ends when the server stops. What is recorded within a second from then on is kept; then the

@@ -14,16 +14,14 @@ const NETWORK_BITS: u32 = 64;
 
 /// Who comes: by which address each is counted, and what each holds open.
 pub(super) struct Crowd {
-    places: Arc<Shares<IpAddr>>,
-    exempt: Vec<Network>,
+    places: Places,
     proxies: Vec<Network>,
 }
 
 impl Crowd {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            places: Shares::new(limits.per_address),
-            exempt: limits.exempt.clone(),
+            places: Places::new(limits.per_address, limits.exempt.clone()),
             proxies: limits.proxies.clone(),
         }
     }
@@ -62,18 +60,35 @@ impl Crowd {
     /// # Errors
     /// 429 `too_many_connections` where it holds as many as it may.
     pub(super) fn take(&self, address: IpAddr) -> Result<Place, Problem> {
+        self.places.take(address).ok_or_else(|| {
+            let most = self.places.shares.most();
+            let detail = format!("one address may have {most} connections open");
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            Problem::new(status, "too_many_connections", detail).retry_after(5)
+        })
+    }
+}
+
+/// How much each address may hold at once.
+pub(crate) struct Places {
+    shares: Arc<Shares<IpAddr>>,
+    exempt: Vec<Network>,
+}
+
+impl Places {
+    /// `most` for each address that is not exempt.
+    pub(crate) fn new(most: usize, exempt: Vec<Network>) -> Self {
+        let shares = Shares::new(most);
+        Self { shares, exempt }
+    }
+
+    /// A place for `address`; `None` where it holds as many as it may.
+    pub(crate) fn take(&self, address: IpAddr) -> Option<Place> {
         if lists(&self.exempt, address) {
-            return Ok(Place::default());
+            return Some(Place::default());
         }
-        match self.places.take(holder(address)) {
-            Some(share) => Ok(Place(Some(share))),
-            None => {
-                let most = self.places.most();
-                let detail = format!("one address may have {most} connections open");
-                let status = StatusCode::TOO_MANY_REQUESTS;
-                Err(Problem::new(status, "too_many_connections", detail).retry_after(5))
-            }
-        }
+        let share = self.shares.take(holder(address))?;
+        Some(Place(Some(share)))
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `server.rs` | the accept loop, the bound on connections, the drain |
 //! | `local.rs` | the accept loop of a Unix socket within the machine |
 //! | `crowd.rs` | whose address counts behind proxies; the bound on what one address holds open |
+//! | `door.rs` | a listener beside the server's own, for another protocol |
 //! | `network.rs` | addresses and networks as settings list them (no I/O) |
 //! | `conn.rs` | one connection: heads in, exchanges, keep-alive, closing without losing an answer |
 //! | `exchange.rs` | one request and its answer: the service's call, `100 Continue`, streams |
@@ -41,6 +42,7 @@ mod chunked;
 mod conn;
 mod crowd;
 mod date;
+mod door;
 mod exchange;
 mod framing;
 #[cfg(any(test, fuzzing))]
@@ -69,7 +71,9 @@ mod wire;
 
 pub use accept::lists;
 pub use body::Body;
-pub(crate) use crowd::{holder, lists as has};
+pub(crate) use crowd::{Places, holder, lists as has};
+pub(crate) use door::{Door, next_guest};
+pub use door::{Guest, GuestStream};
 pub use local::serve_local;
 pub use network::Network;
 pub use payload::{Chunk, Payload, Source};

@@ -32,7 +32,7 @@ enum Form {
 impl RequestId {
     /// The next one of this process: a number in 16 hex digits, counted on from a random one, so
     /// that two runs of a server have no name in common.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // The keys of the standard library's hashes are the system's random bits.
         static NEXT: LazyLock<AtomicU64> =
             LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));

@@ -129,6 +129,16 @@ impl Tls {
         greeted.ok()
     }
 
+    /// Begins TLS with a client of another protocol than HTTP, whatever it calls that.
+    pub(super) async fn bare(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let mut config = {
+            let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+            ServerConfig::clone(&config)
+        };
+        config.alpn_protocols.clear();
+        TlsAcceptor::from(Arc::new(config)).accept(stream).await
+    }
+
     async fn shake_hands(&self, stream: TcpStream) -> io::Result<Begun> {
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {

@@ -42,7 +42,7 @@ const ACCEPTED: &str = "Authorization, Content-Type, Idempotency-Key, Last-Event
 const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// The HTTP layer's service: the core behind its gate.
-pub(super) struct Gate(pub(super) Arc<Core>);
+pub(crate) struct Gate(pub(crate) Arc<Core>);
 
 /// What a request turned out to be, for its log line.
 #[derive(Default)]

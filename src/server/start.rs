@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -23,8 +24,8 @@ use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::Config;
 use crate::counts::RouteCounts;
-use crate::feature::{Features, Field, Route, conflict, registry};
-use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
+use crate::feature::{Features, Field, Listen, Route, conflict, registry};
+use crate::http::{self, Door, Limits, Places, RouteError, Router, Tls, TlsError};
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::{SqliteLog, lock_file};
 use crate::log::{AppendError, Log, LogError};
@@ -273,6 +274,7 @@ pub(crate) async fn serve(
         None => listen(&config.server.listen).await?,
     };
     let socket = admin_socket(&config)?;
+    let doors = open_doors(&config, &features, tls.as_ref()).await?;
     let mut limits = limits(&config);
     limits.connections = descriptors::bound(limits.connections);
     let core = Arc::new(core(
@@ -298,7 +300,7 @@ pub(crate) async fn serve(
     };
     let cleaning = tokio::spawn(janitor.run());
     let (drain, draining) = watch::channel(false);
-    let works = run_features(&core, &draining);
+    let works = run_features(&core, doors, &draining);
     let scheme = if tls.is_some() { "https" } else { "http" };
     // Whoever started this may not listen to what it says.
     let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
@@ -572,15 +574,56 @@ fn core(
     })
 }
 
-fn run_features(core: &Arc<Core>, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+/// Where features listen, by their names.
+type Doors = BTreeMap<&'static str, Vec<Door>>;
+
+async fn open_doors(
+    config: &Config,
+    features: &Features,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Doors, ServeError> {
+    let server = &config.server;
+    let mut doors = Doors::new();
+    for feature in features.iter() {
+        for Listen {
+            address,
+            tls: secure,
+        } in feature.listens()
+        {
+            if secure && tls.is_none() {
+                let why = format!(
+                    "feature {}: {address} needs a certificate, and [server.tls] has none",
+                    feature.name()
+                );
+                return Err(ServeError::Feature(why));
+            }
+            let tls = tls.filter(|_| secure).cloned();
+            let places = Arc::new(Places::new(server.per_address, server.exempt()));
+            let door = Door::open(&address, tls, places, server.head_timeout.to_std()).await;
+            let opened = door.and_then(|door| Ok((door.address()?, door)));
+            let (address, door) =
+                opened.map_err(|source| ServeError::Listen { address, source })?;
+            tracing::info!(feature = feature.name(), %address, secure, "listening, too");
+            doors.entry(feature.name()).or_default().push(door);
+        }
+    }
+    Ok(doors)
+}
+
+fn run_features(
+    core: &Arc<Core>,
+    mut doors: Doors,
+    stopping: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
     let names = core.features.names();
     names
         .into_iter()
         .map(|name| {
             let (core, stopping) = (Arc::clone(core), stopping.clone());
+            let doors = doors.remove(name).unwrap_or_default();
             tokio::spawn(async move {
                 if let Some(feature) = core.features.iter().find(|feature| feature.name() == name) {
-                    feature.run(Arc::clone(&core), stopping).await;
+                    feature.run(Arc::clone(&core), doors, stopping).await;
                 }
             })
         })

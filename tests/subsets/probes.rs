@@ -4,6 +4,7 @@ mod comments;
 mod complaints;
 mod edits;
 mod files;
+mod irc;
 mod mentions;
 mod presence;
 mod rate_limit;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Box<dyn Probe>> {
         Box::new(complaints::Complaints::default()),
         Box::new(edits::Edits::default()),
         Box::new(files::Files::default()),
+        Box::new(irc::Irc),
         Box::new(mentions::Mentions::default()),
         Box::new(presence::Presence),
         Box::new(rate_limit::RateLimit),

@@ -64,8 +64,9 @@ impl Stage {
         );
         let on: BTreeSet<_> = settings.keys().copied().collect();
         let builder = Server::builder().config(config(&settings, &on));
-        // What so many starts and calls say would hide what a failure says.
-        let server = builder.env("RUST_LOG", "warn").start();
+        // What so many calls say would hide what a failure says.
+        let told = "warn,veche::server::start=info";
+        let server = builder.env("RUST_LOG", told).start();
         let (ann, bob) = (server.connect("ann"), server.connect("bob"));
         let description = server.guest().get("/openapi.json").expect(200);
         let cursors = vec![ann.cursor()];

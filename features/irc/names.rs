@@ -1,0 +1,185 @@
+//! How IRC spells users and chats. A spelling can be read back without a table, so it is the same on every
+//! connection and after every restart.
+//!
+//! - A nick is the user's name. A `.`, which marks servers, is written `^`, and a name that begins
+//!   with a digit or `-`, as no nick may, has a `|` before it. No name has those characters.
+//! - A channel is `#` and the room's title. A space is written `_`; what can't be in a channel's name, and
+//!   what has a meaning here, is written as bytes in hex, as in a URL: `%5F` is `_`. Rooms of one title,
+//!   or of a long one, have the beginning of their id behind it: `#kitchen~0f8fad5b`.
+
+use veche::prelude::*;
+
+/// The most bytes of a title's spelling; a longer one is cut and told apart by its room's id.
+const TITLE: usize = 64;
+
+/// The common chat's address, and its channel.
+pub const COMMON: (&str, &str) = ("common", "#common");
+
+/// The nick of a user.
+pub fn nick(name: &str) -> String {
+    let needs_mark = name.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let mark = if needs_mark { "|" } else { "" };
+    format!("{mark}{}", name.replace('.', "^"))
+}
+
+/// The name of a nick; what is no nick is no name either.
+pub fn name(nick: &str) -> String {
+    let nick = nick.strip_prefix('|').unwrap_or(nick);
+    nick.replace('^', ".")
+}
+
+/// A user as the source of a line.
+pub fn source(name: &str) -> String {
+    let nick = nick(name);
+    format!("{nick}!{nick}@veche")
+}
+
+/// What a title is in a channel's name.
+fn spelt(title: &str) -> String {
+    let mut spelt = String::from("#");
+    for c in title.chars() {
+        match c {
+            ' ' => spelt.push('_'),
+            '_' | '%' | ',' | '~' | ':' | '\u{7f}' => spelt += &escaped(c),
+            c if c.is_control() => spelt += &escaped(c),
+            c => spelt.push(c),
+        }
+    }
+    spelt
+}
+
+fn escaped(c: char) -> String {
+    let mut bytes = [0; 4];
+    let bytes = c.encode_utf8(&mut bytes).bytes();
+    bytes.map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// The title that a channel's name spells; none where it spells none.
+pub fn title(channel: &str) -> Option<String> {
+    let spelt = channel
+        .strip_prefix('#')
+        .filter(|spelt| !spelt.is_empty())?;
+    let mut bytes = Vec::new();
+    let mut rest = spelt.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'_' => b' ',
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A channel's name without its case.
+pub fn folded(channel: &str) -> String {
+    channel.to_lowercase()
+}
+
+/// The channel of a room; where others of its title are known, one that tells it apart.
+pub fn channel(title: &str, room: &str, is_alone: bool) -> String {
+    let mut spelt = spelt(title);
+    let is_short = spelt.len() <= TITLE && folded(&spelt) != COMMON.1;
+    if is_short && is_alone {
+        return spelt;
+    }
+    let end = spelt.floor_char_boundary(TITLE);
+    // Not within an escape.
+    let end = spelt[..end]
+        .rfind('%')
+        .filter(|at| at + 3 > end)
+        .unwrap_or(end);
+    spelt.truncate(end);
+    let id = room.strip_prefix("room:").unwrap_or(room);
+    let id: String = id.chars().take(8).collect();
+    format!("{spelt}~{id}")
+}
+
+/// What may stand in a path or a query.
+pub fn part(text: &str) -> String {
+    let mut part = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                part.push(char::from(byte));
+            }
+            _ => part += &format!("%{byte:02X}"),
+        }
+    }
+    part
+}
+
+/// A field that is a text; empty where it is not there.
+pub fn field<'a>(of: &'a Value, name: &str) -> &'a str {
+    of[name].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nick_is_read_back_to_the_name_that_it_spells() {
+        for (user, spelt) in [
+            ("ann", "ann"),
+            ("ann.b", "ann^b"),
+            (".ann", "^ann"),
+            ("3com", "|3com"),
+            ("-x-", "|-x-"),
+            ("Владимир", "Владимир"),
+            ("o_o-1.x", "o_o-1^x"),
+        ] {
+            assert_eq!(nick(user), spelt);
+            assert_eq!(name(spelt), user);
+        }
+        assert_eq!(source("a.b"), "a^b!a^b@veche");
+    }
+
+    #[test]
+    fn a_channel_is_read_back_to_the_title_that_it_spells() {
+        for (room, spelt) in [
+            ("kitchen", "#kitchen"),
+            ("My room", "#My_room"),
+            ("my_room", "#my%5Froom"),
+            ("a, b: 100%", "#a%2C_b%3A_100%25"),
+            ("Кухня 🍲", "#Кухня_🍲"),
+            ("~", "#%7E"),
+            ("#1", "##1"),
+        ] {
+            assert_eq!(channel(room, "room:0f8fad5b-d9cb", true), spelt);
+            assert_eq!(title(spelt).as_deref(), Some(room));
+        }
+        for none in ["#", "kitchen", "#%", "#%4", "#%zz", "#%FF"] {
+            assert_eq!(title(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_alone_or_long_is_told_apart_by_its_id() {
+        let room = "room:0f8fad5b-d9cb-469f-a165-70867728950e";
+        assert_eq!(channel("kitchen", room, false), "#kitchen~0f8fad5b");
+        assert_eq!(channel("Common", room, true), "#Common~0f8fad5b");
+        for long in [
+            "é".repeat(100),
+            "_".repeat(100),
+            format!("{}ab", "_".repeat(21)),
+        ] {
+            let name = channel(&long, room, true);
+            assert!(
+                name.len() <= TITLE + 9 && name.ends_with("~0f8fad5b"),
+                "{name}"
+            );
+            let title = title(name.split('~').next().unwrap()).unwrap();
+            assert!(long.starts_with(&title), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_path_is_escaped() {
+        assert_eq!(part("ann.b"), "ann.b");
+        assert_eq!(part("room:1 é/?"), "room%3A1%20%C3%A9%2F%3F");
+    }
+}

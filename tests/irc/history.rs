@@ -1,0 +1,221 @@
+//! What was said before: nothing is missed and nothing doubled, over reconnects, kills and restarts.
+
+use serde_json::json;
+use veche::testing::{Client, Server, wait_until};
+
+use super::stage::{Irc, bare, password, said, server, tag};
+
+/// More than the tests post.
+const LIMIT: &str = "[features.rate_limit]\nmessages = 1000\n";
+
+fn limit() -> &'static str {
+    if cfg!(has_feature = "rate_limit") {
+        LIMIT
+    } else {
+        ""
+    }
+}
+
+fn unread(client: &Client) -> usize {
+    client.unread().len()
+}
+
+/// The user of an IRC client, over HTTP.
+fn beside(server: &Server, name: &str) -> Client {
+    server.client(&json!({"name": name, "password": password(name)}))
+}
+
+#[test]
+fn what_a_client_has_is_read_and_what_it_missed_is_given_once() {
+    let server = server("", limit());
+    let (mut ann, bob) = (Irc::modern(&server, "ann"), server.connect("bob"));
+    let phone = beside(&server, "ann");
+    bob.say("one");
+    bob.tell("ann", "two");
+    ann.line("two");
+    // The harness answers the server's question when it reads on.
+    wait_until("what was shown to be read", || {
+        ann.sync();
+        (unread(&phone) == 0).then_some(())
+    });
+    ann.quit();
+    bob.say("three");
+    bob.tell("ann", "four");
+    bob.say("five");
+    let mut ann = Irc::modern(&server, "ann");
+    let missed = ann.sync();
+    assert_eq!(said(&missed), ["three", "five", "four"]);
+    let begin = missed
+        .iter()
+        .find(|line| line.contains(" BATCH +"))
+        .expect("a batch");
+    assert!(begin.ends_with(" chathistory #common"), "{begin}");
+    let line = missed.iter().find(|line| line.contains(":four")).unwrap();
+    assert!(
+        tag(line, "time").is_some() && tag(line, "batch").is_some(),
+        "{line}"
+    );
+    assert_eq!(bare(line), ":bob!bob@veche PRIVMSG ann :four");
+    wait_until("what was given to be read", || {
+        ann.sync();
+        (unread(&phone) == 0).then_some(())
+    });
+    ann.quit();
+    // A plain client is told when it was.
+    bob.say("six");
+    let mut old = Irc::plain(&server, "ann");
+    let missed = said(&old.sync());
+    assert!(
+        missed.len() == 1 && missed[0].starts_with("[20") && missed[0].ends_with("] six"),
+        "{missed:?}"
+    );
+}
+
+#[test]
+fn who_does_not_answer_has_read_nothing() {
+    let server = server("", limit());
+    let (mut ann, bob) = (Irc::plain(&server, "ann"), server.connect("bob"));
+    let phone = beside(&server, "ann");
+    ann.answers = false;
+    bob.say("hello");
+    ann.line("hello");
+    ann.sync();
+    assert_eq!(unread(&phone), 1);
+    drop(ann);
+    let mut ann = Irc::plain(&server, "ann");
+    assert!(said(&ann.sync())[0].ends_with("hello"));
+}
+
+#[test]
+fn a_kill_of_the_server_loses_and_doubles_nothing() {
+    let mut server = server("", limit());
+    let (mut ann, bob) = (Irc::modern(&server, "ann"), server.connect("bob"));
+    let phone = beside(&server, "ann");
+    bob.say("before");
+    ann.line("before");
+    wait_until("what was shown to be read", || {
+        ann.sync();
+        (unread(&phone) == 0).then_some(())
+    });
+    ann.send("PRIVMSG #common :mine");
+    ann.line("mine");
+    server.kill();
+    assert!(ann.rest().is_empty());
+    server.restart();
+    bob.say("after");
+    let mut ann = Irc::modern(&server, "ann");
+    assert_eq!(said(&ann.sync()), ["after"]);
+    ann.send("CHATHISTORY LATEST #common * 10");
+    assert_eq!(said(&ann.until(" BATCH -")), ["before", "mine", "after"]);
+}
+
+#[test]
+fn many_unread_messages_come_in_order_with_what_arrives_meanwhile() {
+    let server = server("", limit());
+    Irc::plain(&server, "ann").quit();
+    let bob = server.connect("bob");
+    let count = 450;
+    for number in 0..count {
+        bob.say(&format!("number {number}."));
+    }
+    let late = std::thread::spawn(move || {
+        for number in count..count + 50 {
+            bob.say(&format!("number {number}."));
+        }
+    });
+    let mut ann = Irc::modern(&server, "ann");
+    let texts = said(&ann.until(&format!("number {}.", count + 49)));
+    let expected: Vec<_> = (0..count + 50)
+        .map(|number| format!("number {number}."))
+        .collect();
+    assert_eq!(texts, expected);
+    late.join().unwrap();
+}
+
+#[test]
+fn history_is_asked_for_by_messages_and_times() {
+    let server = server("", limit());
+    let (mut ann, bob) = (Irc::modern(&server, "ann"), server.connect("bob"));
+    let mut ids = Vec::new();
+    let mut times = Vec::new();
+    for number in 0..10 {
+        let message = bob.say(&format!("m{number}"));
+        ids.push(message["id"].as_u64().unwrap());
+        times.push(message["at"].as_str().unwrap().to_owned());
+        // Each at a time of its own.
+        wait_until("the next millisecond", || {
+            let now = bob.say("x")["at"].as_str().unwrap().to_owned();
+            (now > times[number]).then_some(())
+        });
+    }
+    ann.sync();
+    let mut ask = |what: &str| {
+        ann.send(&format!("CHATHISTORY {what}"));
+        let mut texts = said(&ann.until(" BATCH -"));
+        texts.retain(|text| text != "x");
+        texts
+    };
+    let (id, time) = (
+        |n: usize| format!("msgid={}", ids[n]),
+        |n: usize| format!("timestamp={}", times[n]),
+    );
+    for edge in [id(5), time(5)] {
+        let before = ask(&format!("BEFORE #common {edge} 3"));
+        assert!(
+            before.len() <= 3 && before.last().unwrap() == "m4",
+            "{edge}: {before:?}"
+        );
+        let after = ask(&format!("AFTER #common {edge} 100"));
+        assert_eq!(after, ["m6", "m7", "m8", "m9"], "{edge}");
+        let latest = ask(&format!("LATEST #common {edge} 100"));
+        assert_eq!(latest, ["m6", "m7", "m8", "m9"], "{edge}");
+        let around = ask(&format!("AROUND #common {edge} 5"));
+        assert!(around.contains(&"m5".to_owned()), "{edge}: {around:?}");
+    }
+    for (one, other) in [(id(2), id(5)), (time(2), time(5))] {
+        assert_eq!(
+            ask(&format!("BETWEEN #common {one} {other} 100")),
+            ["m3", "m4"]
+        );
+        assert_eq!(
+            ask(&format!("BETWEEN #common {other} {one} 100")),
+            ["m3", "m4"]
+        );
+    }
+    assert_eq!(
+        ask("BEFORE #common timestamp=2000-01-01T00:00:00.000Z 10"),
+        [""; 0]
+    );
+    assert_eq!(
+        ask("AFTER #common timestamp=2999-01-01T00:00:00.000Z 10"),
+        [""; 0]
+    );
+    bob.tell("ann", "psst");
+    ann.line("psst");
+    ann.send("@label=h CHATHISTORY LATEST bob * 10");
+    let lines = ann.until(" BATCH -");
+    assert_eq!(tag(&lines[0], "label"), Some("h"), "{lines:#?}");
+    assert_eq!(said(&lines), ["psst"]);
+    ann.send(&format!(
+        "CHATHISTORY TARGETS {} timestamp=2999-01-01T00:00:00.000Z 10",
+        time(0)
+    ));
+    let lines = ann.until(" BATCH -");
+    let targets: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains(" TARGETS "))
+        .collect();
+    assert!(
+        targets[0].contains(" #common ") && targets[1].contains(" bob "),
+        "{targets:?}"
+    );
+    for wrong in [
+        "LATEST #common",
+        "SIDEWAYS #common * 1",
+        "BEFORE #common * 1",
+        "LATEST #nowhere * 1",
+    ] {
+        ann.send(&format!("CHATHISTORY {wrong}"));
+        ann.line("FAIL CHATHISTORY ");
+    }
+}
