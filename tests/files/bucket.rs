@@ -95,6 +95,11 @@ impl Seaweed {
                 "-volume.max=40",
             ])
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            // Alone it need not wait for others before it leads.
+            .args([
+                "-master.electionTimeout=1s",
+                "-master.heartbeatInterval=100ms",
+            ])
             .arg(format!("-dir={}", data.display()))
             .arg(format!(
                 "-s3.config={}",

@@ -111,7 +111,7 @@ fn what_is_broken_off_leaves_nothing_in_the_bucket_nor_on_the_disk() {
 #[test]
 fn a_bucket_that_is_away_is_waited_for_by_whom_it_concerns_alone() {
     let buckets = Buckets::away();
-    let settings = buckets.settings().replace("\"10s\"", "\"2s\"");
+    let settings = buckets.settings().replace("\"10s\"", "\"1s\"");
     let server = Server::only("files", &settings);
     assert!(server.log().contains("does not answer"), "{}", server.log());
     let ann = server.connect("ann");
@@ -154,7 +154,7 @@ fn a_bucket_that_is_away_is_waited_for_by_whom_it_concerns_alone() {
     refused(raw(&ann, "d", b"d"));
     refused(get(&ann, &file));
     // Two waits, each twice: until it is their turn, and of what they ask.
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert!(begun.elapsed() < Duration::from_secs(10));
     buckets.signal("CONT");
     let found = wait_until("the file", || {
         Some(get(&ann, &file)).filter(|found| found.status == 200)
