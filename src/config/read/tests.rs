@@ -78,7 +78,7 @@ fn an_unknown_feature_or_table_names_the_nearest_and_all_known_ones() {
     assert_eq!(
         said_once("\n[sever]"),
         "2:2: sever: there is no table \"sever\"; did you mean \"server\"? \
-         Known tables: server, server.tls, chat, log, storage, cluster, features"
+         Known tables: server, server.tls, chat, log, storage, cluster, s3, features"
     );
     let alone = Config::parse("[features.lamp]", "c.toml", &[]).unwrap_err();
     assert_eq!(
