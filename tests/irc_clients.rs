@@ -57,11 +57,13 @@ impl Screen {
             "/set irc.server.veche.tls off".to_owned(),
             "/set irc.server.veche.ssl off".to_owned(),
             "/set irc.server_default.capabilities *".to_owned(),
+            // Keys that come at once are no paste to be asked about.
+            "/set weechat.look.paste_max_lines -1".to_owned(),
             "/connect veche".to_owned(),
         ];
         let commands = commands.map(|command| format!(" -r '{command}'")).concat();
         let screen = Self::run(home, &format!("weechat -d {folder}/weechat{commands}"));
-        screen.sees("#common");
+        screen.sees("2:#common");
         screen
     }
 
@@ -181,7 +183,6 @@ fn weechat_talks_with_all_that_it_knows_of_newer_irc_and_comes_back_by_itself() 
     let weechat = Screen::weechat(Folder::new(), &server, "ann");
     let bob = server.connect("bob");
     let mut events = bob.events();
-    weechat.says("/buffer #common");
     weechat.says("hello from weechat");
     heard(&mut events, "hello from weechat");
     bob.say("hello from bob");
@@ -202,6 +203,7 @@ fn weechat_talks_with_all_that_it_knows_of_newer_irc_and_comes_back_by_itself() 
         bob.send(room, "dinner?").expect(201);
         weechat.sees("dinner?");
         weechat.says("/buffer #common");
+        weechat.sees("2:#common");
     }
     // Cut off by a restart, it comes back, and nothing is missing or doubled.
     let listens = port(&server);
