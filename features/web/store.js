@@ -5,9 +5,7 @@
 import { name } from "./dom.js";
 import { get, now } from "./net.js";
 
-/** So many messages are fetched at once. */
-const PAGE = 50;
-/** So many users are listed; others are written to by typing their name. So many messages are fetched unasked. */
+/** So many users are listed; others are written to by typing their name. */
 const MOST = 2000;
 
 export const state = {
@@ -21,7 +19,7 @@ export const state = {
   clients: new Map(),
   chats: new Map(),
   users: new Map(),
-  /** By address: `{list, more}`, oldest first. */
+  /** By address, what is held of the messages: `history.js`. */
   histories: new Map(),
   rooms: new Map(),
   invites: new Map(),
@@ -94,14 +92,14 @@ export const asksIn = (address) => state.rooms.get(address)?.requests?.length ??
 export const chatOf = (address) => state.chats.get(address) ?? blank(address);
 
 function blank(address) {
-  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, calls: [], last: null, top: 0 };
+  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, read: 0, calls: [], last: null, top: 0 };
 }
 
 /** What arrives while something is asked for waits for the answer, so that each goes on the other. */
 let waiting = null;
 let asking = 0;
 
-async function meanwhile(ask) {
+export async function meanwhile(ask) {
   waiting ??= [];
   asking += 1;
   try {
@@ -194,32 +192,8 @@ function doubt() {
   }, 300);
 }
 
-/** Fetches the newest of a chat, back to where the unread begin, or what is older than what is there. */
-export const fetchHistory = (address) => meanwhile(async () => {
-  const history = state.histories.get(address);
-  let list = history?.list ?? [];
-  let unread = history ? 0 : chatOf(address).unread;
-  let more;
-  do {
-    const before = list.length ? `&before=${list[0].id}` : "";
-    const page = await get(`/messages?chat=${encodeURIComponent(address)}&limit=${Math.min(200, PAGE + unread)}${before}`);
-    list = [...page.messages, ...list];
-    unread -= countOthers(page.messages);
-    ({ more } = page);
-  } while (more && unread > 0 && list.length < MOST);
-  state.histories.set(address, { list, more });
-});
-
 /** How many of some messages others wrote, after one of them. */
 export const countOthers = (list, after = 0) => list.filter(({ id, from }) => id > after && !isMe(from)).length;
-
-/** Drops what is far up in a chat that is no longer looked at. */
-export function trim(address) {
-  const history = state.histories.get(address);
-  if (history?.list.length > 4 * PAGE) {
-    state.histories.set(address, { list: history.list.slice(-2 * PAGE), more: true });
-  }
-}
 
 export const openThread = (message) => meanwhile(async () => {
   const list = [];
@@ -239,10 +213,10 @@ export function find(id) {
   return null;
 }
 
-/** Whether a message is gone from a chat, as far as that is known here: it may be further up than what was fetched. */
+/** Whether a message is gone from a chat, as far as that is known here: it may not be in what was fetched. */
 export function isGone(address, id) {
-  const { list, more } = state.histories.get(address) ?? { list: [], more: true };
-  return !list.some((one) => one.id === id) && (!more || list[0]?.id < id);
+  const { list, since, later } = state.histories.get(address) ?? { list: [], since: Infinity };
+  return !list.some((one) => one.id === id) && id > since && (!later || id < list.at(-1)?.id);
 }
 
 /** Puts something with an id into a list that is in their order. */
@@ -278,7 +252,7 @@ export function takeMessage(message, isAnswer) {
   }
   const history = state.histories.get(address);
   // The answer is as the message was then; its events may have told more.
-  if (history && !(isAnswer && find(message.id))) put(history.list, message);
+  if (history && !history.later && !(isAnswer && find(message.id))) put(history.list, message);
 }
 
 /** Until when a message can be changed and removed by who is here, in milliseconds since 1970. */
@@ -291,7 +265,10 @@ export function changeableUntil({ from, at }) {
 export const isChangeable = (message) => changeableUntil(message) > now();
 
 /** One's own last message in a chat, of those that are there. */
-export const ownLast = (address) => state.histories.get(address)?.list.findLast(({ from }) => isMe(from));
+export function ownLast(address) {
+  const { list, later } = state.histories.get(address) ?? {};
+  return later ? null : list?.findLast(({ from }) => isMe(from));
+}
 
 export function takeComment(comment) {
   const { thread } = state;
@@ -338,10 +315,14 @@ const events = {
   },
   read({ chat: address, upto }) {
     const chat = state.chats.get(address);
-    const list = state.histories.get(address)?.list;
-    if (chat) chat.calls = chat.calls.filter((id) => id > upto);
-    if (chat && upto >= chat.top) chat.unread = 0;
-    else if (chat && list?.[0]?.id <= upto) chat.unread = countOthers(list, upto);
+    if (!chat) return doubt();
+    const { list, later, since } = state.histories.get(address) ?? { since: Infinity };
+    const { read } = chat;
+    chat.read = upto;
+    chat.calls = chat.calls.filter((id) => id > upto);
+    if (upto >= chat.top) chat.unread = 0;
+    else if (!later && list?.[0]?.id <= upto) chat.unread = countOthers(list, upto);
+    else if (since <= read && upto <= list.at(-1)?.id) chat.unread -= countOthers(list.filter(({ id }) => id <= upto), read);
     else doubt();
   },
   client({ id, live, ...about }) {
@@ -364,7 +345,7 @@ const events = {
     const known = state.rooms.get(room.room);
     state.rooms.set(room.room, { ...known, ...room });
     if (!room.members) return;
-    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, calls: [], last: null, top: 0 };
+    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, read: 0, calls: [], last: null, top: 0 };
     state.chats.set(room.room, { ...chat, title: room.title });
     // The past of a room is told by no event.
     if (!known && room.history === "all") doubt();
