@@ -11,7 +11,7 @@ import { asksText, titleOf } from "./chats.js";
 import * as composer from "./composer.js";
 import * as messages from "./messages.js";
 import { showAccount } from "./account.js";
-import { showJoin, showRoom } from "./groups.js";
+import { findLost, showJoin, showRoom } from "./groups.js";
 import { showLater } from "./later.js";
 import { showPeople, showPerson } from "./people.js";
 import "./find.js";
@@ -90,6 +90,7 @@ async function opened() {
       // What was open before a reload is shown again.
       dispatchEvent(new Event("moved"));
     }
+    findLost();
     flush();
     if (code()) {
       const invited = code();

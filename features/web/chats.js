@@ -2,8 +2,8 @@
 import { $, el, icon, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
 import { go, hashOf } from "./place.js";
-import { asksIn, isMe, notice, onChange, state } from "./store.js";
-import { draft } from "./outbox.js";
+import { addressOf, asksIn, begin, find, isMe, notice, onChange, state } from "./store.js";
+import { draft, waiting } from "./outbox.js";
 import { explain } from "./words.js";
 
 const COMMON = "Everyone";
@@ -22,8 +22,15 @@ export function titleOf({ kind, title }) {
 /** What stands for a chat in the list: a picture for what is everyone's, else a letter. */
 const faceOf = (chat) => (chat.kind === "common" ? icon("people") : [...chat.title][0].toUpperCase());
 
+/** What was not sent, by chat; comments with the chat of their message, where that is known. */
+function failures() {
+  const chatOf = (place) => (place.startsWith("#") ? addressOf(find(Number(place.slice(1))) ?? { to: "" }) : place);
+  return new Map(waiting().filter(({ failed }) => failed).map((one) => [chatOf(one.place), one]));
+}
+
 /** What stands under a chat's title: who wrote it, where that is to be said, and what. */
-function line({ chat, last }) {
+function line({ chat, last }, failed) {
+  if (failed) return ["Not sent", failed.body.text?.slice(0, 200) || failed.file?.name || "a file"];
   const { text } = draft(chat);
   if (text) return ["Draft", text.slice(0, 200)];
   if (!last) return [null, "Nothing yet"];
@@ -35,8 +42,8 @@ function line({ chat, last }) {
 export const asksText = (asks) => `${asks} ask${asks === 1 ? "s" : ""}`;
 
 function chatView(chat) {
-  const { unread, calls, asks, isOpen, isOnline, line: [by, words] } = chat;
-  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
+  const { unread, calls, asks, isOpen, isOnline, isFailed, line: [by, words] } = chat;
+  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: `${unread || asks ? "unread" : ""}${isFailed ? " failed" : ""}` },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, faceOf(chat)),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
     el("span.last", by && el("span", name(by), ": "), name(words)),
@@ -62,12 +69,14 @@ const rank = ({ kind }) => (kind === "common" ? 0 : 1);
 
 onChange(() => {
   if (!state.ready) return;
+  const failed = failures();
+  for (const address of failed.keys()) if (address.startsWith("@")) begin(address);
   const chats = [...state.chats.values()];
   chats.sort((one, other) => rank(one) - rank(other) || other.top - one.top || one.title.localeCompare(other.title));
   const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && Boolean(state.users.get(chat.title)?.online);
   keyed($("chats"), [
     ...[...state.invites.values()].map((one) => [`invite ${one.room}`, one, inviteView]),
-    ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),
+    ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), isFailed: failed.has(chat.chat), line: line(chat, failed.get(chat.chat)) }, chatView]),
     ...[...state.asked.values()].filter(({ decided }) => !decided).map((one) => [`asked ${one.at}`, one, askedView]),
   ]);
   const sum = (some, count) => some.reduce((all, chat) => all + count(chat), 0);
@@ -79,6 +88,6 @@ onChange(() => {
   $("elsewhere").textContent = unread(others) + asks(others) || "";
   $("back").setAttribute("aria-label", ["All chats", ...words.filter(Boolean)].join(", "));
   const all = unread(chats) + asks(chats);
-  document.title = all ? `(${all}) ${state.server.name}` : state.server.name;
+  document.title = [failed.size && "Not sent!", all && `(${all})`, state.server.name].filter(Boolean).join(" ");
   for (const id of ["server", "named"]) say($(id), state.server.name);
 });

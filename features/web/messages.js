@@ -137,8 +137,10 @@ async function fetchMore(place, where) {
     isFailed = true;
     // A private chat with somebody who is not there, or a room that was left.
     if (problem.status === 404) {
+      // An address may be left over from a room that one was removed from.
+      const words = place.startsWith("room:") ? "You are not in this room, or it is no more." : explain(problem);
+      addEventListener("moved", () => notice(words), { once: true });
       go("", true);
-      notice(explain(problem));
     }
   }
 }
@@ -240,13 +242,14 @@ export function pending(place) {
   const posts = queue(unsent(place));
   const first = posts.find(({ one }) => isHeld(one))?.one;
   const isOpen = state.link.state === "open";
-  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, isOpen, isFirst: one === first }, pendingView]);
+  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, isAway: uploadOf(one)?.isAway, isOpen, isFirst: one === first }, pendingView]);
 }
 
 function pendingView(one) {
   const { body, file, failed, isFirst, isLoading, waits, why, until, isOpen } = one;
   const upload = uploadOf(one);
   const how = failed ? ["Not sent: ", failed]
+    : isLoading && upload?.isAway ? ["Waits for the connection"]
     : isLoading ? [upload ? "It is sent as soon as its file is uploaded." : "Its file is being uploaded by another tab."]
       : isFirst ? [why, " It is sent by itself in ", countdown(until), "."]
         : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
@@ -254,9 +257,9 @@ function pendingView(one) {
   return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
     body.text && el("p.text", { dir: "auto" }, body.text),
     file && el("p.hint", name(file.name), `, ${size(file.size)}`),
-    isLoading && upload && progressView(upload),
+    isLoading && upload && !upload.isAway && progressView(upload),
     el("p.how", { role: "status" }, how),
-    (failed || waits || isLoading) && el("div.acts.has",
+    (failed || waits || isLoading || !isOpen) && el("div.acts.has",
       mayRetry && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
       el("button.quiet", { onclick: () => edit(one) }, "Edit"),
       el("button.quiet", { onclick: () => discard(one) }, failed ? "Discard" : "Cancel")));

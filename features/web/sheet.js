@@ -172,10 +172,11 @@ sheet.onclose = () => {
   placeNews();
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));
-  // The browser gives the focus back, unless what had it was made anew meanwhile.
-  if (document.activeElement !== document.body) return;
   const key = opener && CSS.escape(opener.dataset.key);
   const anew = key && document.querySelector(`.${opener.classList[0]}[data-key="${key}"]`);
+  // The browser gives the focus back, unless what had it was made anew meanwhile, or is in sight only while it has the focus.
+  const now = document.activeElement;
+  if (now !== document.body && !sheet.contains(now)) return;
   if (anew) anew.focus();
   else rest();
 };

@@ -89,10 +89,14 @@ export function membersOf({ chat, members }) {
 /** How many ask to come into a room of one's own. */
 export const asksIn = (address) => state.rooms.get(address)?.requests?.length ?? 0;
 
+/** A private chat is among the others, also where nobody wrote in it. */
+export const begin = (address) => state.chats.has(address) || state.chats.set(address, blank(address));
+
 export const chatOf = (address) => state.chats.get(address) ?? blank(address);
 
 function blank(address) {
-  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, read: 0, calls: [], last: null, top: 0 };
+  const isRoom = address.startsWith("room:");
+  return { chat: address, kind: isRoom ? "room" : "private", title: isRoom ? "?" : address.slice(1), members: 2, unread: 0, read: 0, calls: [], last: null, top: 0 };
 }
 
 /** What arrives while something is asked for waits for the answer, so that each goes on the other. */
@@ -239,7 +243,7 @@ function change(id, fields) {
  */
 export function takeMessage(message, isAnswer) {
   const address = addressOf(message);
-  if (!state.chats.has(address)) state.chats.set(address, blank(address));
+  begin(address);
   const chat = state.chats.get(address);
   if (message.id > (chat.last?.id ?? 0)) chat.last = message;
   if (!isAnswer && message.id > chat.top) {
@@ -355,8 +359,9 @@ const events = {
     if (isMe(user)) state.invites.delete(address);
     else settle(address, user, (room) => [...room.members.filter((one) => one !== user), user]);
   },
-  left({ room: address, user, owner }) {
+  left({ room: address, user, owner, removed }) {
     if (isMe(user)) {
+      dispatchEvent(new CustomEvent("lost", { detail: { address, removed } }));
       for (const map of [state.rooms, state.chats, state.histories]) map.delete(address);
     } else {
       settle(address, user, (room) => room.members.filter((one) => one !== user));

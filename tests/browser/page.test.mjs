@@ -251,8 +251,7 @@ testOf(["files"], "what waits for its file can be taken back, cancelled and trie
     };
   });
   await enter("at the second try");
-  await waiting.filter({ hasText: "Not sent: The server can't be reached." }).waitFor();
-  await press("Try again");
+  await waiting.filter({ hasText: "Waits for the connection" }).waitFor();
   await message(ann, "at the second try").getByRole("button", { name: /^plan\.txt/ }).waitFor();
   release = await hold(ann, "**/files?*");
   await enter("lost with the page");
@@ -269,12 +268,12 @@ testOf(["files"], "what waits for its file can be taken back, cancelled and trie
   await ann.context().close();
 });
 
-testOf(["files"], "a file that is not uploaded says why, and is tried again", async () => {
+testOf(["files"], "a file that is refused says why, and is tried again", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "uma");
-  await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
+  await ann.route("**/files?*", (route) => route.fulfill({ status: 429, json: { code: "too_many", detail: "enough for now" } }), { times: 1 });
   await ann.locator("#pick").setInputFiles({ name: "again.txt", mimeType: "text/plain", buffer: Buffer.from("again") });
-  await ann.locator("#files").getByText("The server can't be reached.").waitFor();
+  await ann.locator("#files").getByText("Enough for now.").waitFor();
   await ann.locator("#files").getByRole("button", { name: "Try again" }).click();
   await ann.locator(".send").click();
   await ann.getByRole("button", { name: /^again\.txt/ }).waitFor();
