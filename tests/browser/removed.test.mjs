@@ -58,7 +58,7 @@ testOf(["rooms"], "what was written for a room that one was removed from meanwhi
   await toast.getByRole("link", { name: "your notebook" }).click();
   await until("both are there", async () => (await page.locator("#text").inputValue()) === "a waiting post\nand a draft");
   await page.goto(`${it.server.url}/#common`);
-  await page.locator("#chats a").filter({ hasText: "Notebook" }).getByText("Draft").waitFor();
+  await page.locator("#chats a").filter({ hasText: "Notebook" }).getByText("Draft", { exact: true }).waitFor();
   await page.context().close();
 });
 
