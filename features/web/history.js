@@ -4,7 +4,7 @@
  * fetched in its place has another number, `stretch`.
  */
 import { get } from "./net.js";
-import { chatOf, countOthers, isMe, meanwhile, state } from "./store.js";
+import { chatOf, countOthers, isMe, meanwhile, meetBots, state } from "./store.js";
 
 /** So many messages are fetched at once. */
 const PAGE = 50;
@@ -12,7 +12,11 @@ const PAGE = 50;
 const NEAR = 500;
 let stretches = 0;
 
-const ask = (address, query, limit = PAGE) => get(`/messages?chat=${encodeURIComponent(address)}&limit=${limit}${query}`);
+async function ask(address, query, limit = PAGE) {
+  const page = await get(`/messages?chat=${encodeURIComponent(address)}&limit=${limit}${query}`);
+  meetBots(page.messages);
+  return page;
+}
 
 function hold(address, list, more, later, stretch = (stretches += 1)) {
   state.histories.set(address, { list, more, later, since: more ? (list[0]?.id ?? 1) - 1 : 0, stretch });
