@@ -5,6 +5,7 @@ import { begin, changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCall
 import { draft, editing, entry, keepEditing, places, rescue } from "./outbox.js";
 import { action, close, form, open, page, retitle } from "./sheet.js";
 import { titleOf } from "./chats.js";
+import { showPerson } from "./people.js";
 import { go, hashOf } from "./place.js";
 
 const pathOf = (address) => `/rooms/${address.slice(5)}`;
@@ -79,7 +80,7 @@ export const showRoom = page("room", (address) => {
     body.append(section("Who asks to come in", lists.requests), section("Members", lists.members), forOwner, leave(address, path));
 
     const views = {
-      members: ({ user, owner }) => el("li", el("span.name", name(user), user === owner && el("small", " owner")),
+      members: ({ user, owner }) => el("li", el("span.name", isMe(user) ? name(user) : el("button.quiet", { type: "button", onclick: () => showPerson(user) }, name(user)), user === owner && el("small", " owner")),
         isOwner() && !isMe(user) && action("Remove", () => remove(pathTo("members", user)), { "aria-label": `Remove ${user}` })),
       requests: ({ user }) => el("li", el("span.name", name(user)), [["Let in", true, "main"], ["Refuse", false]].map(([label, approve, kind]) =>
         action(label, () => post(pathTo("requests", user), { approve }), { class: kind, "aria-label": `${label} ${user}` }))),

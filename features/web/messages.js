@@ -180,6 +180,13 @@ function* entries({ list: messages, since }) {
 function messageView(message) {
   const { id, from, text, at, expires, file, comments, reactions, edited, bot, follows, isOpen, hasHistory } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
+  const acts = [
+    has("comments") && el("button.quiet.comments", { onclick: () => showThread(id) }, word),
+    has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
+    isOpen && el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
+    isOpen && el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
+    !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, id) }, "About ", name(from)),
+  ].filter(Boolean);
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
     el("div", { class: follows ? "unseen" : "by" }, name(from), bot && el("span.hint", " program"), " ", hour(at)),
@@ -187,14 +194,7 @@ function messageView(message) {
     file && fileView(file),
     edited && (hasHistory ? el("button.quiet.edited", { "data-is": "edited", title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     reactions && has("reactions") && reactionsView(message),
-    el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button.quiet.comments", { onclick: () => showThread(id) }, word),
-      has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
-      isOpen && [
-        el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
-        el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
-      ],
-      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, id) }, "About ", name(from))));
+    acts.length > 0 && el("div", { class: `acts${comments ? " has" : ""}` }, acts));
 }
 
 /** Removes one's own message, if that is meant. */
@@ -355,6 +355,7 @@ new ResizeObserver(() => {
   if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
   else move(node?.isConnected ? node.getBoundingClientRect().top - top : edge - before);
 }).observe(scroll);
+$("skip").onclick = () => scroll.focus();
 $("down").onclick = () => {
   toEnd();
   scroll.focus();

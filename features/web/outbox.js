@@ -237,7 +237,7 @@ async function drain() {
 
 /** Forgets all of it, at signing out. */
 export function wipe() {
-  const mine = ["draft", "edit", "post", "tab", "links"].map((kind) => entry(kind, ""));
+  const mine = ["draft", "edit", "post", "tab", "links", "put"].map((kind) => entry(kind, ""));
   for (const store of stores) {
     const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
     names.forEach((one) => store.removeItem(one));

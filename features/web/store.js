@@ -34,6 +34,9 @@ export const state = {
   thread: null,
 };
 
+/** So few posts left are kept count of. */
+const LOW = 100;
+
 const listeners = new Set();
 let isTold = true;
 
@@ -208,9 +211,12 @@ function doubt() {
   isDoubted = true;
   setTimeout(() => {
     isDoubted = false;
-    meanwhile(overview).catch(() => {});
+    reread();
   }, 300);
 }
+
+/** Asks how one stands, of which not all is told by events. */
+export const reread = () => meanwhile(overview).catch(() => {});
 
 /** How many of some messages others wrote, after one of them. */
 export const countOthers = (list, after = 0) => list.filter(({ id, from }) => id > after && !isMe(from)).length;
@@ -298,7 +304,10 @@ export function takeComment(comment) {
 
 /** One's own post was heard of, perhaps before it is answered. */
 function own(place, { from, text, file }) {
-  if (isMe(from)) dispatchEvent(new CustomEvent("own", { detail: { place, text, file } }));
+  if (!isMe(from)) return;
+  dispatchEvent(new CustomEvent("own", { detail: { place, text, file } }));
+  // Another client may have posted it, and what is left is told to that one.
+  if (allowance()?.left < LOW && !place.startsWith("@")) doubt();
 }
 
 const events = {
