@@ -71,7 +71,8 @@ function render() {
   lookAgain(history?.list ?? []);
   say($("start"), startLine(history));
   const [kept, place] = places.find(([key]) => entryOf(key)) ?? [];
-  const found = goal && goal !== "end" && entryOf(goal);
+  // Beneath a modal sheet nothing can have the focus.
+  const found = goal && goal !== "end" && !document.querySelector("dialog:modal") && entryOf(goal);
   if (goal === "end" && history && !history.later) toEnd();
   else if (found) toGoal(found);
   else if (isOpened && entryOf("mark")) toMark();
@@ -134,9 +135,9 @@ async function fetchMore(place, where) {
     await fetchHistory(place, where);
     isFailed = false;
   } catch (problem) {
-    isFailed = true;
+    isFailed = place === address;
     // A private chat with somebody who is not there, or a room that was left.
-    if (problem.status === 404) {
+    if (problem.status === 404 && state.open === place) {
       // An address may be left over from a room that one was removed from.
       const words = place.startsWith("room:") ? "You are not in this room, or it is no more." : explain(problem);
       addEventListener("moved", () => notice(words), { once: true });
@@ -369,6 +370,7 @@ $("pass").onclick = () => {
   scroll.focus();
 };
 addEventListener("focus", changed);
+addEventListener("sheetclosed", changed);
 document.addEventListener("visibilitychange", changed);
 
 /** Up and down go from message to message; what can be done with one is a Tab away. */

@@ -1,7 +1,7 @@
 /** The one dialog: people, rooms and what is one's own open in it, over the chat, and comments beside it. */
 import { $, el, say } from "./dom.js";
 import { enter, leave, sheetHere } from "./place.js";
-import { onChange, state } from "./store.js";
+import { changed, onChange, state } from "./store.js";
 import { explain } from "./words.js";
 
 const sheet = $("sheet");
@@ -195,7 +195,7 @@ function comeBack() {
   $("sheet-body").replaceChildren(...nodes);
   show();
   focus.focus();
-  update?.();
+  changed();
 }
 
 /** Puts the focus where one goes on, when what had it is gone. */

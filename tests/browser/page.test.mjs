@@ -472,7 +472,7 @@ testOf(["comments"], "a comment that is too long is not cut, and is said to be s
   await message(ann, "to be commented at length").getByRole("button", { name: "Comment" }).click();
   const field = ann.getByLabel("Comment", { exact: true });
   await field.fill("y".repeat(4100));
-  await ann.locator("#sheet").getByText("4100 characters; most servers take up to 4000.").waitFor();
+  await ann.locator("#sheet").getByText("4100 of 4000 characters: 100 too many.").waitFor();
   await field.press("Enter");
   await ann.locator("#sheet .failed").getByText("It has 4100 characters, and 4000 are allowed. Shorten it by 100.").waitFor();
   await ann.context().close();
@@ -734,7 +734,7 @@ test("what is refused says why, and can be edited or sent again", async () => {
   await ann.locator("#text").fill("x".repeat(3800));
   assert.equal(await told.textContent(), "");
   await ann.locator("#text").fill("🦀".repeat(3801));
-  await told.getByText("3801 characters; most servers take up to 4000.").waitFor();
+  await told.getByText("3801 of 4000 characters.").waitFor();
   await say(ann, "x".repeat(4001));
   const failed = ann.locator("#pending .failed");
   await failed.getByText("Not sent: It has 4001 characters, and 4000 are allowed. Shorten it by 1.").waitFor();
