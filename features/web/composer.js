@@ -85,7 +85,7 @@ function fileView(one) {
 }
 
 function render() {
-  keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed, one.isAway], () => fileView(one)]));
+  keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed, one.away], () => fileView(one)]));
   say($("told"), hint());
   $("attach").hidden = !has("files") || Boolean(edited);
   $("later").hidden = !has("schedule");

@@ -243,14 +243,14 @@ export function pending(place) {
   const posts = queue(unsent(place));
   const first = posts.find(({ one }) => isHeld(one))?.one;
   const isOpen = state.link.state === "open";
-  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, isAway: uploadOf(one)?.isAway, isOpen, isFirst: one === first }, pendingView]);
+  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, away: uploadOf(one)?.away, isOpen, isFirst: one === first }, pendingView]);
 }
 
 function pendingView(one) {
   const { body, file, failed, isFirst, isLoading, waits, why, until, isOpen } = one;
   const upload = uploadOf(one);
   const how = failed ? ["Not sent: ", failed]
-    : isLoading && upload?.isAway ? ["Waits for the connection"]
+    : isLoading && upload?.away ? [upload.away]
     : isLoading ? [upload ? "It is sent as soon as its file is uploaded." : "Its file is being uploaded by another tab."]
       : isFirst ? [why, " It is sent by itself in ", countdown(until), "."]
         : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
@@ -258,7 +258,7 @@ function pendingView(one) {
   return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
     body.text && el("p.text", { dir: "auto" }, body.text),
     file && el("p.hint", name(file.name), `, ${size(file.size)}`),
-    isLoading && upload && !upload.isAway && progressView(upload),
+    isLoading && upload && !upload.away && progressView(upload),
     el("p.how", { role: "status" }, how),
     (failed || waits || isLoading || !isOpen) && el("div.acts.has",
       mayRetry && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
