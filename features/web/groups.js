@@ -121,6 +121,8 @@ function lose(address, words) {
   if (state.open !== address) return tell();
   // What is told is over where one goes on.
   addEventListener("moved", tell, { once: true });
+  // The browser may go back only later, and nothing is asked for meanwhile that is another's now.
+  state.open = "";
   go("", true);
 }
 
