@@ -44,15 +44,14 @@ test("after a long absence the line stands where the new begins, and only what w
   await ann.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await ann.mouse.wheel(0, 400);
   await until("something is read", async () => (await unreadOf(token)).unread < COUNT);
-  const { unread, first } = await unreadOf(token);
-  assert.ok(unread > COUNT - 60, `${unread} are unread`);
-  assert.equal(first, `line ${COUNT - unread + 1}.`, "from where one looked on");
 
   // The end is there at once, and reads nothing of what was never shown.
   await down.click();
   await message(ann, `line ${COUNT}.`).waitFor();
-  const up = ann.locator("#up").filter({ hasText: `↑ ${unread} new` });
-  await up.waitFor();
+  const { unread, first } = await unreadOf(token);
+  assert.ok(unread > COUNT - 60, `${unread} are unread`);
+  assert.equal(first, `line ${COUNT - unread + 1}.`, "from where one looked on");
+  await ann.locator("#up").filter({ hasText: `↑ ${unread} new` }).waitFor();
   assert.equal(await ann.locator(".mark").count(), 0, "no line where the new does not begin");
   assert.equal(await down.isVisible(), false);
   await say(ann, "an answer");
