@@ -61,6 +61,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "emoji.js",
         SCRIPT "find.js",
         SCRIPT "groups.js",
+        SCRIPT "history.js",
         SCRIPT "hub.js",
         SCRIPT "later.js",
         SCRIPT "messages.js",

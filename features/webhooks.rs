@@ -224,9 +224,11 @@ impl Webhooks {
                 return Err(invalid("to", detail));
             }
         };
-        // Who may not post makes nothing that posts.
+        // Who may not post makes nothing that posts; but this is no post, and counts as none.
         let to = chat.map_or(Address::User(call.user), Address::Chat);
-        tx.check(&Draft::message(call.user, to, &new.name))?;
+        let mut draft = Draft::message(call.user, to, &new.name);
+        draft.purpose = Purpose::PostLater;
+        tx.check(&draft)?;
         let hooks = tx.state::<Self>();
         let own = hooks.makers.get(&call.user).map_or(0, BTreeSet::len);
         let most = self.settings.hooks;

@@ -241,7 +241,10 @@ fn who_and_where_narrow_it_and_what_can_t_be_asked_is_refused_in_words() {
             "x&limit=0",
             "x&order=best&before=3",
         ] {
-            problem(&format!("q={q}"), 422, "invalid");
+            let refused = problem(&format!("q={q}"), 422, "invalid");
+            // It is read by people, who know no name of a parameter.
+            let detail = refused["detail"].as_str().unwrap_or_default();
+            assert!(!detail.contains("`q`"), "{detail}");
         }
         problem("", 422, "invalid");
         problem("q=x&order=worst", 422, "invalid");

@@ -166,6 +166,21 @@ fn a_ban_and_a_limit_hold_for_hooks_too() {
 }
 
 #[test]
+fn to_make_a_hook_is_no_post_and_a_limit_of_posts_lets_it_be_made() {
+    if !has(&["rate_limit"]) {
+        return;
+    }
+    let server = Server::with("[features.rate_limit]\nmessages = 1\nper = \"1h\"\n");
+    let ann = server.connect("ann");
+    let post = || ann.post("/send", &json!({"to": "common", "text": "x"}));
+    post().expect(201);
+    post().problem(429, "rate_limited");
+    let made = ann.post("/hooks", &json!({"name": "alerts"}));
+    assert!(made.header("ratelimit").is_none(), "it is not counted");
+    made.expect(201);
+}
+
+#[test]
 fn there_are_so_many_and_what_is_not_understood_is_refused() {
     let server = Server::only("webhooks", "hooks = 2\nnames = 3");
     let ann = server.connect("ann");

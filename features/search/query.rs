@@ -34,7 +34,7 @@ struct Term<'a> {
 /// Reads a question; what can't be one is 422.
 pub fn parse(typed: &str) -> Result<Asked, Problem> {
     if typed.chars().count() > LONGEST {
-        let detail = format!("`q` has at most {LONGEST} characters");
+        let detail = format!("the search has at most {LONGEST} characters");
         return Err(invalid("q", detail));
     }
     let mut asked = Asked::default();
@@ -48,14 +48,14 @@ pub fn parse(typed: &str) -> Result<Asked, Problem> {
         }
     }
     if asked.all.len() + asked.none.len() > MOST {
-        let detail = format!("`q` has at most {MOST} words and phrases");
+        let detail = format!("the search has at most {MOST} words and phrases");
         return Err(invalid("q", detail));
     }
     if asked.all.is_empty() {
         let detail = if asked.none.is_empty() {
-            "`q` has no word, number or emoji to look for"
+            "the search has no word, number or emoji to look for"
         } else {
-            "`q` says only what not to find: it needs a word that stands in it"
+            "the search says only what not to find: it needs a word that stands in it"
         };
         return Err(invalid("q", detail));
     }
@@ -83,7 +83,7 @@ fn split(typed: &str) -> Result<Vec<Term<'_>>, Problem> {
             Some(quote) => {
                 let body = &body[quote.len_utf8()..];
                 let end = body.find(['"', '\u{201c}', '\u{201d}']);
-                let end = end.ok_or_else(|| invalid("q", "a quote in `q` has no end"))?;
+                let end = end.ok_or_else(|| invalid("q", "a quote in the search has no end"))?;
                 let closing = body[end..].chars().next().map_or(0, char::len_utf8);
                 (&body[..end], &body[end + closing..])
             }

@@ -1,7 +1,7 @@
 /** Oneself: how one stands, what calls one, one's programs and clients, and signing out. */
 import { el, keyed, moment, period, say } from "./dom.js";
 import { post, session } from "./net.js";
-import { allowance, bannedUntil, has, state } from "./store.js";
+import { allowance, bannedUntil, has, reread, state } from "./store.js";
 import { waiting } from "./outbox.js";
 import { action, open, page } from "./sheet.js";
 import { showMentions } from "./find.js";
@@ -33,6 +33,7 @@ export const showAccount = page("you", () => {
       el("span.name", program(agent), id === session()?.client && el("small", " this one")),
       el("small", `since ${moment(since)}, seen ${moment(seen)}`),
       id !== session()?.client && action("Sign out", () => post("/disconnect", { client: id }), { "aria-label": `Sign out ${program(agent)}` }));
+    reread();
     return () => {
       const { complaints } = state.user;
       const limit = allowance();

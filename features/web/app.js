@@ -11,7 +11,7 @@ import { asksText, titleOf } from "./chats.js";
 import * as composer from "./composer.js";
 import * as messages from "./messages.js";
 import { showAccount } from "./account.js";
-import { showJoin, showRoom } from "./groups.js";
+import { findLost, showJoin, showRoom } from "./groups.js";
 import { showLater } from "./later.js";
 import { showPeople, showPerson } from "./people.js";
 import "./find.js";
@@ -20,6 +20,7 @@ import { heardTyping, stoppedTyping, typists } from "./typing.js";
 const isWide = matchMedia("(min-width: 700px)");
 /** Where a page that is loaded anew finds what to say. */
 const WHY = "veche.why";
+const NAME = "veche.name";
 /** How long a notice stands, in milliseconds. */
 const NOTICED = 8000;
 let hub;
@@ -45,7 +46,10 @@ function begin() {
   } else {
     $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You came by the link to a room. Connect first: then you can ask to come in, if the link works." : "");
     sessionStorage.removeItem(WHY);
-    $("connect").elements.name.focus();
+    const { name, password } = $("connect").elements;
+    name.value = sessionStorage.getItem(NAME) ?? "";
+    sessionStorage.removeItem(NAME);
+    (name.value ? password : name).focus();
     // What was open was another's.
     history.replaceState(null, "");
   }
@@ -53,7 +57,7 @@ function begin() {
 
 /** What the stream tells. */
 function heard(message) {
-  if (message.state === "ended") return signedOut("You were signed out.");
+  if (message.state === "ended") return ended();
   if (message.state) {
     const isBack = message.state === "open" && state.link.state !== "open";
     state.link = message;
@@ -90,6 +94,7 @@ async function opened() {
       // What was open before a reload is shown again.
       dispatchEvent(new Event("moved"));
     }
+    findLost();
     flush();
     if (code()) {
       const invited = code();
@@ -110,6 +115,12 @@ function signedOut(why) {
   setSession(null);
   sessionStorage.setItem(WHY, why);
   location.reload();
+}
+
+/** Who did not ask for it comes in again under the same name. */
+function ended() {
+  if (session()) sessionStorage.setItem(NAME, state.me);
+  signedOut("You were signed out.");
 }
 
 /** Opens the chat that the address names. */
@@ -186,9 +197,9 @@ $("details").onclick = () => {
   const chat = chatOf(address);
   if (chat.kind === "room") showRoom(address);
   else if (chat.kind === "private" && chat.title !== state.me) showPerson(chat.title);
-  else showPeople();
+  else showPeople(true);
 };
-$("new").onclick = showPeople;
+$("new").onclick = () => showPeople();
 $("later").onclick = showLater;
 $("me").onclick = showAccount;
 addEventListener("signout", () => {
@@ -204,7 +215,7 @@ addEventListener("click", (event) => {
   go(addressIn(link.hash), link.id === "back");
 });
 addEventListener("online", () => hub?.retry());
-addEventListener("ended", () => signedOut("You were signed out."));
+addEventListener("ended", ended);
 let toast;
 /** What was told last, `{where, holds, held}`: where one was then, and whether it holds, if that can be known. */
 let told = {};

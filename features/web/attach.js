@@ -29,6 +29,9 @@ function picture(file) {
   return kept.get(url);
 }
 
+/** A picture, in whose place it is said where what came is none. */
+const imageOf = (kind, name) => el(kind, { alt: name, onerror: ({ target }) => target.replaceWith(el("p.hint", "It can't be shown: ", called(name))) });
+
 /** Shows a picture in its frame once it is there. */
 const fill = (image, file) => picture(file).then((address) => address && (image.src = address));
 
@@ -49,7 +52,7 @@ export function fileView(file) {
   if (!isPicture(file)) {
     return [el("button.file", { onclick: () => save(file) }, called(file.name), el("small", size(file.size))), loadView(file, () => save(file))];
   }
-  const image = el("img", { alt: file.name });
+  const image = imageOf("img", file.name);
   image.file = file;
   // What has failed is tried again when that is asked for.
   if (!fileState(file)) seen.observe(image);
@@ -59,7 +62,7 @@ export function fileView(file) {
 
 function look(file) {
   open(file.name, (body) => {
-    const image = el("img.whole", { alt: file.name });
+    const image = imageOf("img.whole", file.name);
     const state = el("div");
     const show = () => fill(image, file);
     body.append(image, state, el("p.hint", called(file.name), `, ${size(file.size)}`), action("Save", () => save(file)), action("Close", close));

@@ -2,8 +2,9 @@
 import { $, el, icon, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
 import { go, hashOf } from "./place.js";
-import { asksIn, isBot, isMe, notice, onChange, state } from "./store.js";
-import { draft } from "./outbox.js";
+import { addressOf, asksIn, begin, changed, find, isBot, isMe, notice, onChange, state } from "./store.js";
+import { draft, entry, waiting } from "./outbox.js";
+import { rest } from "./sheet.js";
 import { explain } from "./words.js";
 
 const COMMON = "Everyone";
@@ -22,8 +23,15 @@ export function titleOf({ kind, title }) {
 /** What stands for a chat in the list: a picture for what is everyone's, else a letter. */
 const faceOf = (chat) => (chat.kind === "common" ? icon("people") : [...chat.title][0].toUpperCase());
 
+/** What was not sent, by chat; comments with the chat of their message, where that is known. */
+function failures() {
+  const chatOf = (place) => (place.startsWith("#") ? addressOf(find(Number(place.slice(1))) ?? { to: "" }) : place);
+  return new Map(waiting().filter(({ failed }) => failed).map((one) => [chatOf(one.place), one]));
+}
+
 /** What stands under a chat's title: who wrote it, where that is to be said, and what. */
-function line({ chat, last }) {
+function line({ chat, last }, failed) {
+  if (failed) return ["Not sent", failed.body.text?.slice(0, 200) || failed.file?.name || "a file"];
   const { text } = draft(chat);
   if (text) return ["Draft", text.slice(0, 200)];
   if (!last) return [null, "Nothing yet"];
@@ -35,8 +43,8 @@ function line({ chat, last }) {
 export const asksText = (asks) => `${asks} ask${asks === 1 ? "s" : ""}`;
 
 function chatView(chat) {
-  const { unread, calls, asks, isOpen, isOnline, line: [by, words] } = chat;
-  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: unread || asks ? "unread" : null },
+  const { unread, calls, asks, isOpen, isOnline, isFailed, line: [by, words] } = chat;
+  return el("li", el("a", { href: hashOf(chat.chat), "aria-current": isOpen && "page", class: `${unread || asks ? "unread" : ""}${isFailed ? " failed" : ""}` },
     el("span", { class: `face ${chat.kind}${isOnline ? " online" : ""}`, "aria-hidden": "true" }, faceOf(chat)),
     el("span.name", { dir: "auto" }, titleOf(chat), isOnline && el("span.unseen", ", online")),
     el("span.last", by && el("span", name(by), ": "), name(words)),
@@ -44,7 +52,19 @@ function chatView(chat) {
     asks > 0 && el("span.asking", asksText(asks), el("span.unseen", " to come in"))));
 }
 
-function inviteView({ room, title, from }) {
+/** More invitations than these are folded. */
+const FEW = 2;
+let isUnfolded = false;
+/** Which of them are put off is known in this browser alone: the server knows no way to decline. */
+const isPutOff = ({ room, at }) => localStorage.getItem(entry("put", room)) === at;
+
+function inviteView({ room, title, from, at }) {
+  const which = `${title}, invited by ${from}`;
+  const putOff = () => {
+    localStorage.setItem(entry("put", room), at);
+    changed();
+    queueMicrotask(rest);
+  };
   const join = async () => {
     try {
       await post(`/rooms/${room.slice(5)}/join`);
@@ -53,23 +73,55 @@ function inviteView({ room, title, from }) {
       notice(explain(problem));
     }
   };
-  return el("li.invite", el("p", name(title), el("br"), name(from), " invites you"), el("button.main", { onclick: join }, "Join"));
+  return el("li.invite", el("p", name(title), el("br"), name(from), " invites you"), el("button.main", { onclick: join, "aria-label": `Join ${which}` }, "Join"),
+    !isPutOff({ room, at }) && el("button.quiet", { onclick: putOff, "aria-label": `Not now: ${which}` }, "Not now"));
 }
 
+const foldView = (some) => el("li", el("details", { open: isUnfolded, ontoggle: ({ target }) => (isUnfolded = target.open) },
+  el("summary", `${some.length} invitation${some.length > 1 ? "s" : ""}`), el("ul", some.map(inviteView))));
+
 const askedView = ({ title }) => el("li.invite", el("p", name(title), el("br"), "You asked to come in"));
+
+const links = () => [...$("chats").querySelectorAll("a")];
+
+/** The list is one stop of the Tab key: what has the focus, else the chat that is open. */
+function settle() {
+  const all = links();
+  const stop = [document.activeElement, $("chats").querySelector("[aria-current]"), all[0]].find((one) => all.includes(one));
+  for (const link of all) link.tabIndex = link === stop ? 0 : -1;
+}
+
+$("chats").addEventListener("keydown", (event) => {
+  const all = links();
+  const at = all.indexOf(document.activeElement);
+  const to = all[{ ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: all.length - 1 }[event.key]];
+  if (at < 0 || !to || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  to.focus();
+  settle();
+});
 
 const rank = ({ kind }) => (kind === "common" ? 0 : 1);
 
 onChange(() => {
   if (!state.ready) return;
+  const failed = failures();
+  for (const address of failed.keys()) if (address.startsWith("@")) begin(address);
   const chats = [...state.chats.values()];
   chats.sort((one, other) => rank(one) - rank(other) || other.top - one.top || one.title.localeCompare(other.title));
   const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && !isBot(chat.title) && Boolean(state.users.get(chat.title)?.online);
+  const invites = [...state.invites.values()];
+  const fresh = invites.filter((one) => !isPutOff(one));
+  const isMany = fresh.length > FEW;
+  const folded = isMany ? invites : invites.filter(isPutOff);
+  const fold = folded.length ? [["invitations", folded, foldView]] : [];
   keyed($("chats"), [
-    ...[...state.invites.values()].map((one) => [`invite ${one.room}`, one, inviteView]),
-    ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),
+    ...(isMany ? fold : fresh.map((one) => [`invite ${one.room}`, one, inviteView])),
+    ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), isFailed: failed.has(chat.chat), line: line(chat, failed.get(chat.chat)) }, chatView]),
     ...[...state.asked.values()].filter(({ decided }) => !decided).map((one) => [`asked ${one.at}`, one, askedView]),
+    ...(isMany ? [] : fold),
   ]);
+  settle();
   const sum = (some, count) => some.reduce((all, chat) => all + count(chat), 0);
   const unread = (some) => sum(some, (chat) => chat.unread);
   const asks = (some) => sum(some, ({ chat }) => asksIn(chat));
@@ -79,6 +131,6 @@ onChange(() => {
   $("elsewhere").textContent = unread(others) + asks(others) || "";
   $("back").setAttribute("aria-label", ["All chats", ...words.filter(Boolean)].join(", "));
   const all = unread(chats) + asks(chats);
-  document.title = all ? `(${all}) ${state.server.name}` : state.server.name;
+  document.title = [failed.size && "Not sent!", all && `(${all})`, state.server.name].filter(Boolean).join(" ");
   for (const id of ["server", "named"]) say($(id), state.server.name);
 });

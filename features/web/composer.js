@@ -1,7 +1,7 @@
 /** Writing: the text, files by choosing, dropping and pasting, and sending now or later. */
 import { $, countdown, el, keyed, moment, name, period, say, size } from "./dom.js";
 import { post, session } from "./net.js";
-import { allowance, bannedUntil, has, isChangeable, isGone, notice, onChange, ownLast, state } from "./store.js";
+import { allowance, bannedUntil, chatOf, has, isBot, isChangeable, isGone, isMe, notice, onChange, ownLast, state } from "./store.js";
 import { addToDraft, draft, dropDraft, editing, isUploading, keepDraft, keepEditing, send } from "./outbox.js";
 import { explain, lengthLine } from "./words.js";
 import { chooseTime } from "./later.js";
@@ -35,6 +35,7 @@ export function show(next) {
   address = next;
   edited = editing(next);
   field.show();
+  offer([]);
   const { files } = draft(next);
   const isNew = ({ id, name }) => !here().some(({ done, file }) => (id ? done?.id === id : file.name === name));
   const again = (file) => (file.id ? { done: file } : { isLost: true, failed: "Not uploaded: the page was reloaded." });
@@ -84,7 +85,7 @@ function fileView(one) {
 }
 
 function render() {
-  keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed], () => fileView(one)]));
+  keyed($("files"), here().map((one) => [one.key, [!one.done, one.failed, one.away], () => fileView(one)]));
   say($("told"), hint());
   $("attach").hidden = !has("files") || Boolean(edited);
   $("later").hidden = !has("schedule");
@@ -170,6 +171,7 @@ function submit() {
 function clear() {
   attached.delete(address);
   field.clear();
+  offer([]);
   render();
 }
 
@@ -180,13 +182,47 @@ $("composer").onsubmit = (event) => {
 $("when").onclick = () => {
   const [first] = here().every(({ done }) => done) ? posts() : [];
   if (first) chooseTime(address, first[0], clear);
-  else text.focus();
+  else {
+    notice(here().length ? "Its files are not uploaded yet." : "Write something first: the clock sends it later.");
+    text.focus();
+  }
 };
 $("attach").onclick = () => $("pick").click();
 $("pick").onchange = () => {
   attach($("pick").files);
   $("pick").value = "";
 };
+/** What is typed of a name after an `@`. */
+const begun = () => /(?:^|\s)@(\S*)$/.exec(text.value.slice(0, text.selectionStart))?.[1];
+
+/** Who of those who are there may be meant by it. */
+function offers() {
+  const typed = begun();
+  if (typed == null || !has("mentions")) return [];
+  const { kind, title } = chatOf(address);
+  const people = kind === "private" ? [title] : state.rooms.get(address)?.members ?? [...state.users.keys()];
+  const isMeant = (one) => one.toLowerCase().startsWith(typed.toLowerCase()) && one !== typed && !isMe(one) && !isBot(one);
+  return people.filter(isMeant).slice(0, 5);
+}
+
+function complete(one) {
+  const at = text.selectionStart;
+  text.setRangeText(`${one} `, at - (begun()?.length ?? 0), at, "end");
+  text.focus();
+  text.dispatchEvent(new Event("input"));
+}
+
+const offer = (all = offers()) => say($("names"), all.map((one) => el("button.quiet", { type: "button", onclick: () => complete(one) }, "@", name(one))));
+
+/** Tab completes a name that was begun; where Escape has left it, it goes on as ever. */
+text.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") offer([]);
+  const [first] = event.key === "Tab" && !event.shiftKey && $("names").children.length ? offers() : [];
+  if (!first || !begun()) return;
+  event.preventDefault();
+  complete(first);
+});
+
 /** Up in an empty field takes one's last message up, Escape leaves it. */
 text.addEventListener("keydown", (event) => {
   if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -200,6 +236,7 @@ text.addEventListener("keydown", (event) => {
 addEventListener("edit", ({ detail }) => edit(detail));
 text.addEventListener("input", () => {
   say($("told"), hint());
+  offer();
   if (text.value.trim()) tellTyping(address);
 });
 text.addEventListener("paste", (event) => {

@@ -54,7 +54,8 @@ async function put(emoji, on) {
 addEventListener("moved", () => picker.hidePopover());
 /** What opened it is out of sight by then, unless the pointer is there. */
 picker.addEventListener("toggle", ({ newState }) => {
-  if (newState === "closed" && document.activeElement === document.body) document.querySelector(`#messages [data-key="${about}"]`)?.focus();
+  const message = document.querySelector(`#messages [data-key="${about}"]`);
+  if (newState === "closed" && (document.activeElement === document.body || picker.contains(document.activeElement))) message?.focus();
 });
 
 const showWho = page("who", (message) => {

@@ -16,7 +16,7 @@ async function goTo(message) {
     return fail(problem);
   }
   go(address);
-  if (!isThere) notice("It is too far back, or gone.");
+  if (!isThere) notice("It is gone.");
   changed();
 }
 

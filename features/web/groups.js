@@ -1,11 +1,12 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
 import { el, keyed, moment, name, say, span } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
-import { entry } from "./outbox.js";
+import { begin, changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
+import { draft, editing, entry, keepEditing, places, rescue } from "./outbox.js";
 import { action, close, form, open, page, retitle } from "./sheet.js";
 import { titleOf } from "./chats.js";
-import { go } from "./place.js";
+import { showPerson } from "./people.js";
+import { go, hashOf } from "./place.js";
 
 const pathOf = (address) => `/rooms/${address.slice(5)}`;
 const owned = () => [...state.rooms.values()].filter(({ owner }) => isMe(owner));
@@ -79,7 +80,7 @@ export const showRoom = page("room", (address) => {
     body.append(section("Who asks to come in", lists.requests), section("Members", lists.members), forOwner, leave(address, path));
 
     const views = {
-      members: ({ user, owner }) => el("li", el("span.name", name(user), user === owner && el("small", " owner")),
+      members: ({ user, owner }) => el("li", el("span.name", isMe(user) ? name(user) : el("button.quiet", { type: "button", onclick: () => showPerson(user) }, name(user)), user === owner && el("small", " owner")),
         isOwner() && !isMe(user) && action("Remove", () => remove(pathTo("members", user)), { "aria-label": `Remove ${user}` })),
       requests: ({ user }) => el("li", el("span.name", name(user)), [["Let in", true, "main"], ["Refuse", false]].map(([label, approve, kind]) =>
         action(label, () => post(pathTo("requests", user), { approve }), { class: kind, "aria-label": `${label} ${user}` }))),
@@ -106,6 +107,35 @@ export const showRoom = page("room", (address) => {
     };
   }, ["room", address]);
 });
+
+/** One is in a room no more: what was written for it is a draft in the notebook. */
+function lose(address, words) {
+  const notebook = `@${state.me}`;
+  const changing = editing(address);
+  const isChanged = changing && draft(`=${changing.id}`).text !== changing.text;
+  const ids = (state.histories.get(address)?.list ?? []).map(({ id }) => `#${id}`);
+  const isKept = rescue([address, ...ids, ...(isChanged ? [`=${changing.id}`] : [])], notebook);
+  keepEditing(address, null);
+  if (isKept) begin(notebook);
+  const tell = () => notice(...words, ...(isKept ? [" What you wrote there is a draft in ", el("a", { href: hashOf(notebook) }, "your notebook"), " now."] : []));
+  if (state.open !== address) return tell();
+  // What is told is over where one goes on.
+  addEventListener("moved", tell, { once: true });
+  // The browser may go back only later, and nothing is asked for meanwhile that is another's now.
+  state.open = "";
+  go("", true);
+}
+
+addEventListener("lost", ({ detail: { address, removed } }) =>
+  lose(address, [removed ? "You were removed from " : "You left ", name(chatOf(address).title), "."]));
+
+/** What is written for chats that are not there, after all was asked for anew. */
+export function findLost() {
+  for (const address of places()) {
+    if (address.startsWith("@")) begin(address);
+    else if (address.startsWith("room:") && !state.chats.has(address)) lose(address, ["You are no longer in a room that you wrote to."]);
+  }
+}
 
 /** A list with its heading, hidden while it is empty. */
 function section(title, list) {

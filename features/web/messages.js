@@ -1,7 +1,8 @@
 /** The messages of the chat that is open: scrolling, the mark where the unread begins, reading. */
 import { $, announce, countdown, day, dayName, el, hour, keyed, moment, name, say, size, time } from "./dom.js";
 import { get, now, post } from "./net.js";
-import { changeableUntil, changed, chatOf, countOthers, fetchHistory, has, isChangeable, isMe, notice, onChange, state, trim } from "./store.js";
+import { changeableUntil, changed, chatOf, has, isChangeable, isMe, notice, onChange, state } from "./store.js";
+import { fetchHistory, firstUnread, trim, whereUnread } from "./history.js";
 import { LONGEST, discard, draft, isHeld, keepDraft, queue, release, retry, unsent, uploadOf } from "./outbox.js";
 import { go } from "./place.js";
 import { explain } from "./words.js";
@@ -18,18 +19,21 @@ const list = $("messages");
 const TOGETHER = 5 * 60_000;
 /** Scrolling is over when there is none for so many milliseconds. */
 const REST = 300;
-/** Where the unread began when the chat was opened, or left alone; 0 for nowhere, null before that is known. */
+/** Where the unread began when the chat was opened, or left alone; 0 for nowhere, null while that is not known. */
 let mark = null;
 let address;
 let isAtEnd = true;
+/** The stretch of messages that is shown. */
+let stretch = 0;
 /** What is being fetched. */
 let fetching = null;
 let isFailed = false;
 /** The message that the keyboard is at. */
 let current = 0;
-/** The message that is to be in sight, 0 for none, and so many pages are fetched to get to it. */
+/** The message that is to be in sight, or the `end`; 0 for none. */
 let goal = 0;
-const FAR = 40;
+/** So near to the end of what is held, in pixels, what follows is fetched. */
+const NEAR = 300;
 /** How far it was told in each chat that it is read. */
 const told = new Map();
 
@@ -37,7 +41,11 @@ const told = new Map();
 export function show(next) {
   if (address && address !== next) trim(address);
   address = next;
+  if (goal === "end") goal = 0;
+  // Where it was left is not where the new begins.
+  if (!goal && whereUnread(address)) state.histories.delete(address);
   mark = null;
+  stretch = 0;
   current = 0;
   isAtEnd = true;
   isFailed = false;
@@ -52,22 +60,27 @@ const inSight = () => [...list.querySelectorAll(".message")].filter((node) =>
 /** Shows what changed, and stays where the reader is. */
 function render() {
   const history = state.histories.get(address);
-  const isOpened = history && mark === null;
   if (!history && !isFailed) more();
-  if (isOpened) mark = firstUnread(history.list, chatOf(address).unread);
+  const isOpened = history && stretch !== history.stretch;
+  stretch = history?.stretch;
+  if (history && mark === null) mark = firstUnread(address);
+  isAtEnd &&= !history?.later;
   const places = isAtEnd ? [] : inSight().map((node) => [node.dataset.key, node.offsetTop - scroll.scrollTop]);
-  keyed(list, [...entries(history?.list ?? [])]);
+  keyed(list, history ? [...entries(history)] : []);
   keyed($("pending"), pending(address));
   lookAgain(history?.list ?? []);
   say($("start"), startLine(history));
   const [kept, place] = places.find(([key]) => entryOf(key)) ?? [];
-  const found = goal && entryOf(goal);
-  if (found) toGoal(found);
-  else if (isOpened && mark) toMark();
+  // Beneath a modal sheet nothing can have the focus.
+  const found = goal && goal !== "end" && !document.querySelector("dialog:modal") && entryOf(goal);
+  if (goal === "end" && history && !history.later) toEnd();
+  else if (found) toGoal(found);
+  else if (isOpened && entryOf("mark")) toMark();
   else if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
   else if (kept) move(entryOf(kept).offsetTop - scroll.scrollTop - place);
   look();
   read();
+  if (scroll.scrollHeight <= scroll.clientHeight) fetchNear();
 }
 
 let closing;
@@ -93,37 +106,50 @@ function startLine(history) {
   return address === `@${state.me}` ? "Your notebook. Nobody else sees it." : "Nothing here yet. Say something.";
 }
 
-/** Fetches older messages, or the newest. One at a time: the next goes on where this one ended. */
-async function more(place = address) {
+/** Fetches messages, as `fetchHistory` does. One at a time: the next goes on where this one ended. */
+async function more(place = address, where) {
   if (!state.ready) return;
-  fetching ??= fetchMore(place).finally(() => {
+  fetching ??= fetchMore(place, where).finally(() => {
     fetching = null;
     changed();
   });
   await fetching;
 }
 
-async function fetchMore(place) {
+/** Fetches others in the place of what is held. */
+async function jump(place, where) {
+  await fetching;
+  await more(place, where);
+}
+
+/** Fetches what is next to what is in sight. */
+function fetchNear() {
+  const history = state.histories.get(address);
+  if (!history?.list.length || isFailed) return;
+  if (history.more && scroll.scrollTop < NEAR) more(address, "older");
+  else if (history.later && toBottom() < NEAR) more(address, "later");
+}
+
+async function fetchMore(place, where) {
   try {
-    await fetchHistory(place);
+    await fetchHistory(place, where);
     isFailed = false;
   } catch (problem) {
-    isFailed = true;
+    isFailed = place === address;
     // A private chat with somebody who is not there, or a room that was left.
-    if (problem.status === 404) {
+    if (problem.status === 404 && state.open === place) {
+      // An address may be left over from a room that one was removed from.
+      const words = place.startsWith("room:") ? "You are not in this room, or it is no more." : explain(problem);
+      addEventListener("moved", () => notice(words), { once: true });
       go("", true);
-      notice(explain(problem));
     }
   }
 }
 
-/** Has a message in sight once its chat is open: fetches back to it, as far as that is sensible. Gives whether it is there. */
+/** Has a message in sight once its chat is open, with those around it. Gives whether it is there. */
 export async function reveal(place, id) {
   const isThere = () => state.histories.get(place)?.list.some((one) => one.id === id);
-  for (let page = 0; page < FAR && !isThere() && state.histories.get(place)?.more !== false; page += 1) {
-    await more(place);
-    if (isFailed) break;
-  }
+  if (!isThere()) await jump(place, id);
   if (isThere()) goal = id;
   return isThere();
 }
@@ -139,16 +165,11 @@ function toGoal(node) {
   node.focus({ preventScroll: true });
 }
 
-function firstUnread(messages, count) {
-  const others = messages.filter(({ from }) => !isMe(from));
-  return count ? others.at(-count)?.id ?? others[0]?.id ?? 0 : 0;
-}
-
-function* entries(messages) {
+function* entries({ list: messages, since }) {
   let before;
   for (const message of messages) {
     const isNewDay = day(message.at) !== day(before?.at ?? 0);
-    const isFirst = mark && message.id >= mark && !(before?.id >= mark);
+    const isFirst = mark > since && message.id >= mark && !(before?.id >= mark);
     if (isNewDay) yield [day(message.at), dayName(message.at), (text) => el("li.day", text)];
     if (isFirst) yield ["mark", "New", (text) => el("li.mark", text)];
     const follows = !isNewDay && !isFirst && before.from === message.from && Date.parse(message.at) - Date.parse(before.at) < TOGETHER;
@@ -160,6 +181,13 @@ function* entries(messages) {
 function messageView(message) {
   const { id, from, text, at, expires, file, comments, reactions, edited, bot, follows, isOpen, hasHistory } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
+  const acts = [
+    has("comments") && el("button.quiet.comments", { onclick: () => showThread(id) }, word),
+    has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
+    isOpen && el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
+    isOpen && el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
+    !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, id) }, "About ", name(from)),
+  ].filter(Boolean);
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
     el("div", { class: follows ? "unseen" : "by" }, name(from), bot && el("span.hint", " program"), " ", hour(at)),
@@ -167,14 +195,7 @@ function messageView(message) {
     file && fileView(file),
     edited && (hasHistory ? el("button.quiet.edited", { "data-is": "edited", title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),
     reactions && has("reactions") && reactionsView(message),
-    el("div", { class: `acts${comments ? " has" : ""}` },
-      has("comments") && el("button.quiet.comments", { onclick: () => showThread(id) }, word),
-      has("reactions") && el("button.quiet", { onclick: (event) => choose(id, event) }, "React"),
-      isOpen && [
-        el("button.quiet", { onclick: () => dispatchEvent(new CustomEvent("edit", { detail: message })) }, "Edit"),
-        el("button.quiet", { onclick: () => askRemove(message) }, "Remove"),
-      ],
-      !isMe(from) && el("button.quiet", { onclick: () => showPerson(from, id) }, "About ", name(from))));
+    acts.length > 0 && el("div", { class: `acts${comments ? " has" : ""}` }, acts));
 }
 
 /** Removes one's own message, if that is meant. */
@@ -222,13 +243,14 @@ export function pending(place) {
   const posts = queue(unsent(place));
   const first = posts.find(({ one }) => isHeld(one))?.one;
   const isOpen = state.link.state === "open";
-  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, isOpen, isFirst: one === first }, pendingView]);
+  return posts.map(({ one, ...about }) => [one.key, { ...one, ...about, away: uploadOf(one)?.away, isOpen, isFirst: one === first }, pendingView]);
 }
 
 function pendingView(one) {
   const { body, file, failed, isFirst, isLoading, waits, why, until, isOpen } = one;
   const upload = uploadOf(one);
   const how = failed ? ["Not sent: ", failed]
+    : isLoading && upload?.away ? [upload.away]
     : isLoading ? [upload ? "It is sent as soon as its file is uploaded." : "Its file is being uploaded by another tab."]
       : isFirst ? [why, " It is sent by itself in ", countdown(until), "."]
         : waits ? ["It is sent after that one."] : isOpen ? ["Sending…"] : ["Waits for the connection"];
@@ -236,9 +258,9 @@ function pendingView(one) {
   return el("li", { class: `message mine waiting${failed ? " failed" : ""}` },
     body.text && el("p.text", { dir: "auto" }, body.text),
     file && el("p.hint", name(file.name), `, ${size(file.size)}`),
-    isLoading && upload && progressView(upload),
+    isLoading && upload && !upload.away && progressView(upload),
     el("p.how", { role: "status" }, how),
-    (failed || waits || isLoading) && el("div.acts.has",
+    (failed || waits || isLoading || !isOpen) && el("div.acts.has",
       mayRetry && el("button.quiet", { onclick: () => retry(one) }, "Try again"),
       el("button.quiet", { onclick: () => edit(one) }, "Edit"),
       el("button.quiet", { onclick: () => discard(one) }, failed ? "Discard" : "Cancel")));
@@ -254,20 +276,28 @@ function edit(one) {
 
 /** The ways to the mark and to the end, where they are out of sight. */
 function look() {
-  const { unread } = chatOf(address);
+  const { unread, read } = chatOf(address);
   const line = entryOf("mark");
-  $("up").hidden = !line || line.offsetTop + line.offsetHeight > scroll.scrollTop;
-  if (!$("up").hidden) say($("up"), `↑ ${countOthers(state.histories.get(address).list, mark - 1)} new`);
+  const isAbove = whereUnread(address) === "above";
+  const isSeen = ({ id, from }) => id >= mark && id <= read && !isMe(from);
+  const seen = line ? state.histories.get(address).list.filter(isSeen).length : 0;
+  $("up").hidden = line ? line.offsetTop + line.offsetHeight > scroll.scrollTop : !isAbove;
+  say($("up"), `↑ ${unread + seen} new`);
+  $("pass").hidden = !isAbove;
   $("down").hidden = isAtEnd;
-  say($("down"), unread ? `↓ ${unread} new` : "↓ To the end");
+  say($("down"), unread && !isAbove ? `↓ ${unread} new` : "↓ To the end");
 }
 
 function toMark() {
-  scroll.scrollTop = entryOf("mark").offsetTop - scroll.clientHeight / 4;
+  const line = entryOf("mark");
+  if (!line) return jump(address, chatOf(address).read);
+  scroll.scrollTop = line.offsetTop - scroll.clientHeight / 4;
   scrolled();
 }
 
 export function toEnd() {
+  goal = state.histories.get(address)?.later ? "end" : 0;
+  if (goal) return jump(address, "newest");
   isAtEnd = true;
   scroll.scrollTop = scroll.scrollHeight;
   changed();
@@ -275,10 +305,10 @@ export function toEnd() {
 
 const isLooking = () => state.open === address && document.visibilityState === "visible" && document.hasFocus();
 
-/** Marks as read what was looked at: all at the end, else up to the last message that is in sight whole. */
+/** Marks as read what was looked at, and no more: up to the last message that is in sight whole, where nothing unread before it is not held. */
 function read() {
   const { unread, top } = chatOf(address);
-  if (!isLooking() || !unread || !state.histories.has(address)) return;
+  if (!isLooking() || !unread || !state.histories.has(address) || whereUnread(address)) return;
   const bottom = scroll.scrollTop + scroll.clientHeight + 1;
   const last = () => inSight().findLast(({ offsetTop, offsetHeight }) => offsetTop + offsetHeight <= bottom);
   const upto = isAtEnd ? top : Number(last()?.dataset.id ?? 0);
@@ -295,9 +325,11 @@ export function again() {
   told.clear();
 }
 
+const toBottom = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight;
+
 let resting;
 function scrolled() {
-  isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
+  isAtEnd = toBottom() < 40 && !state.histories.get(address)?.later;
   clearTimeout(resting);
   resting = setTimeout(read, REST);
   look();
@@ -306,7 +338,7 @@ function scrolled() {
 scroll.addEventListener("scroll", () => {
   if (!address || state.open !== address || !state.ready) return;
   scrolled();
-  if (scroll.scrollTop < 300 && state.histories.get(address)?.more) more();
+  fetchNear();
 }, { passive: true });
 let edge = 0;
 /** What stays in its place when the chat becomes wider or narrower: what has the focus, or the first in sight. */
@@ -324,6 +356,7 @@ new ResizeObserver(() => {
   if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
   else move(node?.isConnected ? node.getBoundingClientRect().top - top : edge - before);
 }).observe(scroll);
+$("skip").onclick = () => scroll.focus();
 $("down").onclick = () => {
   toEnd();
   scroll.focus();
@@ -332,7 +365,12 @@ $("up").onclick = () => {
   toMark();
   scroll.focus();
 };
+$("pass").onclick = () => {
+  post("/read", { chat: address }).catch((problem) => notice(explain(problem)));
+  scroll.focus();
+};
 addEventListener("focus", changed);
+addEventListener("sheetclosed", changed);
 document.addEventListener("visibilitychange", changed);
 
 /** Up and down go from message to message; what can be done with one is a Tab away. */

@@ -41,6 +41,30 @@ export function addToDraft(place, words, isAbove = false) {
   keepDraft(place, { text: all.filter(Boolean).join("\n"), files });
 }
 
+/** What was written for places that are gone becomes a draft in another chat. Gives whether there was anything. */
+export function rescue(places, to) {
+  const posts = waiting().filter(({ place }) => places.includes(place));
+  const drafts = places.map(draft);
+  const text = [...posts.map(({ body }) => body.text), ...drafts.map((one) => one.text)].filter(Boolean).join("\n");
+  const files = [...posts.map(({ file }) => file), ...drafts.flatMap((one) => one.files)].filter((file) => file?.id);
+  places.forEach(dropDraft);
+  posts.forEach(discard);
+  if (!text && !files.length) return false;
+  const before = draft(to);
+  // Another tab may have done so already.
+  const all = before.text.includes(text) ? before.text : [before.text, text].filter(Boolean).join("\n");
+  keepDraft(to, { text: all, files: [...before.files, ...files.filter(({ id }) => !before.files.some((one) => one.id === id))] });
+  dispatchEvent(new Event("redraft"));
+  return true;
+}
+
+/** The places of all that is not sent yet. */
+export function places() {
+  const prefix = entry("draft", "");
+  const names = stores.flatMap(Object.keys).filter((one) => one.startsWith(prefix));
+  return new Set([...names.map((one) => one.slice(prefix.length)), ...waiting().map(({ place }) => place)]);
+}
+
 export const dropDraft = (place) => keepDraft(place, { text: "", files: [] });
 
 /** The own message that is being changed in a chat, `{id, text}`, or null; its new text is the draft of `=ID`. */
@@ -199,7 +223,8 @@ async function drain() {
       discard(one);
       sent.dispatchEvent(new CustomEvent("sent", { detail: { one, answer } }));
     } catch (problem) {
-      if (problem.code === "gone") discard(one);
+      // It may have been taken back meanwhile, or its chat may be gone.
+      if (problem.code === "gone" || !read(one.key)) discard(one);
       else if (problem.passing || problem.code === "unauthorized") throw problem;
       else {
         const until = problem.wait && Date.now() + 1000 * problem.wait;
@@ -212,7 +237,7 @@ async function drain() {
 
 /** Forgets all of it, at signing out. */
 export function wipe() {
-  const mine = ["draft", "edit", "post", "tab", "links"].map((kind) => entry(kind, ""));
+  const mine = ["draft", "edit", "post", "tab", "links", "put"].map((kind) => entry(kind, ""));
   for (const store of stores) {
     const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
     names.forEach((one) => store.removeItem(one));

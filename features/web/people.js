@@ -9,12 +9,12 @@ import { inviteTo, newRoom } from "./groups.js";
 /** Somebody's presence in words. */
 const presence = ({ online, seen }) => (online ? "online" : seen ? `seen ${moment(seen)}` : "");
 
-/** Everyone, to begin a chat with; and a room to begin. */
-export const showPeople = page("people", () => {
-  open("New chat or room", (body) => {
+/** Everyone, to begin a chat with; and a room to begin, unless it is about who is here. */
+export const showPeople = page("people", (isAbout) => {
+  open(isAbout ? "Everyone" : "New chat or room", (body) => {
     const find = el("input", { type: "search", "aria-label": "Find somebody by name", placeholder: "Find somebody", oninput: () => update() });
     const list = el("ul.people");
-    body.append(has("rooms") ? newRoom() : "", el("h3", "People"), find, list);
+    body.append(!isAbout && has("rooms") ? newRoom() : "", el("h3", "People"), find, list);
     function update() {
       const wanted = find.value.trim().toLowerCase();
       const found = [...state.users.values()].filter(({ name }) => name.toLowerCase().includes(wanted) && !isBot(name));
@@ -24,7 +24,7 @@ export const showPeople = page("people", () => {
       keyed(list, [...found.slice(0, 200), ...typed].map((user) => [user.name, user, personView]));
     }
     return update;
-  }, ["people"]);
+  }, ["people", isAbout]);
 });
 
 const personView = (user) => el("li", el("button.row", { onclick: () => go(`@${user.name}`) },

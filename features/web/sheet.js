@@ -1,7 +1,7 @@
 /** The one dialog: people, rooms and what is one's own open in it, over the chat, and comments beside it. */
 import { $, el, say } from "./dom.js";
 import { enter, leave, sheetHere } from "./place.js";
-import { onChange, state } from "./store.js";
+import { changed, onChange, state } from "./store.js";
 import { explain } from "./words.js";
 
 const sheet = $("sheet");
@@ -175,10 +175,11 @@ sheet.onclose = () => {
   placeNews();
   $("sheet-body").replaceChildren();
   dispatchEvent(new Event("sheetclosed"));
-  // The browser gives the focus back, unless what had it was made anew meanwhile.
-  if (document.activeElement !== document.body) return;
   const key = opener && CSS.escape(opener.dataset.key);
   const anew = key && document.querySelector(`.${opener.classList[0]}[data-key="${key}"]`);
+  // The browser gives the focus back, unless what had it was made anew meanwhile, or is in sight only while it has the focus.
+  const now = document.activeElement;
+  if (now !== document.body && !sheet.contains(now)) return;
   if (anew) anew.focus();
   else rest();
 };
@@ -194,7 +195,7 @@ function comeBack() {
   $("sheet-body").replaceChildren(...nodes);
   show();
   focus.focus();
-  update?.();
+  changed();
 }
 
 /** Puts the focus where one goes on, when what had it is gone. */

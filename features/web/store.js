@@ -5,9 +5,7 @@
 import { name } from "./dom.js";
 import { get, now } from "./net.js";
 
-/** So many messages are fetched at once. */
-const PAGE = 50;
-/** So many users are listed; others are written to by typing their name. So many messages are fetched unasked. */
+/** So many users are listed; others are written to by typing their name. */
 const MOST = 2000;
 
 export const state = {
@@ -21,7 +19,7 @@ export const state = {
   clients: new Map(),
   chats: new Map(),
   users: new Map(),
-  /** By address: `{list, more}`, oldest first. */
+  /** By address, what is held of the messages: `history.js`. */
   histories: new Map(),
   rooms: new Map(),
   invites: new Map(),
@@ -35,6 +33,9 @@ export const state = {
   /** The comments that are looked at: `{message, list}`. */
   thread: null,
 };
+
+/** So few posts left are kept count of. */
+const LOW = 100;
 
 const listeners = new Set();
 let isTold = true;
@@ -67,7 +68,7 @@ export const isMe = (name) => name === state.me;
 export const isBot = (name) => state.bots.has(name.toLowerCase());
 
 /** Remembers who of those who wrote messages is a program. */
-function meetBots(messages) {
+export function meetBots(messages) {
   for (const { bot, from } of messages) if (bot) meetBot(from);
 }
 
@@ -103,17 +104,21 @@ export function membersOf({ chat, members }) {
 /** How many ask to come into a room of one's own. */
 export const asksIn = (address) => state.rooms.get(address)?.requests?.length ?? 0;
 
+/** A private chat is among the others, also where nobody wrote in it. */
+export const begin = (address) => state.chats.has(address) || state.chats.set(address, blank(address));
+
 export const chatOf = (address) => state.chats.get(address) ?? blank(address);
 
 function blank(address) {
-  return { chat: address, kind: "private", title: address.slice(1), members: 2, unread: 0, calls: [], last: null, top: 0 };
+  const isRoom = address.startsWith("room:");
+  return { chat: address, kind: isRoom ? "room" : "private", title: isRoom ? "?" : address.slice(1), members: 2, unread: 0, read: 0, calls: [], last: null, top: 0 };
 }
 
 /** What arrives while something is asked for waits for the answer, so that each goes on the other. */
 let waiting = null;
 let asking = 0;
 
-async function meanwhile(ask) {
+export async function meanwhile(ask) {
   waiting ??= [];
   asking += 1;
   try {
@@ -206,37 +211,15 @@ function doubt() {
   isDoubted = true;
   setTimeout(() => {
     isDoubted = false;
-    meanwhile(overview).catch(() => {});
+    reread();
   }, 300);
 }
 
-/** Fetches the newest of a chat, back to where the unread begin, or what is older than what is there. */
-export const fetchHistory = (address) => meanwhile(async () => {
-  const history = state.histories.get(address);
-  let list = history?.list ?? [];
-  let unread = history ? 0 : chatOf(address).unread;
-  let more;
-  do {
-    const before = list.length ? `&before=${list[0].id}` : "";
-    const page = await get(`/messages?chat=${encodeURIComponent(address)}&limit=${Math.min(200, PAGE + unread)}${before}`);
-    list = [...page.messages, ...list];
-    meetBots(page.messages);
-    unread -= countOthers(page.messages);
-    ({ more } = page);
-  } while (more && unread > 0 && list.length < MOST);
-  state.histories.set(address, { list, more });
-});
+/** Asks how one stands, of which not all is told by events. */
+export const reread = () => meanwhile(overview).catch(() => {});
 
 /** How many of some messages others wrote, after one of them. */
 export const countOthers = (list, after = 0) => list.filter(({ id, from }) => id > after && !isMe(from)).length;
-
-/** Drops what is far up in a chat that is no longer looked at. */
-export function trim(address) {
-  const history = state.histories.get(address);
-  if (history?.list.length > 4 * PAGE) {
-    state.histories.set(address, { list: history.list.slice(-2 * PAGE), more: true });
-  }
-}
 
 export const openThread = (message) => meanwhile(async () => {
   const list = [];
@@ -256,10 +239,10 @@ export function find(id) {
   return null;
 }
 
-/** Whether a message is gone from a chat, as far as that is known here: it may be further up than what was fetched. */
+/** Whether a message is gone from a chat, as far as that is known here: it may not be in what was fetched. */
 export function isGone(address, id) {
-  const { list, more } = state.histories.get(address) ?? { list: [], more: true };
-  return !list.some((one) => one.id === id) && (!more || list[0]?.id < id);
+  const { list, since, later } = state.histories.get(address) ?? { list: [], since: Infinity };
+  return !list.some((one) => one.id === id) && id > since && (!later || id < list.at(-1)?.id);
 }
 
 /** Puts something with an id into a list that is in their order. */
@@ -283,7 +266,7 @@ function change(id, fields) {
 export function takeMessage(message, isAnswer) {
   const address = addressOf(message);
   meetBots([message]);
-  if (!state.chats.has(address)) state.chats.set(address, blank(address));
+  begin(address);
   const chat = state.chats.get(address);
   if (message.id > (chat.last?.id ?? 0)) chat.last = message;
   if (!isAnswer && message.id > chat.top) {
@@ -296,7 +279,7 @@ export function takeMessage(message, isAnswer) {
   }
   const history = state.histories.get(address);
   // The answer is as the message was then; its events may have told more.
-  if (history && !(isAnswer && find(message.id))) put(history.list, message);
+  if (history && !history.later && !(isAnswer && find(message.id))) put(history.list, message);
 }
 
 /** Until when a message can be changed and removed by who is here, in milliseconds since 1970. */
@@ -309,7 +292,10 @@ export function changeableUntil({ from, at }) {
 export const isChangeable = (message) => changeableUntil(message) > now();
 
 /** One's own last message in a chat, of those that are there. */
-export const ownLast = (address) => state.histories.get(address)?.list.findLast(({ from }) => isMe(from));
+export function ownLast(address) {
+  const { list, later } = state.histories.get(address) ?? {};
+  return later ? null : list?.findLast(({ from }) => isMe(from));
+}
 
 export function takeComment(comment) {
   const { thread } = state;
@@ -318,7 +304,10 @@ export function takeComment(comment) {
 
 /** One's own post was heard of, perhaps before it is answered. */
 function own(place, { from, text, file }) {
-  if (isMe(from)) dispatchEvent(new CustomEvent("own", { detail: { place, text, file } }));
+  if (!isMe(from)) return;
+  dispatchEvent(new CustomEvent("own", { detail: { place, text, file } }));
+  // Another client may have posted it, and what is left is told to that one.
+  if (allowance()?.left < LOW && !place.startsWith("@")) doubt();
 }
 
 const events = {
@@ -356,10 +345,14 @@ const events = {
   },
   read({ chat: address, upto }) {
     const chat = state.chats.get(address);
-    const list = state.histories.get(address)?.list;
-    if (chat) chat.calls = chat.calls.filter((id) => id > upto);
-    if (chat && upto >= chat.top) chat.unread = 0;
-    else if (chat && list?.[0]?.id <= upto) chat.unread = countOthers(list, upto);
+    if (!chat) return doubt();
+    const { list, later, since } = state.histories.get(address) ?? { since: Infinity };
+    const { read } = chat;
+    chat.read = upto;
+    chat.calls = chat.calls.filter((id) => id > upto);
+    if (upto >= chat.top) chat.unread = 0;
+    else if (!later && list?.[0]?.id <= upto) chat.unread = countOthers(list, upto);
+    else if (since <= read && upto <= list.at(-1)?.id) chat.unread -= countOthers(list.filter(({ id }) => id <= upto), read);
     else doubt();
   },
   client({ id, live, ...about }) {
@@ -382,7 +375,7 @@ const events = {
     const known = state.rooms.get(room.room);
     state.rooms.set(room.room, { ...known, ...room });
     if (!room.members) return;
-    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, calls: [], last: null, top: 0 };
+    const chat = state.chats.get(room.room) ?? { chat: room.room, kind: "room", unread: 0, read: 0, calls: [], last: null, top: 0 };
     state.chats.set(room.room, { ...chat, title: room.title });
     // The past of a room is told by no event.
     if (!known && room.history === "all") doubt();
@@ -392,8 +385,9 @@ const events = {
     if (isMe(user)) state.invites.delete(address);
     else settle(address, user, (room) => [...room.members.filter((one) => one !== user), user]);
   },
-  left({ room: address, user, owner }) {
+  left({ room: address, user, owner, removed }) {
     if (isMe(user)) {
+      dispatchEvent(new CustomEvent("lost", { detail: { address, removed } }));
       for (const map of [state.rooms, state.chats, state.histories]) map.delete(address);
     } else {
       settle(address, user, (room) => room.members.filter((one) => one !== user));

@@ -1,7 +1,7 @@
 /** The comments on a message. */
 import { el, keyed, name, say, time } from "./dom.js";
 import { addressOf, changed, find, isGone, notice, openThread, state } from "./store.js";
-import { addToDraft, discard, draft, dropDraft, send, waiting } from "./outbox.js";
+import { rescue, send } from "./outbox.js";
 import { get } from "./net.js";
 import { leave } from "./place.js";
 import { fail, open, page } from "./sheet.js";
@@ -42,7 +42,7 @@ function show(message) {
     openThread(message.id).then(changed, fail);
     return () => {
       if (isGone(addressOf(message), message.id)) {
-        rescue([message]);
+        orphan([message]);
         return body.replaceChildren(el("p.hint", "This message is gone, and its comments with it."));
       }
       const { from, text: words, file } = find(message.id) ?? message;
@@ -54,22 +54,13 @@ function show(message) {
 }
 
 /** What was to be said about messages that are gone becomes a draft in their chat. */
-function rescue(messages) {
-  const posts = waiting();
+function orphan(messages) {
   for (const message of messages) {
-    const place = `#${message.id}`;
-    const unsent = posts.filter((one) => one.place === place);
-    const words = [...unsent.map(({ body }) => body.text), draft(place).text].filter(Boolean).join("\n");
-    if (!words) continue;
-    addToDraft(addressOf(message), words);
-    dropDraft(place);
-    unsent.forEach(discard);
-    dispatchEvent(new Event("redraft"));
-    notice("The message that you commented on is gone. What you wrote is a draft in its chat now.");
+    if (rescue([`#${message.id}`], addressOf(message))) notice("The message that you commented on is gone. What you wrote is a draft in its chat now.");
   }
 }
 
-addEventListener("removed", ({ detail: ids }) => rescue(ids.map(find).filter(Boolean)));
+addEventListener("removed", ({ detail: ids }) => orphan(ids.map(find).filter(Boolean)));
 
 const commentView = ({ from, at, text }) => el("li",
   el("div.by", name(from), " ", time(at)), textView(text));

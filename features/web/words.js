@@ -1,5 +1,6 @@
 /** What the server refuses, in words for people: its own `detail` is for those who write programs. */
 import { moment, size, span } from "./dom.js";
+import { state } from "./store.js";
 
 const WORDS = {
   offline: "The server can't be reached.",
@@ -33,18 +34,15 @@ function sentence(text) {
 
 /** What the server counts as characters. */
 const lengthOf = (text) => [...text].length;
-/** How long a text may be; what servers are set to, until this one has refused a text and said. */
-let most = 4000;
-let isTold = false;
 /** From so many characters before the end on, the length of a text is told. */
 const NEAR = 200;
 
 /** How long a text is, where it is nearly too long, or is; else nothing. */
 export function lengthLine(text) {
   // The number of its units is no smaller, and known without counting.
+  const most = state.server.text;
   const length = text.length > most - NEAR && lengthOf(text);
   if (!length || length <= most - NEAR) return "";
-  if (!isTold) return `${length} characters; most servers take up to ${most}.`;
   return `${length} of ${most} characters${length > most ? `: ${length - most} too many` : ""}.`;
 }
 
@@ -52,7 +50,7 @@ export function lengthLine(text) {
 function ofLength(field, detail) {
   const [, length, limit] = /has (\d+) characters; 1 to (\d+) /.exec(detail)?.map(Number) ?? [];
   if (!limit) return null;
-  if (field === "text") [most, isTold] = [limit, true];
+  if (field === "text") state.server.text = limit;
   if (!length) return "There is nothing in it. Write something.";
   return `It has ${length} characters, and ${limit} are allowed. Shorten it by ${length - limit}.`;
 }

@@ -40,6 +40,8 @@ pub(super) struct Chat {
     members: usize,
     online: usize,
     unread: u64,
+    /// The mark that they follow.
+    read: Id,
     /// The last message, written.
     last: Option<Box<RawValue>>,
     /// The features' parts.
@@ -292,6 +294,7 @@ async fn outlines(core: &Core, user: UserId) -> Result<(Vec<Outline>, Pos), Prob
                         members: state.member_count(chat),
                         online: present,
                         unread: 0,
+                        read: state.mark(chat, user),
                         last: None,
                         parts: render::parts(
                             view,
@@ -345,6 +348,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
     server.insert("version".into(), env!("CARGO_PKG_VERSION").into());
     server.insert("uptime_s".into(), core.started.elapsed().as_secs().into());
     server.insert("features".into(), core.features.names().into());
+    server.insert("text".into(), core.config.chat.text.into());
     server.extend(
         core.bus
             .peek(|view| render::parts(view, &core.features, &Subject::Server)),

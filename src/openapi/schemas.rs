@@ -64,6 +64,8 @@ view! {
         online: u64,
         /// How many messages of others follow one's mark.
         unread: u64,
+        /// One's mark: the id up to which all is read.
+        read: u64,
         /// The last message.
         last: Option<MessageView>,
     }
@@ -131,6 +133,8 @@ view! {
         uptime_s: u64,
         /// The features that are on.
         features: Vec<String>,
+        /// How many characters a text may have.
+        text: u64,
     }
 }
 

@@ -251,8 +251,7 @@ testOf(["files"], "what waits for its file can be taken back, cancelled and trie
     };
   });
   await enter("at the second try");
-  await waiting.filter({ hasText: "Not sent: The server can't be reached." }).waitFor();
-  await press("Try again");
+  await waiting.filter({ hasText: "Waits for the connection" }).waitFor();
   await message(ann, "at the second try").getByRole("button", { name: /^plan\.txt/ }).waitFor();
   release = await hold(ann, "**/files?*");
   await enter("lost with the page");
@@ -269,12 +268,12 @@ testOf(["files"], "what waits for its file can be taken back, cancelled and trie
   await ann.context().close();
 });
 
-testOf(["files"], "a file that is not uploaded says why, and is tried again", async () => {
+testOf(["files"], "a file that is refused says why, and is tried again", async () => {
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "uma");
-  await ann.route("**/files?*", (route) => route.abort(), { times: 1 });
+  await ann.route("**/files?*", (route) => route.fulfill({ status: 429, json: { code: "too_many", detail: "enough for now" } }), { times: 1 });
   await ann.locator("#pick").setInputFiles({ name: "again.txt", mimeType: "text/plain", buffer: Buffer.from("again") });
-  await ann.locator("#files").getByText("The server can't be reached.").waitFor();
+  await ann.locator("#files").getByText("Enough for now.").waitFor();
   await ann.locator("#files").getByRole("button", { name: "Try again" }).click();
   await ann.locator(".send").click();
   await ann.getByRole("button", { name: /^again\.txt/ }).waitFor();
@@ -473,7 +472,7 @@ testOf(["comments"], "a comment that is too long is not cut, and is said to be s
   await message(ann, "to be commented at length").getByRole("button", { name: "Comment" }).click();
   const field = ann.getByLabel("Comment", { exact: true });
   await field.fill("y".repeat(4100));
-  await ann.locator("#sheet").getByText("4100 characters; most servers take up to 4000.").waitFor();
+  await ann.locator("#sheet").getByText("4100 of 4000 characters: 100 too many.").waitFor();
   await field.press("Enter");
   await ann.locator("#sheet .failed").getByText("It has 4100 characters, and 4000 are allowed. Shorten it by 100.").waitFor();
   await ann.context().close();
@@ -735,7 +734,7 @@ test("what is refused says why, and can be edited or sent again", async () => {
   await ann.locator("#text").fill("x".repeat(3800));
   assert.equal(await told.textContent(), "");
   await ann.locator("#text").fill("🦀".repeat(3801));
-  await told.getByText("3801 characters; most servers take up to 4000.").waitFor();
+  await told.getByText("3801 of 4000 characters.").waitFor();
   await say(ann, "x".repeat(4001));
   const failed = ann.locator("#pending .failed");
   await failed.getByText("Not sent: It has 4001 characters, and 4000 are allowed. Shorten it by 1.").waitFor();

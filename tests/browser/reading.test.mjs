@@ -114,6 +114,8 @@ test("a thousand messages are scrolled up to the first", async () => {
   await ann.goto(`${it.server.url}/#%40zed`);
   await ann.locator(".mark").waitFor();
   await ann.locator("#down").click();
+  await ann.locator("#pass").click();
+  await ann.locator("#pass").waitFor({ state: "hidden" });
   await ann.reload();
   await message(ann, "of many 1000.").waitFor();
   await ann.evaluate(() => {

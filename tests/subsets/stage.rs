@@ -175,7 +175,7 @@ impl Stage {
             .collect();
         assert_eq!(fields, expected, "{status}");
         let fields: BTreeSet<&str> = keys(&status["server"]).collect();
-        let expected = ["name", "version", "uptime_s", "features"].into_iter();
+        let expected = ["name", "version", "uptime_s", "features", "text"].into_iter();
         let expected = expected.chain(allowed.server.iter().copied()).collect();
         assert_eq!(fields, expected, "{status}");
 

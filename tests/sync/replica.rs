@@ -19,6 +19,8 @@ pub struct Replica {
     messages: BTreeMap<u64, Value>,
     comments: BTreeMap<u64, BTreeMap<u64, Value>>,
     unread: BTreeSet<u64>,
+    /// How far chats are read, by address, as far as that was told.
+    read: BTreeMap<String, u64>,
     complaints: Value,
     schedules: bool,
     scheduled: BTreeMap<String, Value>,
@@ -45,6 +47,10 @@ impl Replica {
             messages: BTreeMap::new(),
             comments: BTreeMap::new(),
             unread: list(&asked["unread"]).iter().map(number).collect(),
+            read: chats
+                .iter()
+                .map(|(chat, about)| (chat.clone(), number(&about["read"])))
+                .collect(),
             complaints: asked["user"]["complaints"].clone(),
             schedules: !asked["user"]["schedule"].is_null(),
             scheduled: object(&asked["scheduled"]).into_iter().collect(),
@@ -95,6 +101,7 @@ impl Replica {
             }
             "read" => {
                 let upto = number(&data["upto"]);
+                self.read.insert(text(&data["chat"]), upto);
                 let ids = self.unread.iter().copied().filter(|id| *id <= upto);
                 for id in ids.collect::<Vec<_>>() {
                     if self.chat_of(id).is_none_or(|chat| data["chat"] == chat) {
@@ -233,6 +240,7 @@ impl Replica {
             }),
             "left" if is_me => {
                 self.rooms.remove(&address);
+                self.read.remove(&address);
                 let gone = self.messages.iter();
                 let gone = gone.filter(|(_, message)| message["to"] == address.as_str());
                 for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -305,7 +313,11 @@ impl Replica {
             let is_empty = list(&truth["messages"][&address]).is_empty();
             if address.starts_with('@') && is_empty && view["chats"][&address].is_null() {
                 view["messages"][&address] = truth["messages"][&address].clone();
-                view["chats"][&address] = chat;
+                view["chats"][&address] = chat.clone();
+            }
+            // That of coming into a room is told by no event.
+            if address.starts_with("room:") && !self.read.contains_key(&address) {
+                view["chats"][&address]["read"] = chat["read"].clone();
             }
         }
         view
@@ -334,6 +346,7 @@ impl Replica {
         }
         for (address, chat) in &mut chats {
             chat["unread"] = 0.into();
+            chat["read"] = self.read.get(address).copied().unwrap_or_default().into();
             chat["last"] = Value::Null;
             messages.insert(address.clone(), json!([]));
         }

@@ -270,6 +270,7 @@ impl Model {
             "version": {"?any": true},
             "uptime_s": {"?any": true},
             "features": self.has,
+            "text": super::TEXT,
         });
         let window = json!({"window_s": WINDOW / 1000, "keep_history": false});
         let max = json!({"max_size": MAX_SIZE});

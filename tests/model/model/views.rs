@@ -130,6 +130,7 @@ impl Model {
         let members = self.members(chat);
         let address = self.address_for(chat, user);
         let unread = self.unread_in(user, chat);
+        let mark = self.users[user].marks.get(&chat).copied();
         let (kind, title) = match &self.chats[chat].kind {
             Kind::Common => ("common", "common"),
             Kind::Private(_) => ("private", address.trim_start_matches('@')),
@@ -142,6 +143,7 @@ impl Model {
             "members": members.len(),
             "online": self.online(&members),
             "unread": unread.len(),
+            "read": mark.map_or(json!(0), |mark| self.id(mark)),
         });
         let calling = self.calling(user, &unread).into_iter();
         let calling: Vec<Value> = calling.map(|moment| self.id(moment)).collect();
