@@ -257,10 +257,17 @@ impl ChatStatus {
             .and_then(|last| last["id"].as_u64())
             .unwrap_or(0)
     }
+
+    /// The unread messages that call the user, as far as the server tells.
+    pub fn calls(&self) -> impl Iterator<Item = u64> {
+        let mentions = self.mentions.as_ref();
+        let unread = mentions.and_then(|mentions| mentions["unread"].as_array());
+        unread.into_iter().flatten().filter_map(Value::as_u64)
+    }
 }
 
 /// A page of messages or comments, oldest first.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Page {
     /// What is on it.
     #[serde(alias = "comments")]

@@ -10,7 +10,7 @@ use crossterm::event::Event as TerminalEvent;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::answer::{ChatStatus, Page};
+use super::super::answer::{CallError, ChatStatus};
 use super::super::post::Post;
 use super::super::render::{Event, Style};
 use super::super::session::Session;
@@ -18,6 +18,7 @@ use super::super::text::Zone;
 use super::super::transfer::Progress;
 use super::super::worker::Ended;
 use super::super::{Error, Link, Output};
+use super::reading::{Fetched, Part};
 
 /// How many messages a page has.
 const PAGE: u16 = 100;
@@ -44,8 +45,8 @@ pub enum News {
     People(Option<Vec<ChatStatus>>),
     /// How the stream stands.
     Link(Link),
-    /// A page of a chat before a message, or its newest.
-    Page(String, Option<u64>, Result<Page, String>),
+    /// A part of a chat.
+    Page(String, Part, Result<Fetched, String>),
     /// A post that the server wants later.
     Later(Post, Instant),
     /// A post that was refused since this client is signed out.
@@ -176,14 +177,44 @@ impl Output for Front {
 
 /// What is asked for beside what is posted: that may wait for the server for long.
 pub enum Wanted {
-    /// A page of a chat before a message, or its newest.
-    Page(String, Option<u64>),
+    /// A part of a chat.
+    Page(String, Part),
     /// How many are in each chat and here, and who is in the rooms.
     People,
     /// What there is to be completed.
     Known,
     /// Others are to know that one writes in this chat.
     Typing(String),
+}
+
+fn fetch(session: &Session, chat: &str, part: Part) -> Result<Fetched, CallError> {
+    let api = &session.api;
+    let mut fetched = Fetched {
+        page: match part {
+            Part::Newest => api.older(chat, None, PAGE)?,
+            Part::Before(id) => api.older(chat, Some(id), PAGE)?,
+            Part::After(id) => api.messages(chat, Some(id), PAGE)?,
+        },
+        ..Fetched::default()
+    };
+    if part == Part::Newest {
+        // In this order: whatever comes in between is unread, and comes by the stream.
+        fetched.first = api.first_unread(chat)?;
+        let oldest = fetched.page.messages.first();
+        let oldest = oldest.and_then(|oldest| oldest["id"].as_u64());
+        if let Some(first) = fetched.first
+            && fetched.page.more
+            && oldest.is_some_and(|oldest| first < oldest)
+        {
+            let before = first.saturating_sub(1);
+            fetched.begin = Some(api.messages(chat, Some(before), PAGE)?);
+        }
+    }
+    let begin = fetched.begin.iter().flat_map(|page| &page.messages);
+    for message in begin.chain(&fetched.page.messages) {
+        session.note_shown(std::slice::from_ref(message));
+    }
+    Ok(fetched)
 }
 
 /// Fetches what is wanted, one after another.
@@ -195,13 +226,9 @@ pub fn load(
     let run = move || {
         for wanted in wanted {
             let fetched = match wanted {
-                Wanted::Page(chat, before) => {
-                    let page = session.api.older(&chat, before, PAGE);
-                    if let Ok(page) = &page {
-                        session.note_shown(&page.messages);
-                    }
-                    let page = page.map_err(|error| error.to_string());
-                    News::Page(chat, before, page)
+                Wanted::Page(chat, part) => {
+                    let fetched = fetch(&session, &chat, part);
+                    News::Page(chat, part, fetched.map_err(|error| error.to_string()))
                 }
                 Wanted::People => {
                     let rooms = session.fetch_rooms();
