@@ -88,6 +88,11 @@ impl CallError {
         matches!(self, CallError::Refused(problem) if problem.status == status)
     }
 
+    /// Whether it is refused since nobody and nothing is where it was to go.
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self, CallError::Refused(problem) if problem.code == "unknown_chat")
+    }
+
     /// How long the server asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -244,7 +244,7 @@ fn ones_own_message_is_changed_by_up_and_removed_by_keys() {
     assert_eq!(bob.texts("common"), ["well"]);
     // Another's is none to change.
     ann.says(&format!("/edit {} mine", bob.messages("common")[0]["id"]));
-    ann.sees("only who wrote a message may do that");
+    ann.sees("mine  not sent: only who wrote a message");
 }
 
 #[test]

@@ -19,6 +19,8 @@ use super::wrap::{cut, width};
 const SIDE: u16 = 22;
 /// The narrowest terminal that has room for it.
 const WIDE: u16 = 70;
+/// So many columns of the state are for what is new elsewhere, however narrow it is.
+const NEW: usize = 18;
 /// The most rows of the line being typed.
 const INPUT: usize = 6;
 
@@ -285,9 +287,6 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     let others: Vec<String> = others
         .map(|(_, chat)| format!("{} {}", chat.label, unread(chat)))
         .collect();
-    if !others.is_empty() {
-        parts.insert(1, format!("new: {}", others.join(", ")));
-    }
     match model.invitations {
         0 => {}
         1 => parts.insert(1, "1 invitation (F2)".to_owned()),
@@ -300,6 +299,13 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     }
     if !model.bell {
         parts.push("bell off".to_owned());
+    }
+    if !others.is_empty() {
+        // As far as it leaves room for the rest.
+        let rest = width(&parts.join(" │ ")) + 6;
+        let room = columns.saturating_sub(rest).max(NEW);
+        let at = 1 + usize::from(model.invitations > 0) + usize::from(model.asking > 0);
+        parts.insert(at, cut(&format!("new: {}", others.join(", ")), room));
     }
     let text = cut(
         &format!(" {}", parts.join(" │ ")),

@@ -53,6 +53,12 @@ pub enum News {
     Barred(Post),
     /// The password is asked for, perhaps since another one was wrong; who is to hear it.
     Password(bool, SyncSender<String>),
+    /// What leads to no message is done.
+    Done(Post),
+    /// A file was sent, or was not.
+    Filed(Post, Ended),
+    /// A post for a chat that there is not, and why not.
+    Nowhere(Post, String),
     /// A post that failed, and why.
     Unsent(Post, String),
     /// The command of this number has ended, which leads to another chat.
@@ -167,6 +173,15 @@ impl Output for Front {
         self.tell(News::Password(wrong, answer));
         // A screen that has closed answers nothing.
         answered.recv().ok()
+    }
+
+    fn done(&self, post: &Post) {
+        self.tell(News::Done(post.clone()));
+    }
+
+    fn nowhere(&self, post: &Post, why: &str) -> bool {
+        self.tell(News::Nowhere(post.clone(), why.to_owned()));
+        true
     }
 
     fn unsent(&self, post: &Post, why: &str) -> bool {

@@ -44,10 +44,11 @@ use self::tty::Tty;
 use super::commands::{Command, Wait, parse, typed_hook};
 use super::complete::Completion;
 use super::notice::Reader;
+use super::post::Post;
 use super::session::{Session, SignedIn};
 use super::store::Store;
 use super::text::{Zone, safe_line};
-use super::worker::{Job, QUEUE, Worker};
+use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
 use jiff::Timestamp;
 
@@ -122,8 +123,11 @@ pub fn run(
     let done = terminal::leave(&session, &jobs, &end);
     // What came through while the user left is not kept as unsent.
     for news in heard.try_iter() {
-        if let News::Sent(post, _) = news {
-            screen.model.arrived(&post);
+        match news {
+            News::Sent(post, _) | News::Done(post) | News::Filed(post, Ended::Here) => {
+                screen.model.arrived(&post);
+            }
+            _ => {}
         }
     }
     screen.save();
@@ -278,6 +282,7 @@ impl Screen {
                 }
             }
         }
+        self.offer_back();
         let now = Instant::now();
         if self.model.people_due(now) == Some(Duration::ZERO) {
             self.model.ask_people(now);
@@ -313,6 +318,15 @@ impl Screen {
                 self.model.sent(&posted, label);
                 self.unsaved = true;
             }
+            News::Done(post) | News::Filed(post, Ended::Here) => {
+                self.model.arrived(&post);
+                self.unsaved = true;
+            }
+            News::Filed(post, _) => {
+                let why = "the file was not uploaded".to_owned();
+                self.stage(&post, Stage::Failed(why));
+            }
+            News::Nowhere(post, why) => self.give_back(&post, &why),
             News::Told(text, bad) => self.model.note(text, bad),
             News::ToldOf(room, text) => {
                 if session.title(&room).is_some() {
@@ -461,14 +475,17 @@ impl Screen {
             }
             // Signed out, the worker ends, which closes the screen.
             Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
+            Ok(Some(command)) if command.sends_file() && here.is_some() => {
+                return self.stage(&Post::file(chat, line), Stage::Queued);
+            }
             Ok(Some(command)) if command.wait() != Wait::No => {
                 return self.wait(line, command, chat, here);
             }
-            Ok(Some(command)) => match command.posts(&session, chat) {
+            Ok(Some(command)) => match command.posts(&session, here.as_deref(), &self.zone) {
                 Some(Ok(post)) => {
                     // Who says something here goes to the end, where it stands; whatever else is
                     // done leaves the place, and with it what is unread.
-                    let is_here = post.kind() == "message" && post.to() == Some(chat);
+                    let is_here = post.kind() == Some("message") && post.to() == Some(chat);
                     if is_here && self.model.chat().address == chat {
                         self.model.chat_mut().go_to_end();
                     }

@@ -51,6 +51,8 @@ pub struct Model {
     pub selected: Option<u64>,
     /// What was typed and is not there yet.
     pub outgoing: Vec<Outgoing>,
+    /// Lines that were not sent to rooms that one is no longer in: what those are called, and the lines.
+    pub given_up: Vec<(String, String)>,
     /// The commands that lead to another chat, with what was typed behind each.
     pub moves: Vec<Move>,
     /// What is known of who is here.
@@ -85,6 +87,7 @@ impl Model {
             knows_calls: false,
             selected: None,
             outgoing: Vec::new(),
+            given_up: Vec::new(),
             moves: Vec::new(),
             people: People::default(),
             typing: Typing::default(),
@@ -160,6 +163,21 @@ impl Model {
     pub fn chats(&mut self, chats: &[ChatStatus], label: impl Fn(&str) -> String, anew: bool) {
         let here = self.chat().address.clone();
         let gone = |chat: &Chat| chats.iter().all(|known| known.chat != chat.address);
+        // By their titles, which the server tells no more.
+        let label_of = |room: &str| {
+            let chat = self.chats.iter().find(|chat| chat.address == room);
+            chat.map_or_else(|| label(room), |chat| chat.label.clone())
+        };
+        let mut rooms: Vec<(String, String)> = Vec::new();
+        for out in &self.outgoing {
+            let is_gone = chats.iter().all(|known| known.chat != out.here);
+            if out.here.starts_with("room:") && is_gone {
+                rooms.push((out.here.clone(), label_of(&out.here)));
+            }
+        }
+        for (room, label) in rooms {
+            self.give_up(&room, &label);
+        }
         // What was begun for a room that is gone is still its writer's.
         self.chats.retain(|chat| {
             !chat.address.starts_with("room:") || !gone(chat) || !chat.draft.is_empty()
@@ -206,13 +224,30 @@ impl Model {
         let Some(at) = self.find(room).filter(|at| *at > 0) else {
             return;
         };
-        self.chats.remove(at);
+        let gone = self.chats.remove(at);
+        self.give_up(room, &gone.label);
+        if !gone.draft.trim().is_empty() {
+            self.given_up.push((gone.label, gone.draft));
+        }
         if at == self.at {
             self.at = 0;
             (self.selected, self.sight) = (None, None);
             self.look(true);
         } else if at < self.at {
             self.at -= 1;
+        }
+    }
+
+    /// Forgets a chat that nothing was said in, where nobody looks at it.
+    pub fn drop_empty(&mut self, address: &str) {
+        let Some(at) = self.find(address).filter(|at| *at > 0 && *at != self.at) else {
+            return;
+        };
+        let chat = &self.chats[at];
+        let is_used = self.outgoing.iter().any(|out| out.here == chat.address);
+        if chat.lines.is_empty() && chat.draft.is_empty() && !is_used {
+            self.chats.remove(at);
+            self.at -= usize::from(at < self.at);
         }
     }
 
