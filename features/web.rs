@@ -68,6 +68,7 @@ static PARTS: LazyLock<Vec<(&str, Fixed)>> = LazyLock::new(|| {
         SCRIPT "outbox.js",
         SCRIPT "people.js",
         SCRIPT "place.js",
+        SCRIPT "programs.js",
         SCRIPT "sheet.js",
         SCRIPT "store.js",
         SCRIPT "stream.js",

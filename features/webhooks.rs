@@ -7,7 +7,8 @@
 //!
 //! A hook is a secret path. Whoever knows it posts as the hook's bot, a user who is no person, to one
 //! place: the common chat, a room, or its maker in private. Its maker answers for it: it posts
-//! only where they are, and a ban of theirs holds for it.
+//! only where they are, and a ban of theirs holds for it. Its messages have the mark `bot`, also once the hook
+//! is gone.
 //!
 //! - `webhooks/payload.rs`: what programs send, as a text.
 
@@ -145,6 +146,7 @@ impl Feature for Webhooks {
             .returns_nothing(204, "Its path leads nowhere any more")
             .open_post("/hooks/{hook}", "Posts by a hook", Self::post)
             .returns_nothing(200, "`ok`")
+            .message_field::<Option<bool>>("bot", "`true` where a program posted it by a hook")
     }
 
     fn apply(hooks: &mut Hooks, fact: Fact, stamp: &Stamp) {
@@ -197,6 +199,14 @@ impl Feature for Webhooks {
             }
             Fact::Removed { hook } => Event::new("hook_removed", json!({"id": hook})),
         })
+    }
+
+    fn show(&self, hooks: &Hooks, of: &Subject<'_>, _: &View<'_>, to: &mut Fields) {
+        if let Subject::Message(message) = of
+            && hooks.bots.contains_key(&message.author)
+        {
+            to.set("bot", true);
+        }
     }
 }
 

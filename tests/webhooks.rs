@@ -45,8 +45,13 @@ fn what_is_posted_to_a_hook_comes_from_its_bot() {
         assert_eq!(message["from"], "alerts");
         assert_eq!(message["to"], "common");
         assert_eq!(message["text"], "the disk is full");
+        assert_eq!(message["bot"], true, "a program wrote it");
     }
     assert_eq!(ann.chat("common")["unread"], 1, "it is not her own message");
+    bob.say("not me");
+    for events in [&mut hers, &mut his] {
+        assert_eq!(events.next("message").data["bot"], Value::Null);
+    }
 
     server.kill();
     server.restart();
@@ -56,13 +61,20 @@ fn what_is_posted_to_a_hook_comes_from_its_bot() {
         .body(form, "application/x-www-form-urlencoded")
         .send();
     assert_eq!(reply.text, "ok");
-    assert_eq!(bob.texts("common"), ["the disk is full", "again"]);
+    assert_eq!(bob.texts("common"), ["the disk is full", "not me", "again"]);
 
     let mut hers = ann.events();
     ann.delete(&format!("/hooks/{id}")).expect(204);
     assert_eq!(hers.next("hook_removed").data, json!({ "id": id }));
     let gone = server.guest().post(&url, &json!({"text": "x"}));
     gone.problem(404, "not_found");
+    let last = ann.chat("common")["last"].clone();
+    let marked = (&last["text"], &last["bot"]);
+    assert_eq!(
+        marked,
+        (&json!("again"), &json!(true)),
+        "it stays a program's"
+    );
     assert_eq!(ann.get("/hooks").expect(200)["hooks"], json!([]));
     assert_eq!(server.holding(&url), Vec::<std::path::PathBuf>::new());
 }

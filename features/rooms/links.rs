@@ -188,7 +188,8 @@ impl Rooms {
             .ok_or_else(no_link)?;
         let title = tx.title(chat).ok_or_else(no_link)?;
         if tx.is_member(chat, user) {
-            return Err(already_member("you are in this room"));
+            let room = tx.spell(chat, None);
+            return Err(already_member("you are in this room").with("room", room));
         }
         let row = if let Some(request) = room.requests.get(&user) {
             request.row

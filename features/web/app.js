@@ -2,7 +2,7 @@
 import { $, announce, countdown, el, say } from "./dom.js";
 import { post, session, setSession } from "./net.js";
 import { follow } from "./hub.js";
-import { asksIn, changed, chatOf, hear, load, membersOf, notice, onChange, refresh, state, takeComment, takeMessage } from "./store.js";
+import { asksIn, changed, chatOf, hear, isBot, load, membersOf, notice, onChange, refresh, state, takeComment, takeMessage } from "./store.js";
 import { flush, sent, wipe } from "./outbox.js";
 import { addressIn, go, here } from "./place.js";
 import { rest } from "./sheet.js";
@@ -43,7 +43,7 @@ function begin() {
     hub = follow(who, heard);
     route();
   } else {
-    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You are invited to a room. Connect first, then ask to come in." : "");
+    $("why").textContent = sessionStorage.getItem(WHY) ?? (code() ? "You came by the link to a room. Connect first: then you can ask to come in, if the link works." : "");
     sessionStorage.removeItem(WHY);
     $("connect").elements.name.focus();
     // What was open was another's.
@@ -140,11 +140,13 @@ onChange(() => {
   const chat = chatOf(address);
   say($("title"), titleOf(chat));
   const { online } = state.users.get(address.slice(1)) ?? {};
+  const isProgram = chat.kind === "private" && isBot(chat.title);
+  $("composer").hidden = isProgram;
   const asks = asksIn(address);
   const members = membersOf(chat);
   say($("about"), typists(address) ?? {
     common: `${members} ${members === 1 ? "person" : "people"}, ${[...state.users.values()].filter((one) => one.online).length} online`,
-    private: address === `@${state.me}` ? "only you" : online ? "online" : "not here now",
+    private: address === `@${state.me}` ? "only you" : isProgram ? "a program, which reads nothing" : online ? "online" : "not here now",
     room: `${members} member${members === 1 ? "" : "s"}${asks ? `, ${asksText(asks)} to come in` : ""}`,
   }[chat.kind]);
   $("details").classList.toggle("asks", asks > 0);

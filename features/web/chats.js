@@ -2,7 +2,7 @@
 import { $, el, icon, keyed, name, say } from "./dom.js";
 import { post } from "./net.js";
 import { go, hashOf } from "./place.js";
-import { asksIn, isMe, notice, onChange, state } from "./store.js";
+import { asksIn, isBot, isMe, notice, onChange, state } from "./store.js";
 import { draft } from "./outbox.js";
 import { explain } from "./words.js";
 
@@ -64,7 +64,7 @@ onChange(() => {
   if (!state.ready) return;
   const chats = [...state.chats.values()];
   chats.sort((one, other) => rank(one) - rank(other) || other.top - one.top || one.title.localeCompare(other.title));
-  const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && Boolean(state.users.get(chat.title)?.online);
+  const isOnline = (chat) => chat.kind === "private" && !isMe(chat.title) && !isBot(chat.title) && Boolean(state.users.get(chat.title)?.online);
   keyed($("chats"), [
     ...[...state.invites.values()].map((one) => [`invite ${one.room}`, one, inviteView]),
     ...chats.map((chat) => [chat.chat, { ...chat, asks: asksIn(chat.chat), isOpen: state.open === chat.chat, isOnline: isOnline(chat), line: line(chat) }, chatView]),

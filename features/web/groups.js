@@ -1,9 +1,9 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
-import { el, keyed, moment, name, say } from "./dom.js";
+import { el, keyed, moment, name, say, span } from "./dom.js";
 import { post, remove } from "./net.js";
-import { changed, chatOf, has, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
+import { changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { entry } from "./outbox.js";
-import { action, close, form, open, page } from "./sheet.js";
+import { action, close, form, open, page, retitle } from "./sheet.js";
 import { titleOf } from "./chats.js";
 import { go } from "./place.js";
 
@@ -61,7 +61,7 @@ export const showRoom = page("room", (address) => {
     const isOwner = () => isMe(state.rooms.get(address)?.owner);
     const elsewhere = el("p.hint", "A link that was made in another browser, or before signing out here, can be revoked only together with all others.");
     const all = action("Revoke every link", () => remove(`${path}/links`));
-    const known = el("datalist", { id: "known" }, [...state.users.keys()].map((value) => el("option", { value })));
+    const known = el("datalist", { id: "known" }, [...state.users.keys()].filter((one) => !isBot(one)).map((value) => el("option", { value })));
     const invite = form([el("label", "Invite", el("input", { name: "user", required: true, list: "known", autocapitalize: "none" })), known], "Invite", async ({ user }, node) => {
       await post(`${path}/invites`, { user });
       node.reset();
@@ -120,29 +120,55 @@ function leave(address, path) {
   }, { class: "danger" }));
 }
 
+/** The room that a link made in this browser leads to, while it leads there. */
+const roomOf = (code) => [...state.rooms.values()].find(({ room, links }) => links?.some(({ at, expires }) => codes(room)[at] === code && !(Date.parse(expires) <= Date.now())));
+
+/** What is so with a link that lets nobody ask: its heading, and what there is to do. */
+const DEAD = {
+  unknown_link: ["This link does not work", "It is mistyped, or it was revoked, has ended, or has let in as many as it may. Whoever gave it to you can make another one."],
+  refused: ["The owner said no", "Whoever owns the room did not let you in."],
+};
+
 /** The address of a link was opened: asks only when told to, and then says what comes of it. */
 export const showJoin = page("join", (code) => {
-  if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")));
-  open("You are invited", (body) => {
-    const line = el("p", { role: "status" }, "Somebody gave you the link to a room. Its owner will see your name, and let you in or not.");
+  if (!has("rooms")) return open("No rooms here", (body) => body.append(el("p", "This server has no rooms, so the link leads nowhere.")), ["join", code]);
+  open("A link to a room", (body) => {
+    const line = el("p", { role: "status" }, "Its owner will see your name, and let you in or not.");
     let title;
     let older;
     const ask = action("Ask to come in", async () => {
       older = [...state.asked.values()].filter(({ decided }) => decided).map(({ at }) => at);
-      ({ title } = await post(`/join/${code}`).catch((problem) => {
-        // What is refused for good need not be asked again.
-        if (!problem.passing && !problem.wait) [line, ask].forEach((node) => node.remove());
-        throw problem;
-      }));
+      try {
+        ({ title } = await post(`/join/${code}`));
+      } catch (problem) {
+        if (problem.code === "already_member") return inside(problem.room);
+        const [heading, words] = DEAD[problem.code] ?? [];
+        if (!heading) throw problem;
+        retitle(heading);
+        say(line, words, problem.wait ? ` You may ask again in ${span(problem.wait)}.` : "");
+      }
       ask.remove();
       changed();
     }, { class: "main" });
-    const enter = action("Open the room", () => go(roomCalled(title)), { class: "main" });
+    let inRoom;
+    const enter = action("Open the room", () => go(inRoom ?? roomCalled(title)), { class: "main" });
+    /** One is in it already. */
+    function inside(room) {
+      const { owner, title: called } = state.rooms.get(room) ?? {};
+      retitle(isMe(owner) ? "A link to your own room" : "You are in this room");
+      say(line, isMe(owner) ? ["It leads to ", name(called), ". Give it to whoever is to come in: they ask, and you let them in or not."] : ["It leads to ", name(called), "."]);
+      inRoom = room;
+      ask.replaceWith(enter);
+      enter.focus();
+    }
     body.append(line, ask);
     ask.focus();
+    const own = roomOf(code);
+    if (own) inside(own.room);
     return () => {
       if (!title) return;
       const { decided } = [...state.asked.values()].findLast((one) => one.title === title && !older.includes(one.at)) ?? {};
+      retitle(decided === "in" ? "You are in" : decided ? "The owner said no" : "You asked to come in");
       if (decided === "in") say(line, "You are let into ", name(title), ".");
       else if (decided) say(line, "The owner of ", name(title), " said no.");
       else say(line, "You asked to come into ", name(title), ". Here you will see what its owner says; you may close this meanwhile.");

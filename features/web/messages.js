@@ -158,11 +158,11 @@ function* entries(messages) {
 }
 
 function messageView(message) {
-  const { id, from, text, at, expires, file, comments, reactions, edited, follows, isOpen, hasHistory } = message;
+  const { id, from, text, at, expires, file, comments, reactions, edited, bot, follows, isOpen, hasHistory } = message;
   const word = comments ? `${comments} comment${comments > 1 ? "s" : ""}` : "Comment";
   const until = expires && `Until ${moment(expires)}`;
   return el("li", { class: `message${isMe(from) ? " mine" : ""}${follows ? " follows" : ""}${names(text) ? " names" : ""}`, tabindex: id === current ? 0 : -1, "data-id": id, title: until },
-    el("div", { class: follows ? "unseen" : "by" }, name(from), " ", hour(at)),
+    el("div", { class: follows ? "unseen" : "by" }, name(from), bot && el("span.hint", " program"), " ", hour(at)),
     text && textView(text),
     file && fileView(file),
     edited && (hasHistory ? el("button.quiet.edited", { "data-is": "edited", title: moment(edited), onclick: () => showEarlier(message) }, "(edited)") : el("small.hint", { title: moment(edited) }, "(edited)")),

@@ -1,7 +1,7 @@
 /** People: whom to write to, and one of them, with what can be done about them. */
 import { el, keyed, moment, name as called, say } from "./dom.js";
 import { post } from "./net.js";
-import { has, isMe, notice, state } from "./store.js";
+import { has, isBot, isMe, notice, state } from "./store.js";
 import { go } from "./place.js";
 import { action, close, form, open, page } from "./sheet.js";
 import { inviteTo, newRoom } from "./groups.js";
@@ -17,10 +17,10 @@ export const showPeople = page("people", () => {
     body.append(has("rooms") ? newRoom() : "", el("h3", "People"), find, list);
     function update() {
       const wanted = find.value.trim().toLowerCase();
-      const found = [...state.users.values()].filter(({ name }) => name.toLowerCase().includes(wanted));
+      const found = [...state.users.values()].filter(({ name }) => name.toLowerCase().includes(wanted) && !isBot(name));
       found.sort((one, other) => Number(other.online) - Number(one.online) || one.name.localeCompare(other.name));
       // A name that is not in the list may be one all the same.
-      const typed = wanted && !found.some(({ name }) => name.toLowerCase() === wanted) ? [{ name: find.value.trim() }] : [];
+      const typed = wanted && !found.some(({ name }) => name.toLowerCase() === wanted) && !isBot(wanted) ? [{ name: find.value.trim() }] : [];
       keyed(list, [...found.slice(0, 200), ...typed].map((user) => [user.name, user, personView]));
     }
     return update;
@@ -35,10 +35,10 @@ const personView = (user) => el("li", el("button.row", { onclick: () => go(`@${u
 export const showPerson = page("person", (name, message) => {
   open(name, (body) => {
     const line = el("p.hint");
-    body.append(line, action("Write in private", () => go(`@${name}`), { class: "main" }));
-    if (has("rooms")) body.append(inviteTo(name));
+    body.append(line);
+    if (!isBot(name)) body.append(action("Write in private", () => go(`@${name}`), { class: "main" }), has("rooms") ? inviteTo(name) : "");
     if (has("complaints")) body.append(complaint(name, message));
-    return () => say(line, presence(state.users.get(name) ?? {}));
+    return () => say(line, isBot(name) ? "A program, which posts by a hook and reads nothing." : presence(state.users.get(name) ?? {}));
   }, ["person", name, message]);
 });
 

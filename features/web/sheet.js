@@ -102,6 +102,9 @@ addEventListener("moved", () => {
   else if (state.ready) pages.get(about[0])(...about.slice(1));
 });
 
+/** Gives what is open another heading. */
+export const retitle = (title) => say($("sheet-title"), title);
+
 /** Says in it why something was not done. */
 export function fail(problem) {
   const line = sheet.querySelector(".error");

@@ -29,6 +29,9 @@ export const state = {
   asked: new Map(),
   scheduled: new Map(),
   hooks: new Map(),
+  subscriptions: new Map(),
+  /** The names of programs, in small letters, as far as their messages were seen. */
+  bots: new Set(),
   /** The comments that are looked at: `{message, list}`. */
   thread: null,
 };
@@ -60,6 +63,15 @@ export const noticeWhile = (holds, ...words) => dispatchEvent(new CustomEvent("n
 
 export const has = (feature) => state.server.features.includes(feature);
 export const isMe = (name) => name === state.me;
+/** Whether a name is a program's, which reads nothing. */
+export const isBot = (name) => state.bots.has(name.toLowerCase());
+
+/** Remembers who of those who wrote messages is a program. */
+function meetBots(messages) {
+  for (const { bot, from } of messages) if (bot) meetBot(from);
+}
+
+const meetBot = (name) => state.bots.add(name.toLowerCase());
 
 /** The chat of a message, as this user writes its address. */
 export function addressOf(message) {
@@ -127,10 +139,11 @@ export function hear(events) {
 
 export const load = () => meanwhile(async () => {
   await overview();
-  const [rooms, scheduled, hooks] = await Promise.all([
+  const [rooms, scheduled, hooks, subscriptions] = await Promise.all([
     has("rooms") && get("/rooms"),
     has("schedule") && get("/scheduled"),
     has("webhooks") && get("/hooks"),
+    has("subscriptions") && get("/subscriptions"),
     everyone(),
   ]);
   state.rooms = byKey(rooms?.rooms, "room");
@@ -142,6 +155,8 @@ export const load = () => meanwhile(async () => {
   }
   state.scheduled = byKey(scheduled?.scheduled, "id");
   state.hooks = byKey(hooks?.hooks, "id");
+  for (const { name } of state.hooks.values()) meetBot(name);
+  state.subscriptions = byKey(subscriptions?.subscriptions, "id");
   state.histories.clear();
   state.ready = true;
 });
@@ -158,6 +173,7 @@ async function overview() {
   state.me = user.name;
   state.clients = byKey(user.clients, "id");
   state.chats = byKey(chats, "chat");
+  meetBots(chats.flatMap(({ last }) => last ?? []));
   for (const chat of chats) {
     chat.top = chat.last?.id ?? 0;
     chat.calls = chat.mentions?.unread ?? [];
@@ -204,6 +220,7 @@ export const fetchHistory = (address) => meanwhile(async () => {
     const before = list.length ? `&before=${list[0].id}` : "";
     const page = await get(`/messages?chat=${encodeURIComponent(address)}&limit=${Math.min(200, PAGE + unread)}${before}`);
     list = [...page.messages, ...list];
+    meetBots(page.messages);
     unread -= countOthers(page.messages);
     ({ more } = page);
   } while (more && unread > 0 && list.length < MOST);
@@ -265,6 +282,7 @@ function change(id, fields) {
  */
 export function takeMessage(message, isAnswer) {
   const address = addressOf(message);
+  meetBots([message]);
   if (!state.chats.has(address)) state.chats.set(address, blank(address));
   const chat = state.chats.get(address);
   if (message.id > (chat.last?.id ?? 0)) chat.last = message;
@@ -403,8 +421,19 @@ const events = {
     else if (user) without(state.rooms.get(address), of === "invite" ? "invites" : "requests", user);
     else decide(refusal, "refused", "Your request to come into ", name(title), " was refused.");
   },
-  hook: (hook) => state.hooks.set(hook.id, hook),
+  hook(hook) {
+    state.hooks.set(hook.id, hook);
+    meetBot(hook.name);
+  },
   hook_removed: ({ id }) => state.hooks.delete(id),
+  subscription: (one) => state.subscriptions.set(one.id, one),
+  subscription_state({ id, state: how, failure }) {
+    const one = state.subscriptions.get(id);
+    if (!one) return;
+    state.subscriptions.set(id, { ...one, state: how, failure });
+    if (how === "off") noticeWhile(() => state.subscriptions.get(id)?.state === "off", "Your subscription to ", name(one.url), " is off: it failed for too long.");
+  },
+  subscription_removed: ({ id }) => state.subscriptions.delete(id),
   cancelled: ({ id }) => state.scheduled.delete(id),
   scheduled_forgotten: ({ id }) => state.scheduled.delete(id),
 };

@@ -11,6 +11,7 @@ const WORDS = {
   "invalid password": "This password is too long.",
   "invalid at": "Choose a time that is yet to come, and not too far ahead.",
   "invalid emoji": "That is not one emoji.",
+  "invalid url": "This address can't be called: it begins with https:// or http://, and has no user in it.",
   unknown_chat: "There is nobody of that name, and no such room.",
   unknown_link: "This link does not work: it is mistyped, revoked or over.",
   refused: "The owner of this room said no.",

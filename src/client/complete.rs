@@ -144,8 +144,8 @@ fn candidates<S: Iterator<Item = &'static Spec>>(
         (Some((Takes::Reaction, at)), None) if typed[at..start].split_whitespace().count() == 1 => {
             (start, offers(Takes::Emoji, word))
         }
-        // The chat follows the name, and may have blanks.
-        (Some((Takes::Bot, at)), _) if at < start => {
+        // The chat follows the name or the URL, and may have blanks.
+        (Some((Takes::Bot | Takes::Url, at)), _) if at < start => {
             let name = typed[at..].find(char::is_whitespace).unwrap_or_default();
             let rest = typed[at + name..].trim_start();
             (typed.len() - rest.len(), offers(Takes::Place, rest))
@@ -180,14 +180,16 @@ mod tests {
                 Takes::Member => &["ann"],
                 Takes::Message | Takes::Reaction => &["812"],
                 Takes::Emoji => &["👍", "👀"],
-                Takes::Text | Takes::Path => &[],
+                Takes::Text | Takes::Path | Takes::Url => &[],
                 _ => &["ann", "Anna", "боб"],
             };
             let fits = |one: &&&str| one.to_lowercase().starts_with(&beginning.to_lowercase());
             let fitting = all.iter().filter(fits);
             fitting.map(|one| Offer::plain((*one).to_owned())).collect()
         };
-        let specs = || specs(|feature| ["reactions", "rooms", "webhooks"].contains(&feature));
+        let specs = || {
+            specs(|feature| ["reactions", "rooms", "subscriptions", "webhooks"].contains(&feature))
+        };
         let (start, offered) = candidates(typed, specs, &offers);
         (
             start,
@@ -242,6 +244,8 @@ mod tests {
         let all = words(&["common", "@me", "The Garden"]);
         assert_eq!(complete("/hook  alerts  "), (15, all));
         assert_eq!(complete("/unhook "), (8, words(&["alerts"])));
+        let typed = "/subscribe http://h/x the g";
+        assert_eq!(complete(typed), (22, words(&["The Garden"])));
     }
 
     #[test]

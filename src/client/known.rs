@@ -1,12 +1,12 @@
 //! What there is to be completed and answered: who is in which room and who asks to come in, what
-//! is scheduled, one's hooks, the messages that were shown last.
+//! is scheduled, one's hooks and subscriptions, the messages that were shown last.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::commands::Hook;
+use super::commands::{Hook, Subscription};
 use super::render::{Event, Message};
 use super::text::{excerpt, safe_line};
 
@@ -60,8 +60,12 @@ pub struct Known {
     pub scheduled: Vec<(String, String)>,
     /// One's hooks, the oldest first.
     pub hooks: Vec<Hook>,
+    /// One's subscriptions, the oldest first.
+    pub subscriptions: Vec<Subscription>,
     /// Links that this client has made: the room's address and the code.
     pub links: Vec<(String, String)>,
+    /// Who is no person, of those whose messages were shown.
+    bots: BTreeSet<String>,
     /// The last messages, oldest first.
     pub messages: VecDeque<Line>,
 }
@@ -132,10 +136,21 @@ impl Known {
             .collect();
     }
 
-    /// A hook posts to a room as long as one is in it.
+    /// Takes over what `GET /subscriptions` tells.
+    pub fn learn_subscriptions(&mut self, answer: &Value) {
+        let subscriptions = list(&answer["subscriptions"]);
+        self.subscriptions = subscriptions
+            .filter_map(|one| Subscription::deserialize(one).ok())
+            .collect();
+    }
+
+    /// A hook posts to a room, and a subscription hears of it, as long as one is in it.
     fn stand(&mut self, room: &str, works: bool) {
         let hooks = self.hooks.iter_mut().filter(|hook| hook.to == room);
         hooks.for_each(|hook| hook.works = works);
+        let subscriptions = self.subscriptions.iter_mut();
+        let there = subscriptions.filter(|one| one.chat == room);
+        there.for_each(|one| one.works = works);
     }
 
     /// Takes in an event; `me` is one's own name.
@@ -213,6 +228,20 @@ impl Known {
                 }
             }
             "hook_removed" => self.hooks.retain(|hook| data["id"] != hook.id),
+            "subscription" => {
+                if let Ok(one) = Subscription::deserialize(data)
+                    && self.subscriptions.len() < MAX
+                {
+                    self.subscriptions.retain(|known| known.id != one.id);
+                    self.subscriptions.push(one);
+                }
+            }
+            "subscription_state" => {
+                let known = self.subscriptions.iter_mut();
+                let known = known.filter(|one| data["id"] == one.id);
+                known.for_each(|one| one.learn(data));
+            }
+            "subscription_removed" => self.subscriptions.retain(|one| data["id"] != one.id),
             "edited" => {
                 let known = self.messages.iter_mut();
                 let (id, says) = (data["id"].as_u64(), text(&data["text"]));
@@ -229,8 +258,16 @@ impl Known {
         }
     }
 
+    /// Whether a name is a program's, as far as that is known.
+    pub fn is_bot(&self, name: &str) -> bool {
+        self.bots.contains(name) || self.hooks.iter().any(|hook| hook.name == name)
+    }
+
     /// A message was shown in its chat.
     pub fn shown(&mut self, chat: &str, message: &Message) {
+        if message.bot && self.bots.len() < MAX {
+            self.bots.insert(message.from.clone());
+        }
         let line = Line {
             id: message.id,
             chat: chat.to_owned(),
@@ -381,6 +418,31 @@ mod tests {
         learn(&mut known, "joined", of("ann"));
         learn(&mut known, "hook_removed", json!({"id": 31}));
         assert_eq!(works(&known), [(45, true), (47, true)]);
+    }
+
+    #[test]
+    fn subscriptions_are_known_as_they_stand_until_they_end() {
+        let mut known = Known::default();
+        let one = |id: u64, chat: &str| json!({"id": id, "chat": chat, "url": "http://h", "works": true, "state": "on"});
+        known.learn_subscriptions(&json!({"subscriptions": [one(31, "common")]}));
+        learn(&mut known, "subscription", one(45, "room:7"));
+        learn(&mut known, "subscription", one(45, "room:7"));
+        learn(&mut known, "left", json!({"room": "room:7", "user": "ann"}));
+        let works: Vec<bool> = known.subscriptions.iter().map(|one| one.works).collect();
+        assert_eq!(works, [true, false]);
+        let before = known.subscriptions[0].clone();
+        let failure = json!({"reason": "timeout", "times": 1, "since": "T", "at": "T"});
+        let state = json!({"id": 31, "state": "off", "failure": failure});
+        learn(&mut known, "subscription_state", state);
+        assert_ne!(known.subscriptions[0], before);
+        learn(
+            &mut known,
+            "subscription_state",
+            json!({"id": 31, "state": "on"}),
+        );
+        assert_eq!(known.subscriptions[0], before);
+        learn(&mut known, "subscription_removed", json!({"id": 31}));
+        assert_eq!(known.subscriptions.len(), 1);
     }
 
     #[test]

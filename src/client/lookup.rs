@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::answer::CallError;
-use super::commands::Hook;
+use super::commands::{Hook, Subscription};
 use super::naming;
 use super::notice::label;
 use super::render::Attached;
@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// Fetches what there is to be completed: names, who is in one's rooms, what is
-    /// scheduled, one's hooks.
+    /// scheduled, one's hooks and subscriptions.
     pub fn fetch_known(&self) -> Result<(), CallError> {
         self.fetch_rooms()?;
         if self.has_feature("schedule") {
@@ -75,6 +75,9 @@ impl Session {
         }
         if self.has_feature("webhooks") {
             self.fetch_hooks()?;
+        }
+        if self.has_feature("subscriptions") {
+            self.fetch_subscriptions()?;
         }
         self.fetch_names()
     }
@@ -98,6 +101,18 @@ impl Session {
     /// One's hooks, the oldest first.
     pub fn hooks(&self) -> Vec<Hook> {
         self.state().known.hooks.clone()
+    }
+
+    /// Fetches one's subscriptions, and gives them as the server lists them.
+    pub fn fetch_subscriptions(&self) -> Result<Value, CallError> {
+        let answer = self.api.get("/subscriptions", &[])?;
+        self.state().known.learn_subscriptions(&answer);
+        Ok(answer)
+    }
+
+    /// One's subscriptions, the oldest first.
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        self.state().known.subscriptions.clone()
     }
 
     /// Who asks to come into which of one's rooms: the rooms' addresses and titles, and names.

@@ -58,17 +58,24 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
         let names = names.iter().filter(fits);
         names.cloned().map(Offer::plain).collect()
     };
+    // Nobody writes to a program.
+    let is_person = |name: &&String| !known.is_bot(name);
     let mut offered = match takes {
-        Takes::Text | Takes::Path => Vec::new(),
-        Takes::Name | Takes::Recipient => {
+        Takes::Text | Takes::Path | Takes::Url => Vec::new(),
+        Takes::Name => {
             let names: Vec<String> = state.names.iter().cloned().collect();
+            others(&names)
+        }
+        Takes::Recipient => {
+            let names: Vec<String> = state.names.iter().filter(is_person).cloned().collect();
             others(&names)
         }
         Takes::Outsider => {
             let inside = |name: &String| {
                 room.is_some_and(|room| room.members.contains(name) || room.invited.contains(name))
             };
-            let names = state.names.iter().filter(|name| !inside(name));
+            let names = state.names.iter().filter(is_person);
+            let names = names.filter(|name| !inside(name));
             others(&names.cloned().collect::<Vec<_>>())
         }
         Takes::Member => others(room.map_or(&[][..], |room| &room.members[..])),
@@ -86,7 +93,8 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
                 chats.insert(0, COMMON.to_owned());
             }
             if beginning.is_empty() {
-                let others = state.names.iter().filter(|name| **name != state.me);
+                let others = state.names.iter().filter(is_person);
+                let others = others.filter(|name| **name != state.me);
                 chats.extend(others.map(|name| format!("@{name}")));
             }
             chats.into_iter().map(Offer::plain).collect()
@@ -157,6 +165,12 @@ fn offers(state: &State, takes: Takes, beginning: &str, here: Option<&str>) -> V
                 false => Offer::plain(typed),
             });
             offered.collect()
+        }
+        Takes::Subscription => {
+            let all = known.subscriptions.iter();
+            let fits = all.filter(|one| begins(&one.typed()) || begins(&one.id.to_string()));
+            fits.map(|one| Offer::about(one.typed(), &one.about()))
+                .collect()
         }
         Takes::Link => {
             let links = known.links.iter();
@@ -249,6 +263,22 @@ mod tests {
         }
         assert_eq!(typed(Takes::Requester, "e", "common"), ["Eve"]);
         assert!(typed(Takes::Member, "", "common").is_empty());
+    }
+
+    #[test]
+    fn a_program_is_nobody_to_write_to_or_to_invite() {
+        let mut state = state();
+        let at = "2026-11-24T20:18:55.123Z";
+        let data =
+            json!({"id": 8, "from": "bob", "to": "common", "text": "x", "at": at, "bot": true});
+        state
+            .known
+            .shown("common", &serde_json::from_value(data).unwrap());
+        for (takes, beginning) in [(Takes::Recipient, "b"), (Takes::Outsider, "b")] {
+            let offered = offers(&state, takes, beginning, Some("common"));
+            assert!(offered.is_empty(), "{takes:?}");
+        }
+        assert_eq!(offers(&state, Takes::Name, "b", Some("common")).len(), 1);
     }
 
     #[test]

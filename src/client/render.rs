@@ -8,6 +8,9 @@ use super::commands::{Reaction, notice, reaction_line};
 use super::notice::{Notice, Reader, label};
 use super::text::{Zone, safe_indented, safe_line, size};
 
+/// What stands behind the name of who is no person.
+pub const PROGRAM: &str = " (program)";
+
 /// One event of the stream, or a message of the history as one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -64,6 +67,9 @@ pub struct Message {
     /// The emoji on it, in their order.
     #[serde(default)]
     pub reactions: Vec<Reaction>,
+    /// Whether a program wrote it, which reads nothing.
+    #[serde(default)]
+    pub bot: bool,
 }
 
 /// A file that is attached to a message.
@@ -192,7 +198,10 @@ impl Style {
         room: impl Fn(&str) -> Option<String>,
         now: Timestamp,
     ) -> String {
-        let from = self.name(&message.from);
+        let mut from = self.name(&message.from);
+        if message.bot {
+            from.push_str(&self.dim(PROGRAM));
+        }
         let head = match message.to.strip_prefix('@') {
             Some(to) if to == message.from => {
                 format!("{} {from}", self.paint(PRIVATE, "[to yourself]"))

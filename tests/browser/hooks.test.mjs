@@ -99,6 +99,47 @@ testOf(["webhooks", "rooms"], "a hook posts to a room as long as one is in it, a
   await page.context().close();
 });
 
+testOf(["webhooks"], "what a program posts is marked as its, and nobody is led to write to it", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "hope");
+  const post = async (to) => {
+    const { url } = await it.server.call(await tokenOf(page), "POST", "/hooks", { name: "robo", to });
+    const answer = await fetch(it.server.url + url, { method: "POST", body: JSON.stringify({ text: `done for ${to}` }) });
+    assert.ok(answer.ok);
+  };
+  await post("common");
+  const told = message(page, "done for common");
+  await told.locator(".by").filter({ hasText: /^robo program / }).waitFor();
+  await checkAccess(page, "a program's message");
+  await told.hover();
+  await told.getByRole("button", { name: "About robo" }).click();
+  await page.locator("#sheet").getByText("A program, which posts by a hook and reads nothing.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Write in private" }).count(), 0);
+  await page.keyboard.press("Escape");
+  // Others know it by what it has written.
+  const other = await visit(it.browser, it.server.url);
+  await connect(other, "hila");
+  await message(other, "done for common").waitFor();
+  for (const one of [page, other]) {
+    await one.locator("#new").click();
+    await one.getByRole("button", { name: /^h/i }).first().waitFor();
+    await one.getByLabel("Find somebody by name").fill("robo");
+    await one.getByRole("button", { name: /^h/i }).first().waitFor({ state: "detached" });
+    assert.equal(await one.locator("#sheet .people li").count(), 0);
+    await one.keyboard.press("Escape");
+  }
+  // What it writes to oneself can be read, and not answered.
+  await post("@me");
+  await page.locator('#chats a[href="#%40robo"]').click();
+  await message(page, "done for @me").waitFor();
+  await page.locator("#about").getByText("a program, which reads nothing").waitFor();
+  assert.equal(await page.locator("#text").isVisible(), false);
+  await page.locator('#chats a[href="#common"]').click();
+  await page.locator("#text").waitFor();
+  await page.context().close();
+  await other.context().close();
+});
+
 testOf(["webhooks"], "where the server has no hooks, nothing speaks of them", async (test) => {
   const server = await Server.start("[features.webhooks]\nenabled = false\n");
   test.after(() => server.end());

@@ -50,8 +50,66 @@ testOf(["rooms"], "whoever asked by a link sees the no at once, in each tab, and
   for (const page of [one, two]) await page.locator("#sheet-body").getByText("The owner of Cellar said no.").waitFor();
   await one.goto(it.server.url + url);
   await one.getByRole("button", { name: "Ask to come in" }).click();
-  await one.locator("#sheet .error").filter({ hasText: /The owner of this room said no\. Try again in (\d+ min|1 h)/ }).waitFor();
+  await one.getByRole("heading", { name: "The owner said no" }).waitFor();
+  await one.locator("#sheet-body").getByText(/You may ask again in (\d+ min|1 h)/).waitFor();
+  assert.equal(await one.getByRole("button", { name: "Ask to come in" }).count(), 0);
   await one.context().close();
+});
+
+testOf(["rooms"], "a link that lets nobody ask says why, in its heading, too", async () => {
+  const owner = await it.server.person("orsolya");
+  const { room, path } = await roomOf(owner, "Mill");
+  const used = (await owner.post(`${path}/links`, { uses: 1 })).url;
+  const guest = await it.server.person("gwendolyn");
+  await guest.post(used);
+  await owner.post(`${path}/requests/gwendolyn`, { approve: true });
+  const page = await visit(it.browser, it.server.url + used);
+  // Nobody knows yet whether it works: it tells nothing but that it is one.
+  await page.getByText("You came by the link to a room. Connect first: then you can ask to come in, if the link works.").waitFor();
+  await connect(page, "nea");
+  for (const [url, heading, words] of [[used, "This link does not work", "has let in as many as it may"], ["/join/mistyped", "This link does not work", "It is mistyped"]]) {
+    await page.goto(it.server.url + url);
+    await page.getByRole("heading", { name: "A link to a room" }).waitFor();
+    await page.getByRole("button", { name: "Ask to come in" }).click();
+    await page.getByRole("heading", { name: heading }).waitFor();
+    await page.locator("#sheet-body").getByText(words).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Ask to come in" }).count(), 0);
+    await checkAccess(page, heading);
+  }
+  // A member's way leads in.
+  const own = await owner.post(`${path}/links`);
+  const token = await tokenOf(page);
+  await it.server.call(token, "POST", own.url);
+  await owner.post(`${path}/requests/nea`, { approve: true });
+  await page.goto(it.server.url + own.url);
+  await page.getByRole("button", { name: "Ask to come in" }).click();
+  await page.getByRole("heading", { name: "You are in this room" }).waitFor();
+  await page.getByRole("button", { name: "Open the room" }).click();
+  await page.locator("#title").filter({ hasText: "Mill" }).waitFor();
+  assert.ok(decodeURIComponent(new URL(page.url()).hash).includes(room));
+  await page.context().close();
+});
+
+testOf(["rooms"], "the link to one's own room says so at once where it was made, and elsewhere when one asks", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "odd", "o");
+  const { room } = await it.server.call(await tokenOf(page), "POST", "/rooms", { title: "Dock" });
+  await page.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
+  await page.locator("#title").filter({ hasText: "Dock" }).waitFor();
+  await page.locator("#details").click();
+  await page.getByRole("button", { name: "Make a link" }).click();
+  const link = await page.getByLabel(/^The link made/).inputValue();
+  const other = await visit(it.browser, it.server.url);
+  await connect(other, "odd", "o");
+  for (const [one, isAsked] of [[page, false], [other, true]]) {
+    await one.goto(link);
+    if (isAsked) await one.getByRole("button", { name: "Ask to come in" }).click();
+    await one.getByRole("heading", { name: "A link to your own room" }).waitFor();
+    await one.locator("#sheet-body").getByText("It leads to Dock. Give it to whoever is to come in").waitFor();
+    await one.getByRole("button", { name: "Open the room" }).click();
+    await one.locator("#title").filter({ hasText: "Dock" }).waitFor();
+    await one.context().close();
+  }
 });
 
 testOf(["rooms"], "a yes that comes while the page is away is seen when it is back", async () => {

@@ -112,8 +112,8 @@ testOf(["rooms"], "a dead link says so, and what is said while the sheet is open
   const page = await visit(it.browser, `${it.server.url}/join/nothing`);
   await connect(page, "pat");
   await page.getByRole("button", { name: "Ask to come in" }).click();
-  await page.locator("#sheet .error").filter({ hasText: /This link does not work/ }).waitFor();
-  assert.equal(await page.getByText(/Somebody gave you the link/).count(), 0);
+  await page.getByRole("heading", { name: "This link does not work" }).waitFor();
+  assert.equal(await page.getByText(/Its owner will see your name/).count(), 0);
   assert.equal(await page.getByRole("button", { name: "Ask to come in" }).count(), 0);
   await until("the focus stays in the sheet", () => page.evaluate(() => document.activeElement.id === "sheet-title"));
   await page.keyboard.press("Escape");

@@ -1,6 +1,7 @@
 //! The console client's commands for features, through the pipe: each line is one that people type,
 //! and what is looked at is what they and the others see.
 
+mod programs;
 mod rooms;
 mod webhooks;
 

@@ -31,7 +31,7 @@ fn a_hook_is_made_listed_and_removed_and_its_address_is_told_whole() {
             .post(&path, &json!({"text": "the disk is full"}))
     };
     post().expect(200);
-    ann.sees(&["alerts: the disk is full"]);
+    ann.sees(&["alerts (program): the disk is full"]);
     ann.types("/hook ci @bob", &["! a hook posts to ", "/hook NAME @me"]);
     ann.types(
         "/hook ci @me",

@@ -112,6 +112,8 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
         .split("/join/")
         .nth(1)
         .and_then(|rest| rest.split_whitespace().next());
+    ann.keys(&["Escape"]);
+    ann.until("the box to be gone", |shown| !shown.contains("a new link"));
     let bob = Screen::start(&server, "bob");
     bob.says(&format!("/join {}", code.unwrap_or_default()));
     ann.sees("bob asks to come into");
@@ -342,7 +344,7 @@ fn a_new_hooks_address_is_copied_whole_from_a_narrow_screen_and_hooks_are_reache
         .post(path, &json!({"text": "the disk is full"}))
         .expect(200);
     ann.keys(&["Escape"]);
-    let seen = ann.sees("alerts: the disk is full");
+    let seen = ann.sees("alerts (program): the disk is full");
     assert!(!seen.contains("/hooks/"), "{seen}");
     ann.sees("common> typed on");
     ann.keys(&["C-c", "F9"]);
@@ -362,4 +364,269 @@ fn a_new_hooks_address_is_copied_whole_from_a_narrow_screen_and_hooks_are_reache
     ann.until("one hook", |shown| !shown.contains("ci to you alone"));
     other.delete(&format!("/hooks/{}", left["id"])).expect(204);
     ann.sees("you have no hooks, by which programs");
+}
+
+/// The line of the screen that begins so, with what the terminal itself has broken as one.
+fn whole(screen: &Screen, beginning: &str) -> String {
+    wait_until("it in one line", || {
+        let copied = screen.tmux(&["capture-pane", "-p", "-J"]);
+        let mut lines = copied.lines().map(str::trim);
+        let whole = lines.find(|line| line.starts_with(beginning))?;
+        (whole.len() > 40).then(|| whole.to_owned())
+    })
+}
+
+#[test]
+fn a_new_link_is_copied_whole_from_a_narrow_screen() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    ann.tmux(&["resize-window", "-x", "40", "-y", "10"]);
+    ann.says("/room Garden");
+    ann.sees("Garden");
+    ann.says("/link 7d 3");
+    ann.sees("a new link");
+    let link = whole(&ann, &server.url());
+    let path = link.trim_start_matches(&server.url());
+    assert_eq!(path.len(), "/join/".len() + 32, "{link}");
+    bob.post(path, &json!({})).expect(202);
+    // What it is for has no room beside it, and the border says so.
+    let seen = ann.sees("↓ ");
+    assert!(!seen.contains("for 3"), "{seen}");
+    ann.keys(&["PageDown"]);
+    ann.sees("for 3");
+    ann.keys(&["Escape"]);
+    ann.until("the box to be gone", |shown| !shown.contains("a new link"));
+}
+
+#[test]
+fn on_a_small_screen_boxes_tell_what_is_out_of_sight_and_show_it() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let server = Server::only("rooms", "");
+    let ann = Screen::start(&server, "ann");
+    ann.tmux(&["resize-window", "-x", "40", "-y", "10"]);
+    ann.says("/room A garden with a long name, as some have");
+    ann.sees("garden");
+    let rooms = server.client(&json!({"name": "eve"}));
+    ann.says("/link");
+    let link = whole(&ann, &server.url());
+    ann.keys(&["Escape"]);
+    let path = link.trim_start_matches(&server.url());
+    let askers: Vec<_> = (1..=5)
+        .map(|number| server.connect(&format!("somebody{number}")))
+        .collect();
+    for asker in &askers {
+        asker.post(path, &json!({})).expect(202);
+    }
+    rooms.post(path, &json!({})).expect(202);
+    ann.keys(&["F1"]);
+    let help = ann.sees("↓ ");
+    assert!(help.contains("Esc closes"), "{help}");
+    ann.keys(&["PageDown"]);
+    ann.sees("↑ 10 more");
+    ann.keys(&["Escape"]);
+    ann.until("the help to be gone", |shown| !shown.contains("Esc closes"));
+    ann.keys(&["F3"]);
+    let asks = ann.sees("somebody1 asks");
+    assert!(
+        asks.contains("a yes, r no") && asks.contains("↓ "),
+        "{asks}"
+    );
+    // A line that is longer than the screen is wide goes on in the next row.
+    assert!(asks.contains("some have"), "{asks}");
+    for _ in 0..6 {
+        ann.keys(&["Down"]);
+    }
+    let last = ann.sees("eve asks");
+    assert!(last.contains("↑ ") && !last.contains("↓ "), "{last}");
+    ann.keys(&["Escape"]);
+    ann.types("/approve some");
+    ann.keys(&["Tab"]);
+    // What Tab has taken is in sight, and how many there are.
+    for number in [1, 2, 3, 4, 5] {
+        let seen = ann.sees(&format!("[somebody{number}]"));
+        assert!(seen.contains(&format!("({number} of 5)")), "{seen}");
+        ann.keys(&["Tab"]);
+    }
+}
+
+#[test]
+fn what_a_program_posted_is_marked_as_its_and_is_not_written_to() {
+    if !has(&["webhooks"]) {
+        return;
+    }
+    let server = Server::only("webhooks", "");
+    let maker = server.connect("bob");
+    let made = maker.post("/hooks", &json!({"name": "alerts"})).expect(201);
+    let ann = Screen::start(&server, "ann");
+    let path = made["url"].as_str().unwrap_or_default();
+    let text = json!({"text": "the disk is full"});
+    server.guest().post(path, &text).expect(200);
+    ann.sees("alerts (program): the disk is full");
+    ann.keys(&["C-Up"]);
+    let keys = ann.sees("c comment");
+    assert!(!keys.contains("write to"), "{keys}");
+    ann.keys(&["r"]);
+    ann.sees("alerts is a program, and reads nothing");
+    ann.types("/msg @al");
+    ann.keys(&["Tab"]);
+    ann.sees("common> /msg @al");
+}
+
+#[test]
+fn a_subscriptions_secret_is_copied_whole_and_the_list_begins_lines() {
+    if !has(&["subscriptions"]) {
+        return;
+    }
+    let server = Server::only("subscriptions", "");
+    let ann = Screen::start(&server, "ann");
+    ann.tmux(&["resize-window", "-x", "40", "-y", "16"]);
+    ann.says("/subscriptions");
+    ann.sees("you have no subscriptions");
+    ann.keys(&["n"]);
+    ann.sees("common> /subscribe");
+    ann.says("https://hooks.example/said");
+    ann.sees("a new subscription's secret");
+    let secret = whole(&ann, "whsec_");
+    assert_eq!(secret.len(), "whsec_".len() + 44, "{secret}");
+    ann.keys(&["Escape"]);
+    ann.says("/subscriptions");
+    let listed = ann.sees("common to");
+    assert!(listed.contains("n new, d ends, o again"), "{listed}");
+    ann.keys(&["o"]);
+    ann.sees("common> /resubscribe #");
+    ann.keys(&["Enter"]);
+    ann.sees("is tried again now");
+    ann.says("/subscriptions");
+    ann.sees("common to");
+    ann.keys(&["d"]);
+    ann.sees("common> /unsubscribe #");
+    ann.keys(&["Enter"]);
+    ann.sees("is no more");
+}
+
+#[test]
+fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
+    if !has(&["comments", "edits", "files", "reactions", "schedule"]) {
+        return;
+    }
+    let mut server = Server::with("[features.rate_limit]\nenabled = false\n");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    ann.says("mine");
+    ann.sees("ann: mine");
+    let id = bob.messages("common")[0]["id"].to_string();
+    ann.home.write("note.txt", "in the file\n");
+    server.kill();
+    ann.sees("○ offline");
+    for line in [
+        &format!("/comment {id} so it is"),
+        &format!("/edit {id} ours"),
+        &format!("/react {id} 👍"),
+        "/later 1h lunch",
+        "/file note.txt a file",
+    ] {
+        ann.says(line);
+    }
+    let seen = ann.sees("/file note.txt a file  sending…");
+    for shown in ["so it is", "ours", "👍", "lunch"] {
+        let mut lines = seen.lines();
+        assert!(lines.any(|line| line.contains(shown)), "{shown}: {seen}");
+    }
+    // A start after the end finds them, and Enter sends them.
+    let home = ann.leaves();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    ann.sees("5 not sent");
+    let typed = jiff::Timestamp::now();
+    server.restart();
+    ann.sees("● connected");
+    ann.keys(&["Enter"]);
+    wait_until("all of it", || {
+        let messages = bob.messages("common");
+        let (first, last) = (messages.first()?, messages.last()?);
+        let is_done = first["text"] == "ours"
+            && first["comments"] == 1
+            && first["reactions"][0]["count"] == 1
+            && last["file"]["name"] == "note.txt";
+        is_done.then_some(())
+    });
+    let seen = ann.until("nothing left", |shown| !shown.contains("not sent"));
+    assert!(seen.contains("a file"), "{seen}");
+    // The hour counts from when that was typed.
+    ann.says("/scheduled");
+    ann.sees("lunch");
+    let due = typed + jiff::SignedDuration::from_hours(1);
+    let due = due.strftime("%H:%M").to_string();
+    assert!(ann.shown().contains(&due), "{due}: {}", ann.shown());
+}
+
+#[test]
+fn what_waits_for_a_room_that_one_was_removed_from_is_given_back() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let mut server = Server::only("rooms", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let room = bob.post("/rooms", &json!({"title": "Garden"})).expect(201);
+    let room = room["room"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/rooms/{}", room.trim_start_matches("room:"));
+    bob.post(&format!("{path}/invites"), &json!({"user": "ann"}))
+        .expect(201);
+    ann.says("/join Garden");
+    ann.sees("[Garden]>");
+    server.kill();
+    ann.sees("○ offline");
+    ann.says("for the garden");
+    ann.sees("for the garden  sending…");
+    let home = ann.leaves();
+    // Its title is known before the server tells it.
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    let seen = ann.sees("1 not sent");
+    assert!(seen.contains("2 [Garden]"), "{seen}");
+    let home = ann.leaves();
+    server.restart();
+    bob.delete(&format!("{path}/members/ann")).expect(204);
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("not sent, as you are no longer in [Garden]:");
+    assert!(!seen.contains("1 not sent"), "{seen}");
+    assert!(!seen.contains("2 [Garden]"), "{seen}");
+    ann.keys(&["Up"]);
+    ann.sees("common> for the garden");
+}
+
+#[test]
+fn a_call_stands_until_its_message_is_read_also_after_a_restart() {
+    if !has(&["mentions"]) {
+        return;
+    }
+    let server = Server::only("mentions", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let home = ann.leaves();
+    for number in 1..40 {
+        bob.say(&format!("line {number}."));
+    }
+    bob.say("@ann, there you are");
+    bob.tell("ann", "psst");
+    let ann = Screen::with(&server, "ann", home, "");
+    let called = |shown: &str| {
+        let mut lines = shown.lines();
+        lines.any(|line| line.starts_with("1 common") && line.contains(" !"))
+    };
+    let seen = ann.sees("new below");
+    assert!(called(&seen), "{seen}");
+    assert!(seen.contains("!1│"), "@bob: {seen}");
+    ann.until("the end", |shown| {
+        ann.keys(&["PageDown"]);
+        shown.contains("there you are")
+    });
+    ann.until("no call", |shown| !called(shown));
 }

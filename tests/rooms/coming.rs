@@ -118,7 +118,12 @@ fn a_link_lets_one_ask_and_the_owner_decides() {
     ask(&bob, &code).expect(202);
     ask(&bob, &code).expect(202);
     ask(&cat, &code).expect(202);
-    ask(&ann, &code).problem(409, "already_member");
+    let inside = ask(&ann, &code).problem(409, "already_member");
+    assert_eq!(
+        inside["room"],
+        room.address.as_str(),
+        "who is in it may know which it is"
+    );
     let request = hers.next("join_request");
     assert_eq!(request.data["user"], "bob");
     assert_eq!(request.data["room"], room.address.as_str());

@@ -3,7 +3,8 @@
 //! its feature.
 
 use super::{
-    Parsed, chat, comments, complaints, edits, files, reactions, rooms, schedule, search, webhooks,
+    Parsed, chat, comments, complaints, edits, files, mentions, reactions, rooms, schedule, search,
+    subscriptions, webhooks,
 };
 
 /// One command.
@@ -66,6 +67,10 @@ pub enum Takes {
     Place,
     /// A hook of one's own.
     Hook,
+    /// A URL, and after it a chat.
+    Url,
+    /// A subscription of one's own.
+    Subscription,
 }
 
 impl Takes {
@@ -173,6 +178,13 @@ pub const COMMANDS: &[Spec] = &[
         reactions::unreact,
     )
     .takes(Takes::Reaction),
+    of(
+        "mentions",
+        "/mentions",
+        "[ID]",
+        "what calls you, the newest last; before ID",
+        mentions::mentions,
+    ),
     of(
         "search",
         "/search",
@@ -334,6 +346,37 @@ pub const COMMANDS: &[Spec] = &[
         webhooks::unhook,
     )
     .takes(Takes::Hook),
+    of(
+        "subscriptions",
+        "/subscribe",
+        "URL [TO]",
+        "posts what is said here or in TO to URL",
+        subscriptions::subscribe,
+    )
+    .takes(Takes::Url),
+    of(
+        "subscriptions",
+        "/subscriptions",
+        "",
+        "what is posted where, and how it stands",
+        subscriptions::subscriptions,
+    ),
+    of(
+        "subscriptions",
+        "/unsubscribe",
+        "ID",
+        "ends a subscription",
+        subscriptions::unsubscribe,
+    )
+    .takes(Takes::Subscription),
+    of(
+        "subscriptions",
+        "/resubscribe",
+        "ID",
+        "tries again now, also what was given up",
+        subscriptions::resubscribe,
+    )
+    .takes(Takes::Subscription),
 ];
 
 /// A command that each server has.

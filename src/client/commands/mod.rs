@@ -9,10 +9,12 @@ mod complaints;
 mod edits;
 mod files;
 mod list;
+mod mentions;
 mod reactions;
 mod rooms;
 mod schedule;
 mod search;
+mod subscriptions;
 mod webhooks;
 mod words;
 
@@ -31,6 +33,7 @@ use list::COMMANDS;
 pub use list::{Spec, Takes};
 pub use reactions::{COMMON, Reaction, fold as fold_reaction, line as reaction_line};
 pub use schedule::in_words as schedule_words;
+pub use subscriptions::Subscription;
 pub use webhooks::{Hook, typed as typed_hook};
 
 /// Why a line is no command.
@@ -69,6 +72,8 @@ pub enum Command {
     Edits(edits::Command),
     /// One of the feature `files`.
     Files(files::Command),
+    /// One of the feature `mentions`.
+    Mentions(mentions::Command),
     /// One of the feature `reactions`.
     Reactions(reactions::Command),
     /// One of the feature `rooms`.
@@ -77,6 +82,8 @@ pub enum Command {
     Schedule(schedule::Command),
     /// One of the feature `search`.
     Search(search::Command),
+    /// One of the feature `subscriptions`.
+    Subscriptions(subscriptions::Command),
     /// One of the feature `webhooks`.
     Webhooks(webhooks::Command),
 }
@@ -153,6 +160,7 @@ pub fn notice(event: &Event, reader: &Reader<'_>) -> Option<Notice> {
         .or_else(|| reactions::notice(kind, data, reader))
         .or_else(|| rooms::notice(kind, data, reader))
         .or_else(|| webhooks::notice(kind, data, reader))
+        .or_else(|| subscriptions::notice(kind, data, reader))
 }
 
 /// What the parts of features say of oneself in `GET /status`, a line each.
@@ -178,9 +186,11 @@ impl Command {
             Command::Complaints(command) => command.run(worker).map(|()| None),
             Command::Edits(command) => command.run(worker).map(|()| None),
             Command::Files(command) => command.run(worker, current).map(|()| None),
+            Command::Mentions(command) => command.run(worker).map(|()| None),
             Command::Reactions(command) => command.run(worker).map(|()| None),
             Command::Rooms(command) => command.run(worker, current),
             Command::Schedule(command) => command.run(worker, current).map(|()| None),
+            Command::Subscriptions(command) => command.run(worker, current).map(|()| None),
             Command::Webhooks(command) => command.run(worker, current).map(|()| None),
         }
     }

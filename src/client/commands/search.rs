@@ -44,16 +44,14 @@ fn told(answer: &Value, zone: &Zone, now: Timestamp) -> String {
     if answer["complete"] == false {
         lines.push("older messages are still being indexed".to_owned());
     }
-    lines.extend(found.iter().rev().map(|hit| line(hit, zone, now)));
+    lines.extend(found.iter().rev().map(|found| hit(found, zone, now)));
     if found.is_empty() {
         lines.push("nothing was found".to_owned());
     }
     lines.join("\n")
 }
 
-fn line(hit: &Value, zone: &Zone, now: Timestamp) -> String {
-    let message = &hit["message"];
-    let field = |name: &str| message[name].as_str().unwrap_or_default();
+fn hit(hit: &Value, zone: &Zone, now: Timestamp) -> String {
     let pieces = hit["snippet"].as_array().map_or(&[][..], Vec::as_slice);
     let piece = |piece: &Value| {
         let text = piece["text"].as_str().unwrap_or_default();
@@ -64,17 +62,23 @@ fn line(hit: &Value, zone: &Zone, now: Timestamp) -> String {
             text
         }
     };
+    let text: String = pieces.iter().map(piece).collect();
+    line(&hit["message"], &text, zone, now)
+}
+
+/// A message of a list, with what is shown of its text: its number is what more is done by.
+pub(super) fn line(message: &Value, text: &str, zone: &Zone, now: Timestamp) -> String {
+    let field = |name: &str| message[name].as_str().unwrap_or_default();
     let to = match field("to") {
         to if to.starts_with("room:") => "a room",
         to => to,
     };
     format!(
-        "#{} {} {} to {}: {}",
+        "#{} {} {} to {}: {text}",
         message["id"],
         zone.show(field("at"), now),
         safe_line(field("from")),
         safe_line(to),
-        pieces.iter().map(piece).collect::<String>(),
     )
 }
 

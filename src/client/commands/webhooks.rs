@@ -132,7 +132,7 @@ fn make(
             worker.session.api.base(),
             safe_line(made["url"].as_str().unwrap_or_default()),
             safe_line(&hook.name),
-            place(&hook, reader),
+            place(&hook.to, hook.works, reader),
             typed(&hook, &hooks),
         )
     });
@@ -140,7 +140,7 @@ fn make(
     Ok(())
 }
 
-fn reading<T>(worker: &Worker, tell: impl FnOnce(&Reader<'_>) -> T) -> T {
+pub(super) fn reading<T>(worker: &Worker, tell: impl FnOnce(&Reader<'_>) -> T) -> T {
     let title = |chat: &str| worker.session.title(chat);
     tell(&Reader {
         me: &worker.session.me(),
@@ -178,11 +178,12 @@ pub fn typed(hook: &Hook, hooks: &[Hook]) -> String {
     }
 }
 
-fn place(hook: &Hook, reader: &Reader<'_>) -> String {
-    match hook.to.as_str() {
+/// Where something of one's own leads; `works` tells whether one is there.
+pub(super) fn place(to: &str, works: bool, reader: &Reader<'_>) -> String {
+    match to {
         "@me" => "you alone".to_owned(),
         // Of a room that one is not in the title is not told either.
-        to if !hook.works && (reader.title)(to).is_none() => "a room".to_owned(),
+        to if !works && (reader.title)(to).is_none() => "a room".to_owned(),
         to => reader.chat(to),
     }
 }
@@ -190,7 +191,7 @@ fn place(hook: &Hook, reader: &Reader<'_>) -> String {
 impl Hook {
     /// Whom it posts as, where, and whether it does.
     pub fn line(&self, reader: &Reader<'_>) -> String {
-        let (name, place) = (safe_line(&self.name), place(self, reader));
+        let (name, place) = (safe_line(&self.name), place(&self.to, self.works, reader));
         let since = reader.zone.show(&self.at, reader.now);
         let line = format!("#{} {name} to {place}, since {since}", self.id);
         match self.works {
@@ -215,7 +216,7 @@ pub fn notice(kind: &str, data: &Value, reader: &Reader<'_>) -> Option<Notice> {
     let text = match kind {
         "hook" => {
             let hook = hook?;
-            let (name, place) = (name(&hook), place(&hook, reader));
+            let (name, place) = (name(&hook), place(&hook.to, hook.works, reader));
             format!("a hook of yours posts as {name} to {place} now: /hooks lists yours")
         }
         "hook_removed" => {

@@ -43,7 +43,7 @@ fn parts(area: Rect, input: &Input, model: &Model) -> Parts {
     let prompt_width = u16::try_from(width(&prompt(model, input, area.width))).unwrap_or(0);
     let columns = usize::from(area.width.saturating_sub(prompt_width + 1));
     let rows = u16::try_from(input.height(columns).clamp(1, INPUT)).unwrap_or(1);
-    let extra = u16::from(model.progress.is_some() || extra(model, input).is_some());
+    let extra = u16::from(model.progress.is_some() || extra(model, input, area.width).is_some());
     let [body, extra, status, below] = area.layout(&Layout::vertical([
         Constraint::Min(1),
         Constraint::Length(extra),
@@ -92,13 +92,13 @@ fn prompt(model: &Model, input: &Input, columns: u16) -> String {
 }
 
 /// What stands above the state: what keys do now, what Tab offers, what is searched for.
-fn extra(model: &Model, input: &Input) -> Option<String> {
+fn extra(model: &Model, input: &Input, columns: u16) -> Option<String> {
     if let Some(search) = input.searching() {
         return Some(format!(
             "search: {search}  (Ctrl+R older, Enter takes it, Esc leaves)"
         ));
     }
-    if let Some(offers) = input.offers() {
+    if let Some(offers) = input.offers(columns.into()) {
         return Some(offers);
     }
     let message = model.selected()?;
@@ -113,10 +113,14 @@ fn extra(model: &Model, input: &Input) -> Option<String> {
             message.id
         ));
     }
+    // A program reads nothing that is written to it.
+    let write = match message.bot {
+        true => String::new(),
+        false => format!(" · r write to {}", safe_line(&message.from)),
+    };
     Some(format!(
-        "#{}: c comment · v comments · + react · r write to {}{get} · x complain · Esc",
-        message.id,
-        safe_line(&message.from)
+        "#{}: c comment · v comments · + react{write}{get} · x complain · Esc",
+        message.id
     ))
 }
 
@@ -161,7 +165,7 @@ pub fn draw(
     if model.panel.is_none() {
         model.saw(sight);
     }
-    if let Some(text) = extra(model, input).or_else(|| model.progress.clone()) {
+    if let Some(text) = extra(model, input, area.width).or_else(|| model.progress.clone()) {
         let text = cut(&text, parts.extra.width.into());
         let line = Line::styled(text, Style::new().fg(Color::Yellow));
         frame.render_widget(line, parts.extra);

@@ -18,6 +18,7 @@ use super::super::text::Zone;
 use super::super::transfer::Progress;
 use super::super::worker::Ended;
 use super::super::{Error, Link, Output};
+use super::panel::{Kind, Once};
 use super::reading::{Fetched, Part};
 
 /// How many messages a page has.
@@ -33,10 +34,10 @@ pub enum News {
     Told(String, bool),
     /// Something told about a room.
     ToldOf(String, String),
-    /// One's hooks were listed.
-    Hooks,
-    /// An address that is shown only now, and what it is.
-    Address(String, String),
+    /// What one has of a kind was listed.
+    Own(Kind),
+    /// What is shown only now, to be copied.
+    Once(Once),
     /// How far a file is.
     Progress(Option<String>),
     /// How the chats stand; whether what is shown of them may have gaps.
@@ -120,12 +121,17 @@ impl Output for Front {
     }
 
     fn answer(&self, kind: &str, data: &Value, text: &str) {
-        match (kind, text.split_once('\n')) {
-            ("hooks", _) => return self.tell(News::Hooks),
-            ("hook", Some((address, about))) => {
-                return self.tell(News::Address(address.to_owned(), about.to_owned()));
-            }
-            _ => {}
+        let of = match kind {
+            "hooks" => return self.tell(News::Own(Kind::Hooks)),
+            "subscriptions" => return self.tell(News::Own(Kind::Subscriptions)),
+            "hook" => Some("a new hook"),
+            "link" => Some("a new link"),
+            "subscription" => Some("a new subscription's secret"),
+            _ => None,
+        };
+        if let (Some(of), Some((text, about))) = (of, text.split_once('\n')) {
+            let (text, about) = (text.to_owned(), about.to_owned());
+            return self.tell(News::Once(Once { of, text, about }));
         }
         match data["room"].as_str() {
             Some(room) => self.tell(News::ToldOf(room.to_owned(), text.to_owned())),

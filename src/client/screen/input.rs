@@ -13,10 +13,12 @@ use super::super::complete::Completion;
 use super::super::text::safe_line;
 use super::draw::cursor;
 use super::secret::Secret;
-use super::wrap::width;
+use super::wrap::{cut, width};
 
 /// How many offers are shown at once.
 const SHOWN: usize = 8;
+/// What stands between them.
+const GAP: &str = "  ";
 
 /// The editor.
 pub struct Input {
@@ -303,30 +305,36 @@ impl Input {
     }
 
     /// What Tab offers, the taken one in brackets.
-    pub fn offers(&self) -> Option<String> {
+    pub fn offers(&self, columns: usize) -> Option<String> {
         let offered = self
             .offered
             .as_ref()
             .filter(|offered| offered.words.len() > 1)?;
-        let words =
-            offered
-                .words
-                .iter()
-                .enumerate()
-                .map(|(at, (shown, _))| match at == offered.at {
-                    true => format!("[{shown}]"),
-                    false => shown.clone(),
-                });
-        let words: Vec<String> = words.collect();
-        // The one that is taken is always in sight.
-        let from = offered.at / SHOWN * SHOWN;
-        let shown = words[from..].iter().take(SHOWN);
-        let shown: Vec<&str> = shown.map(String::as_str).collect();
-        let more = match words.len() > SHOWN {
-            true => format!("  ({} of {})", offered.at + 1, words.len()),
-            false => String::new(),
-        };
-        Some(format!("{}{more}", shown.join("  ")))
+        let all = offered.words.iter().enumerate();
+        let all = all.map(|(at, (shown, _))| match at == offered.at {
+            true => format!("[{shown}]"),
+            false => shown.clone(),
+        });
+        let words: Vec<String> = all.collect();
+        let count = format!("  ({} of {})", offered.at + 1, words.len());
+        if words.len() <= SHOWN && width(&words.join(GAP)) <= columns {
+            return Some(words.join(GAP));
+        }
+        // The one that is taken is always in sight, and how many there are.
+        let room = columns.saturating_sub(width(&count));
+        let mut first = offered.at / SHOWN * SHOWN;
+        while first < offered.at && width(&words[first..=offered.at].join(GAP)) > room {
+            first += 1;
+        }
+        let mut shown = cut(&words[first], room);
+        for word in words[first + 1..].iter().take(SHOWN - 1) {
+            if width(&shown) + width(GAP) + width(word) > room {
+                break;
+            }
+            shown.push_str(GAP);
+            shown.push_str(word);
+        }
+        Some(shown + &count)
     }
 
     /// Completes what stands before the cursor; again, by the next that fits.

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::super::render::Message;
+use super::super::text::safe_line;
 use super::super::{Error, reason};
 use super::panel::{Act, Panel, Request};
 use super::secret::Act as Asked;
@@ -249,11 +250,16 @@ impl Screen {
         else {
             return false;
         };
-        let (id, from) = (message.id, message.from.clone());
+        let (id, from, is_bot) = (message.id, message.from.clone(), message.bot);
         let begun = match key.code {
             KeyCode::Char('c') => format!("/comment {id} "),
             KeyCode::Char('+') => format!("/react {id} "),
             KeyCode::Char('-') => format!("/unreact {id} "),
+            KeyCode::Char('r') if is_bot => {
+                let told = format!("{} is a program, and reads nothing", safe_line(&from));
+                self.model.note(told, false);
+                String::new()
+            }
             KeyCode::Char('r') => format!("/msg @{from} "),
             KeyCode::Char('x') => format!("/complain {from} "),
             KeyCode::Char('e') if from == self.model.me => edit(message),

@@ -7,7 +7,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 
 use super::super::commands::reaction_line;
-use super::super::render::{Attached, Comment, Message};
+use super::super::render::{Attached, Comment, Message, PROGRAM};
 use super::super::text::{Zone, duration, mentions, safe_line, safe_lines, size};
 use super::chat::{Chat, Entry, Key, Loaded};
 use super::model::Model;
@@ -112,6 +112,9 @@ impl Page<'_> {
     fn message(&self, message: &Message) -> Vec<Line<'static>> {
         let mut head = self.head(message.id, &message.at);
         head.push((safe_line(&message.from), name_style(&message.from)));
+        if message.bot {
+            head.push((PROGRAM.to_owned(), dim()));
+        }
         head.push((": ".to_owned(), Style::new()));
         let called = message.from != self.me && mentions(&message.text, self.me);
         let style = match called {

@@ -38,7 +38,7 @@ use self::front::{Front, Wanted};
 use self::input::Input;
 use self::model::{Effect, Model};
 use self::outgoing::Stage;
-use self::panel::{Hooked, Panel, Request};
+use self::panel::{Item, Kind, Panel, Request};
 use self::secret::Secret;
 use self::tty::Tty;
 use super::commands::{Command, Wait, parse, typed_hook};
@@ -155,8 +155,8 @@ fn read(news: SyncSender<News>) -> Result<SyncSender<()>, Error> {
     Ok(go_on)
 }
 
-/// One's hooks as they are listed.
-fn hooked(session: &Session, zone: &Zone) -> Vec<Hooked> {
+/// What one has of a kind, as it is listed.
+fn own(session: &Session, zone: &Zone, kind: Kind) -> Vec<Item> {
     let title = |chat: &str| session.title(chat);
     let reader = Reader {
         me: &session.me(),
@@ -164,12 +164,23 @@ fn hooked(session: &Session, zone: &Zone) -> Vec<Hooked> {
         zone,
         now: Timestamp::now(),
     };
-    let hooks = session.hooks();
-    let hooked = hooks.iter().map(|hook| Hooked {
-        typed: typed_hook(hook, &hooks),
-        line: hook.line(&reader),
-    });
-    hooked.collect()
+    match kind {
+        Kind::Hooks => {
+            let hooks = session.hooks();
+            let items = hooks.iter().map(|hook| Item {
+                typed: typed_hook(hook, &hooks),
+                line: hook.line(&reader),
+            });
+            items.collect()
+        }
+        Kind::Subscriptions => {
+            let items = session.subscriptions().into_iter().map(|one| Item {
+                typed: one.typed(),
+                line: one.line(&reader),
+            });
+            items.collect()
+        }
+    }
 }
 
 /// All that this thread has.
@@ -298,7 +309,7 @@ impl Screen {
         self.model.invitations = self.session.invitations();
         if let Some(panel) = &mut self.model.panel {
             let (session, zone) = (&self.session, &self.zone);
-            panel.refresh(asking, || hooked(session, zone));
+            panel.refresh(asking, |kind| own(session, zone, kind));
         }
         let here = Some(self.model.chat().address.clone());
         if self.session.here.get() != here {
@@ -334,10 +345,8 @@ impl Screen {
                 }
                 self.model.note_in(&room, text);
             }
-            News::Hooks => self.model.panel = Some(Panel::Hooks(Vec::new(), 0)),
-            News::Address(address, about) => {
-                self.model.panel = Some(Panel::Address(address, about));
-            }
+            News::Own(kind) => self.model.panel = Some(Panel::Own(kind, Vec::new(), 0)),
+            News::Once(once) => self.model.panel = Some(Panel::Once(once, 0)),
             News::Progress(progress) => self.model.progress = progress,
             News::Chats(chats, anew) => {
                 if anew {

@@ -10,7 +10,7 @@ use super::super::super::render::Event;
 use super::super::chat::Loaded;
 use super::super::lines::{FAR, scroll, show_selected};
 use super::super::outgoing::Stage;
-use super::super::panel::{Panel, Whole};
+use super::super::panel::{Once, Panel, Whole};
 use super::super::secret::Secret;
 use super::*;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -305,7 +305,13 @@ fn an_address_begins_at_the_edge_and_is_the_terminals_to_break_where_it_fits() {
     let about = "whoever has it posts".to_owned();
     let mut input = input("");
     for (columns, rows, fits) in [(80, 10, true), (20, 10, true), (20, 6, false)] {
-        model.panel = Some(Panel::Address(address.clone(), about.clone()));
+        let (text, about) = (address.clone(), about.clone());
+        let once = Once {
+            of: "a new hook",
+            text,
+            about,
+        };
+        model.panel = Some(Panel::Once(once, 0));
         let lines = shown(&mut model, &mut input, columns, rows);
         assert!(lines[1].starts_with("http://h:1/hooks/5f0"), "{lines:?}");
         let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
@@ -322,4 +328,37 @@ fn an_address_begins_at_the_edge_and_is_the_terminals_to_break_where_it_fits() {
             "{columns}x{rows}"
         );
     }
+}
+
+#[test]
+fn what_of_a_panel_is_out_of_sight_is_marked_and_comes_into_it() {
+    let mut model = model();
+    let help: Vec<String> = (1..=20)
+        .map(|number| format!("/command{number} does it"))
+        .collect();
+    model.panel = Some(Panel::Help(help.join("\n"), 0));
+    let lines = shown(&mut model, &mut input(""), 40, 10);
+    assert!(lines[0].contains(" help "), "{lines:?}");
+    assert!(
+        lines[7].contains("Esc closes") && lines[7].contains("↓ 14 more"),
+        "{lines:?}"
+    );
+    model.panel = Some(Panel::Help(help.join("\n"), 3));
+    let lines = shown(&mut model, &mut input(""), 40, 10);
+    assert!(
+        lines[0].contains("↑ 3 more") && lines[7].contains("↓ 11 more"),
+        "{lines:?}"
+    );
+    model.panel = Some(Panel::Help(help.join("\n"), 99));
+    let lines = shown(&mut model, &mut input(""), 40, 10);
+    assert!(lines.iter().all(|line| !line.contains('↓')), "{lines:?}");
+    assert!(lines[6].contains("/command20 does it"), "{lines:?}");
+    let once = Once {
+        of: "a new hook",
+        text: format!("http://h:1/hooks/{}", "5f0c".repeat(8)),
+        about: "it is a secret ".repeat(20),
+    };
+    model.panel = Some(Panel::Once(once, 0));
+    let lines = shown(&mut model, &mut input(""), 40, 10);
+    assert!(lines[7].contains("more"), "{lines:?}");
 }
