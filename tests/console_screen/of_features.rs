@@ -539,7 +539,7 @@ fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
         assert!(lines.any(|line| line.contains(shown)), "{shown}: {seen}");
     }
     // A start after the end finds them, and Enter sends them.
-    let home = ann.leaves();
+    let home = ann.ends();
     let chat = format!("chat ann --server {}", server.url());
     let ann = Screen::run(home, &chat, "");
     ann.sees("5 not sent");
@@ -585,13 +585,13 @@ fn what_waits_for_a_room_that_one_was_removed_from_is_given_back() {
     ann.sees("○ offline");
     ann.says("for the garden");
     ann.sees("for the garden  sending…");
-    let home = ann.leaves();
+    let home = ann.ends();
     // Its title is known before the server tells it.
     let chat = format!("chat ann --server {}", server.url());
     let ann = Screen::run(home, &chat, "");
     let seen = ann.sees("1 not sent");
     assert!(seen.contains("2 [Garden]"), "{seen}");
-    let home = ann.leaves();
+    let home = ann.ends();
     server.restart();
     bob.delete(&format!("{path}/members/ann")).expect(204);
     let ann = Screen::with(&server, "ann", home, "");

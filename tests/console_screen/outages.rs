@@ -301,10 +301,9 @@ fn what_is_unread_is_listed_and_counted_once() {
         counted.count()
     };
     assert_eq!(counts(&seen), 2, "{seen}");
+    let dora = server.connect("dora");
     for number in 1..=10 {
-        server
-            .connect("dora")
-            .tell("ann", &format!("more {number}"));
+        dora.tell("ann", &format!("more {number}"));
     }
     ann.keys(&["F6"]);
     ann.sees("and more: Alt+A leads to each chat");
