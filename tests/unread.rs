@@ -34,6 +34,30 @@ fn all_that_others_wrote_in_every_chat_is_unread_oldest_first() {
 }
 
 #[test]
+fn what_is_unread_in_one_chat_alone_is_told_and_of_no_other() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let bob = server.connect("bob");
+    server.connect("eve");
+    ann.tell("bob", "psst");
+    ann.say("one");
+    bob.say("his own");
+    ann.say("two");
+    let unread = |query: &str| {
+        let answer = bob.get(&format!("/unread?{query}")).expect(200);
+        let messages = answer["messages"].as_array().cloned().unwrap_or_default();
+        let texts = texts(&messages).into_iter().map(str::to_owned);
+        (texts.collect::<Vec<_>>(), answer["more"] == true)
+    };
+    assert_eq!(unread("chat=common&limit=1"), (vec!["one".into()], true));
+    let both = vec!["one".into(), "two".into()];
+    assert_eq!(unread("chat=common"), (both, false));
+    assert_eq!(unread("chat=@Ann"), (vec!["psst".into()], false));
+    assert_eq!(unread("chat=@eve"), (vec![], false));
+    bob.get("/unread?chat=@nobody").problem(404, "unknown_chat");
+}
+
+#[test]
 fn neither_looking_nor_posting_moves_the_mark() {
     let server = Server::core();
     let ann = server.connect("ann");

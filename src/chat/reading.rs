@@ -40,6 +40,10 @@ pub(super) struct HistoryQuery {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct UnreadQuery {
+    /// Of this chat alone.
+    #[serde(default)]
+    #[schemars(with = "Option<strings::Address>")]
+    chat: Option<String>,
     /// How many: 50 by default, at most 200.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -139,8 +143,20 @@ pub(super) async fn unread(
     let limit = limit(query.limit)?;
     let chats = core
         .bus
-        .read(|view| view.world().chat.unread_chats(call.user))
-        .await?;
+        .read(|view| {
+            let state = &view.world().chat;
+            let mut chats = state.unread_chats(call.user);
+            if let Some(address) = &query.chat {
+                let only = match view.address("chat", address, call.user)? {
+                    Address::Chat(chat) => Some(chat),
+                    // Perhaps nobody has written there yet.
+                    Address::User(peer) => state.private(call.user, peer),
+                };
+                chats.retain(|(chat, _)| Some(*chat) == only);
+            }
+            Ok::<_, Problem>(chats)
+        })
+        .await??;
     let (rows, more) = core
         .reader
         .read(move |reading| reading.unread(&chats, call.user, limit))

@@ -62,7 +62,7 @@ pub(crate) fn routes() -> Parts {
         .returns::<MessageView>(200, "The message")
         .read(
             "/unread",
-            "All that is unread, in every chat",
+            "All that is unread, in every chat or in one",
             reading::unread,
         )
         .returns::<MessagePage>(200, "Messages, oldest first")

@@ -88,6 +88,11 @@ impl CallError {
         matches!(self, CallError::Refused(problem) if problem.status == status)
     }
 
+    /// Whether it is refused since nobody and nothing is where it was to go.
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self, CallError::Refused(problem) if problem.code == "unknown_chat")
+    }
+
     /// How long the server asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -257,10 +262,17 @@ impl ChatStatus {
             .and_then(|last| last["id"].as_u64())
             .unwrap_or(0)
     }
+
+    /// The unread messages that call the user, as far as the server tells.
+    pub fn calls(&self) -> impl Iterator<Item = u64> {
+        let mentions = self.mentions.as_ref();
+        let unread = mentions.and_then(|mentions| mentions["unread"].as_array());
+        unread.into_iter().flatten().filter_map(Value::as_u64)
+    }
 }
 
 /// A page of messages or comments, oldest first.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Page {
     /// What is on it.
     #[serde(alias = "comments")]

@@ -265,6 +265,12 @@ impl Api {
         typed(self.get("/unread", &[("limit", &limit.to_string())])?)
     }
 
+    /// The first unread message of a chat, by `GET /unread`.
+    pub fn first_unread(&self, chat: &str) -> Result<Option<u64>, CallError> {
+        let page: Page = typed(self.get("/unread", &[("chat", chat), ("limit", "1")])?)?;
+        Ok(page.messages.first().and_then(|first| first["id"].as_u64()))
+    }
+
     /// `GET /messages/ID/comments`.
     pub fn comments(&self, message: u64, after: u64) -> Result<Page, CallError> {
         let path = format!("/messages/{message}/comments");

@@ -1,5 +1,7 @@
 //! What a session knows by its name or its beginning: chats, users, files.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::answer::CallError;
@@ -8,13 +10,21 @@ use super::naming;
 use super::notice::label;
 use super::render::Attached;
 use super::session::Session;
-use super::state::MAX_NAMES;
+use super::state::{MAX_FILES, MAX_NAMES};
 use super::text::safe_line;
 
 impl Session {
     /// The title of a room.
     pub fn title(&self, chat: &str) -> Option<String> {
         self.state().titles.get(chat).cloned()
+    }
+
+    /// Knows rooms by the titles that they had, until the server tells.
+    pub fn know_titles(&self, titles: &BTreeMap<String, String>) {
+        let mut state = self.state();
+        for (room, title) in titles.iter().take(MAX_FILES) {
+            state.titles.insert(room.clone(), title.clone());
+        }
     }
 
     /// A chat as people call it: a room by its title, in brackets.

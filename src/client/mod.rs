@@ -260,6 +260,12 @@ trait Output: Send + Sync {
     fn ask_password(&self, _again: bool) -> Option<String> {
         None
     }
+    /// What leads to no message is done.
+    fn done(&self, _post: &Post) {}
+    /// A post for a chat that there is not, and why not; true where its user has it back.
+    fn nowhere(&self, _post: &Post, _why: &str) -> bool {
+        false
+    }
     /// A post that failed; true where it is kept for another try.
     fn unsent(&self, _post: &Post, _why: &str) -> bool {
         false

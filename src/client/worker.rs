@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::answer::CallError;
-use super::commands::{Command, Memory};
+use super::commands::{Command, Memory, schedule_words};
 use super::post::Post;
-use super::render::Event;
+use super::render::{Event, Style};
 use super::session::Session;
 use super::text::{Zone, excerpt};
 use super::{Error, Output};
@@ -289,6 +290,9 @@ impl Worker {
 
     /// Posts a message or a comment, and sees to it that it stands on the screen once.
     pub fn post(&self, post: &Post) -> Result<(), Failure> {
+        let Some(kind) = post.kind() else {
+            return self.deed(post);
+        };
         if self.typed {
             self.session.posting();
         }
@@ -300,7 +304,6 @@ impl Worker {
             }
         };
         let answer = self.call((&post.path, &post.body, &post.key), waits);
-        let answer = answer.map_err(|error| error.about(post.to()));
         if self.typed {
             if let Ok(answer) = &answer {
                 self.output.sent(post, answer);
@@ -309,7 +312,7 @@ impl Worker {
                 self.output.event(&event);
             }
         } else if let Ok(answer) = &answer {
-            let event = Event::new(post.kind(), answer.clone());
+            let event = Event::new(kind, answer.clone());
             if let Some(event) = self.session.await_echo(event) {
                 self.output.event(&event);
             }
@@ -317,23 +320,53 @@ impl Worker {
         match answer {
             Ok(_) => Ok(()),
             Err(error @ CallError::Lost(_)) if !self.typed => Err(Failure::Lost(error)),
-            Err(error) => {
-                // Over the rate, or banned: the server says until when.
-                let is_for_now = error.is_status(429) || error.is_status(403);
-                let wait = error.retry_after().filter(|_| is_for_now);
-                let kept = wait.is_some_and(|wait| self.output.later(post, wait))
-                    || (error.is_status(401) && self.output.barred(post))
-                    || self.output.unsent(post, &error.to_string());
-                if kept {
-                    return Ok(());
-                }
-                let text = post.body["text"].as_str().unwrap_or_default();
-                Err(Failure::Refused(match excerpt(text, EXCERPT) {
-                    text if text.is_empty() => format!("not sent: {error}"),
-                    text => format!("not sent: {error}: \"{text}\""),
-                }))
-            }
+            Err(error) => self.not_posted(post, error),
         }
+    }
+
+    /// Does what leads to no message: its event tells it, or else its answer.
+    fn deed(&self, post: &Post) -> Result<(), Failure> {
+        let kinds: &[&str] = match post.path.as_str() {
+            "/scheduled" => &["scheduled"],
+            _ => &[],
+        };
+        self.session.acting(kinds);
+        let answer = self.call((&post.path, &post.body, &post.key), |_| {});
+        let made = answer.as_ref().ok();
+        let made = made
+            .zip(kinds.first())
+            .map(|(made, kind)| Event::new(kind, made.clone()));
+        for event in self.session.acted(made.as_slice()) {
+            self.session.show(self.output.as_ref(), &event);
+        }
+        match answer {
+            Ok(_) => {
+                self.output.done(post);
+                made.iter().for_each(|made| self.tell(made));
+                Ok(())
+            }
+            Err(error) => self.not_posted(post, schedule_words(post, error)),
+        }
+    }
+
+    /// A post that the server has not taken, or may not have.
+    fn not_posted(&self, post: &Post, error: CallError) -> Result<(), Failure> {
+        let error = error.about(post.to());
+        // Over the rate, or banned: the server says until when.
+        let is_for_now = error.is_status(429) || error.is_status(403);
+        let wait = error.retry_after().filter(|_| is_for_now);
+        let kept = wait.is_some_and(|wait| self.output.later(post, wait))
+            || (error.is_status(401) && self.output.barred(post))
+            || (error.is_nowhere() && self.output.nowhere(post, &error.to_string()))
+            || self.output.unsent(post, &error.to_string());
+        if kept {
+            return Ok(());
+        }
+        let text = post.body["text"].as_str().unwrap_or_default();
+        Err(Failure::Refused(match excerpt(text, EXCERPT) {
+            text if text.is_empty() => format!("not sent: {error}"),
+            text => format!("not sent: {error}: \"{text}\""),
+        }))
     }
 
     /// Posts this message when the end of the command has been told: nobody waits for a post.
@@ -354,9 +387,24 @@ impl Worker {
             self.output.notice(nothing);
         }
         self.session.note_shown(&messages);
-        for message in messages {
-            self.output.event(&Event::message(message));
+        let events = messages.into_iter().map(Event::message);
+        // On the whole screen each message has its own place, in its chat: a list of them is told.
+        if self.session.looks() {
+            let style = Style {
+                colour: false,
+                single_line: true,
+                zone: self.zone.clone(),
+                me: self.session.me(),
+            };
+            let title = |room: &str| self.session.title(room);
+            let lines = events.filter_map(|event| style.event(&event, title, Timestamp::now()));
+            let lines: Vec<String> = lines.collect();
+            if !lines.is_empty() {
+                self.output.notice(&lines.join("\n"));
+            }
+            return;
         }
+        events.for_each(|event| self.output.event(&event));
     }
 
     /// Ends this client, if that is what the user wants: true if it is ended.

@@ -230,6 +230,51 @@ fn a_long_unread_chat_opens_where_the_unread_begins() {
     ann.sees("─ new ─");
 }
 
+#[test]
+fn after_long_absence_only_what_was_on_the_screen_is_read() {
+    let server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let home = ann.leaves();
+    for number in 1..=450 {
+        bob.say(&format!("line {number}."));
+    }
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("─ new ─");
+    assert!(seen.contains("line 1."), "{seen}");
+    let is_read = |most: u64| {
+        let unread = server_unread(&server, &ann);
+        assert!(unread >= 450 - most, "{unread} are unread");
+        (unread < 450).then_some(())
+    };
+    wait_until("what was seen as read", || is_read(22));
+    ann.keys(&["C-End"]);
+    ann.sees("line 450.");
+    ann.sees("new above (Alt+U)");
+    let unread = server_unread(&server, &ann);
+    // Whoever looks back comes to where something is missing, and that is fetched then.
+    ann.until("what was missing", |shown| {
+        ann.keys(&["PageUp"]);
+        shown.contains("line 330.")
+    });
+    ann.keys(&["M-u"]);
+    let seen = ann.sees("─ new ─");
+    let first = format!("line {}.", 451 - unread);
+    assert!(seen.contains(&first), "{seen}");
+    // Page by page all is read, up to the end.
+    ann.until("the end", |shown| {
+        ann.keys(&["PageDown"]);
+        shown.contains("line 450.") && !shown.contains("new below")
+    });
+    ann.until("nothing left", |shown| !shown.contains(" new "));
+    wait_until("all as read", || {
+        (server_unread(&server, &ann) == 0).then_some(())
+    });
+    // The beginning is one key away.
+    ann.keys(&["C-Home"]);
+    ann.sees("line 1.");
+}
+
 /// How many of common's messages the client's user has not read.
 fn server_unread(server: &Server, screen: &Screen) -> u64 {
     let folder = screen.home.join(".config/veche");

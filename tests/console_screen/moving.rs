@@ -76,7 +76,11 @@ fn what_is_typed_behind_a_to_that_fails_goes_to_no_chat() {
     let mut server = Server::core();
     let bob = server.connect("bob");
     let ann = Screen::with(&server, "ann", Folder::new(), "VECHE_WAIT=0s");
+    // It is all typed before the answer.
+    server.terminate("STOP");
     ann.types("/to @nobody\rsecret\rmore\r");
+    ann.sees("more  goes where");
+    server.terminate("CONT");
     let seen = ann.sees("nowhere>");
     assert!(seen.contains("secret"), "{seen}");
     ann.sees("/to @nobody leads to no chat: what you typed behind it");

@@ -246,7 +246,7 @@ fn ones_own_message_is_changed_by_up_and_removed_by_keys() {
     assert_eq!(bob.texts("common"), ["well"]);
     // Another's is none to change.
     ann.says(&format!("/edit {} mine", bob.messages("common")[0]["id"]));
-    ann.sees("only who wrote a message may do that");
+    ann.sees("mine  not sent: only who wrote a message");
 }
 
 #[test]
@@ -508,4 +508,125 @@ fn a_subscriptions_secret_is_copied_whole_and_the_list_begins_lines() {
     ann.sees("common> /unsubscribe #");
     ann.keys(&["Enter"]);
     ann.sees("is no more");
+}
+
+#[test]
+fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
+    if !has(&["comments", "edits", "files", "reactions", "schedule"]) {
+        return;
+    }
+    let mut server = Server::with("[features.rate_limit]\nenabled = false\n");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    ann.says("mine");
+    ann.sees("ann: mine");
+    let id = bob.messages("common")[0]["id"].to_string();
+    ann.home.write("note.txt", "in the file\n");
+    server.kill();
+    ann.sees("○ offline");
+    for line in [
+        &format!("/comment {id} so it is"),
+        &format!("/edit {id} ours"),
+        &format!("/react {id} 👍"),
+        "/later 1h lunch",
+        "/file note.txt a file",
+    ] {
+        ann.says(line);
+    }
+    let seen = ann.sees("/file note.txt a file  sending…");
+    for shown in ["so it is", "ours", "👍", "lunch"] {
+        let mut lines = seen.lines();
+        assert!(lines.any(|line| line.contains(shown)), "{shown}: {seen}");
+    }
+    // A start after the end finds them, and Enter sends them.
+    let home = ann.ends();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    ann.sees("5 not sent");
+    let typed = jiff::Timestamp::now();
+    server.restart();
+    ann.sees("● connected");
+    ann.keys(&["Enter"]);
+    wait_until("all of it", || {
+        let messages = bob.messages("common");
+        let (first, last) = (messages.first()?, messages.last()?);
+        let is_done = first["text"] == "ours"
+            && first["comments"] == 1
+            && first["reactions"][0]["count"] == 1
+            && last["file"]["name"] == "note.txt";
+        is_done.then_some(())
+    });
+    let seen = ann.until("nothing left", |shown| !shown.contains("not sent"));
+    assert!(seen.contains("a file"), "{seen}");
+    // The hour counts from when that was typed.
+    ann.says("/scheduled");
+    ann.sees("lunch");
+    let due = typed + jiff::SignedDuration::from_hours(1);
+    let due = due.strftime("%H:%M").to_string();
+    assert!(ann.shown().contains(&due), "{due}: {}", ann.shown());
+}
+
+#[test]
+fn what_waits_for_a_room_that_one_was_removed_from_is_given_back() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let mut server = Server::only("rooms", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let room = bob.post("/rooms", &json!({"title": "Garden"})).expect(201);
+    let room = room["room"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/rooms/{}", room.trim_start_matches("room:"));
+    bob.post(&format!("{path}/invites"), &json!({"user": "ann"}))
+        .expect(201);
+    ann.says("/join Garden");
+    ann.sees("[Garden]>");
+    server.kill();
+    ann.sees("○ offline");
+    ann.says("for the garden");
+    ann.sees("for the garden  sending…");
+    let home = ann.ends();
+    // Its title is known before the server tells it.
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    let seen = ann.sees("1 not sent");
+    assert!(seen.contains("2 [Garden]"), "{seen}");
+    let home = ann.ends();
+    server.restart();
+    bob.delete(&format!("{path}/members/ann")).expect(204);
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("not sent, as you are no longer in [Garden]:");
+    assert!(!seen.contains("1 not sent"), "{seen}");
+    assert!(!seen.contains("2 [Garden]"), "{seen}");
+    ann.keys(&["Up"]);
+    ann.sees("common> for the garden");
+}
+
+#[test]
+fn a_call_stands_until_its_message_is_read_also_after_a_restart() {
+    if !has(&["mentions"]) {
+        return;
+    }
+    let server = Server::only("mentions", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let home = ann.leaves();
+    for number in 1..40 {
+        bob.say(&format!("line {number}."));
+    }
+    bob.say("@ann, there you are");
+    bob.tell("ann", "psst");
+    let ann = Screen::with(&server, "ann", home, "");
+    let called = |shown: &str| {
+        let mut lines = shown.lines();
+        lines.any(|line| line.starts_with("1 common") && line.contains(" !"))
+    };
+    let seen = ann.sees("new below");
+    assert!(called(&seen), "{seen}");
+    assert!(seen.contains("!1│"), "@bob: {seen}");
+    ann.until("the end", |shown| {
+        ann.keys(&["PageDown"]);
+        shown.contains("there you are")
+    });
+    ann.until("no call", |shown| !called(shown));
 }

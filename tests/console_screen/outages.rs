@@ -271,3 +271,53 @@ fn enter_tries_at_once_and_what_is_sent_through_ends_the_outage() {
         (bob.texts("common") == ["there again"]).then_some(())
     });
 }
+
+#[test]
+fn what_is_for_nobody_is_given_back_and_leaves_no_chat() {
+    let server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    ann.says("/msg @nobody x");
+    let seen = ann.sees("common> /msg @nobody x");
+    assert!(seen.contains("not sent: there is no such chat"), "{seen}");
+    assert!(!seen.contains("2 @nobody"), "{seen}");
+    assert!(!seen.contains("1 not sent"), "{seen}");
+}
+
+#[test]
+fn what_is_unread_is_listed_and_counted_once() {
+    let server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    for name in ["bob", "carl"] {
+        server
+            .connect(name)
+            .tell("ann", &format!("psst from {name}"));
+    }
+    ann.sees("3 @carl");
+    ann.keys(&["F6"]);
+    let seen = ann.sees("psst from carl");
+    assert!(seen.contains("psst from bob"), "{seen}");
+    let counts = |seen: &str| {
+        let counted = seen.lines().filter(|line| line.contains("!1│"));
+        counted.count()
+    };
+    assert_eq!(counts(&seen), 2, "{seen}");
+    let dora = server.connect("dora");
+    for number in 1..=10 {
+        dora.tell("ann", &format!("more {number}"));
+    }
+    ann.keys(&["F6"]);
+    ann.sees("and more: Alt+A leads to each chat");
+}
+
+#[test]
+fn a_search_in_what_was_typed_shows_itself_and_its_words() {
+    let server = Server::core();
+    let ann = Screen::start(&server, "ann");
+    ann.says("alpha beta");
+    ann.sees("ann: alpha beta");
+    ann.keys(&["C-r"]);
+    ann.sees("search: ");
+    ann.types("bet");
+    let seen = ann.sees("search: bet");
+    assert!(seen.contains("common> alpha beta"), "{seen}");
+}

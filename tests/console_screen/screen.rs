@@ -35,8 +35,14 @@ impl Screen {
     }
 
     /// Leaves, and gives the home folder.
-    pub fn leaves(mut self) -> Folder {
-        self.keys(&["C-c", "C-d"]);
+    pub fn leaves(self) -> Folder {
+        self.keys(&["C-c"]);
+        self.ends()
+    }
+
+    /// The same, with what waits left where it is.
+    pub fn ends(mut self) -> Folder {
+        self.keys(&["C-d"]);
         self.sees("ended with");
         // Another one of these starts in the same folder.
         let _ = Command::new("tmux")

@@ -13,6 +13,8 @@ use super::{Done, Parsed, Wrong, standing};
 const HISTORY: u16 = 20;
 /// The most that one answer of the server holds.
 const HISTORY_MAX: u16 = 200;
+/// How many that are unread are listed beside the chats that they stand in.
+const UNREAD: u16 = 10;
 /// The most users that `/who` lists.
 const MAX_USERS: usize = 1_000;
 
@@ -148,10 +150,17 @@ impl Command {
                 worker.list(page.messages, &nothing);
             }
             Command::Unread => {
-                let page = session.api.unread(200)?;
+                let looks = session.looks();
+                let limit = if looks { UNREAD } else { HISTORY_MAX };
+                let page = session.api.unread(limit)?;
                 worker.list(page.messages, "nothing is unread");
-                if page.more {
-                    output.notice("there is more: /unread again");
+                match (page.more, looks) {
+                    (false, _) => {}
+                    (true, false) => output.notice("there is more: /unread again"),
+                    // There it is read where it stands.
+                    (true, true) => {
+                        output.notice("and more: Alt+A leads to each chat, where it begins");
+                    }
                 }
                 session.mark()?;
             }

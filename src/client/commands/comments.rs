@@ -32,13 +32,20 @@ pub fn comments(rest: &str) -> Parsed {
 }
 
 impl Command {
+    /// What it posts, if it does.
+    pub fn post(&self) -> Option<Post> {
+        let Command::Comment { id, text } = self else {
+            return None;
+        };
+        let path = format!("/messages/{id}/comments");
+        Some(Post::new(&path, json!({ "text": text })))
+    }
+
     pub fn run(self, worker: &Worker) -> Result<(), Failure> {
-        match self {
-            Command::Comment { id, text } => {
-                let path = format!("/messages/{id}/comments");
-                worker.post(&Post::new(&path, json!({ "text": text })))
-            }
-            Command::List(id) => list(worker, id),
+        match (self.post(), self) {
+            (Some(post), _) => worker.post(&post),
+            (None, Command::List(id)) => list(worker, id),
+            (None, _) => Ok(()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::post::Post;
 use super::super::text::safe_indented;
 use super::super::worker::{Failure, Worker};
 use super::words::{message_id, nothing, split};
@@ -41,32 +42,38 @@ pub fn remove(rest: &str) -> Parsed {
 }
 
 impl Command {
-    /// What is done is told by its event.
-    pub fn run(self, worker: &Worker) -> Result<(), Failure> {
+    /// What it posts, if it does.
+    pub fn post(&self) -> Option<Post> {
         match self {
             Command::Edit { id, text } => {
                 let body = json!({ "message": id, "text": text });
-                worker.post_once("/edit", &body)?;
+                Some(Post::new("/edit", body))
             }
-            Command::Remove(id) => {
-                worker.post_once("/remove", &json!({ "message": id }))?;
-            }
-            Command::List(id) => {
-                let path = format!("/messages/{id}/edits");
-                let page = worker.session.api.get(&path, &[("limit", "200")])?;
-                let edits = page["edits"].as_array().into_iter().flatten();
-                let now = jiff::Timestamp::now();
-                let line = |one: &serde_json::Value| {
-                    let at = worker.zone().show(one["at"].as_str()?, now);
-                    Some(format!("{at} {}", safe_indented(one["text"].as_str()?)))
-                };
-                let lines: Vec<String> = edits.filter_map(line).collect();
-                let text = match lines.is_empty() {
-                    true => format!("what #{id} said before is not kept"),
-                    false => format!("#{id} said before:\n{}", lines.join("\n")),
-                };
-                worker.output.answer("edits", &page, &text);
-            }
+            Command::Remove(id) => Some(Post::new("/remove", json!({ "message": id }))),
+            Command::List(_) => None,
+        }
+    }
+
+    /// What is done is told by its event.
+    pub fn run(self, worker: &Worker) -> Result<(), Failure> {
+        if let Some(post) = self.post() {
+            worker.post_once(&post.path, &post.body)?;
+        }
+        if let Command::List(id) = self {
+            let path = format!("/messages/{id}/edits");
+            let page = worker.session.api.get(&path, &[("limit", "200")])?;
+            let edits = page["edits"].as_array().into_iter().flatten();
+            let now = jiff::Timestamp::now();
+            let line = |one: &serde_json::Value| {
+                let at = worker.zone().show(one["at"].as_str()?, now);
+                Some(format!("{at} {}", safe_indented(one["text"].as_str()?)))
+            };
+            let lines: Vec<String> = edits.filter_map(line).collect();
+            let text = match lines.is_empty() {
+                true => format!("what #{id} said before is not kept"),
+                false => format!("#{id} said before:\n{}", lines.join("\n")),
+            };
+            worker.output.answer("edits", &page, &text);
         }
         Ok(())
     }

@@ -18,18 +18,21 @@ mod subscriptions;
 mod webhooks;
 mod words;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::notice::{Notice, Reader};
 use super::post::Post;
 use super::render::Event;
 use super::session::Session;
+use super::text::Zone;
 use super::worker::{Failure, Worker};
 
 pub use files::find as find_file;
 use list::COMMANDS;
 pub use list::{Spec, Takes};
 pub use reactions::{COMMON, Reaction, fold as fold_reaction, line as reaction_line};
+pub use schedule::in_words as schedule_words;
 pub use subscriptions::Subscription;
 pub use webhooks::{Hook, typed as typed_hook};
 
@@ -192,16 +195,31 @@ impl Command {
         }
     }
 
-    /// The text that it posts, where it does nothing else; the error is a sentence for the user.
-    pub fn posts(&self, session: &Session, current: &str) -> Option<Result<Post, String>> {
+    /// What it posts, where it does nothing else, from the chat that plain lines go to; the error is a
+    /// sentence for the user. What it says of a time counts from now.
+    pub fn posts(
+        &self,
+        session: &Session,
+        current: Option<&str>,
+        zone: &Zone,
+    ) -> Option<Result<Post, String>> {
         match self {
-            Command::Say(text) => Some(Ok(Post::text(current, text))),
+            Command::Say(text) => Some(Ok(Post::text(current?, text))),
+            Command::Comments(command) => command.post().map(Ok),
+            Command::Edits(command) => command.post().map(Ok),
+            Command::Reactions(command) => Some(Ok(command.post())),
+            Command::Schedule(command) => command.post(current?, zone, Timestamp::now()),
             Command::Chat(chat::Command::Msg { to, text }) => {
                 let to = session.find_chat(to);
                 Some(to.map(|to| Post::text(&to, text)))
             }
             _ => None,
         }
+    }
+
+    /// Whether it sends a file.
+    pub fn sends_file(&self) -> bool {
+        matches!(self, Command::Files(files::Command::Send { .. }))
     }
 
     /// What the prompt waits for.

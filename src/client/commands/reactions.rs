@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::notice::{Notice, Reader};
+use super::super::post::Post;
 use super::super::text::safe_line;
 use super::super::worker::{Failure, Worker};
 use super::words::{message_id, split};
@@ -52,10 +53,16 @@ pub fn unreact(rest: &str) -> Parsed {
 }
 
 impl Command {
+    /// What it posts.
+    pub fn post(&self) -> Post {
+        let body = json!({ "message": self.id, "emoji": self.emoji, "on": self.on });
+        Post::new("/react", body)
+    }
+
     /// What is done is told by its event.
     pub fn run(self, worker: &Worker) -> Result<(), Failure> {
-        let body = json!({ "message": self.id, "emoji": self.emoji, "on": self.on });
-        worker.post_once("/react", &body)?;
+        let post = self.post();
+        worker.post_once(&post.path, &post.body)?;
         Ok(())
     }
 }

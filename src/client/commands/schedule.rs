@@ -1,13 +1,15 @@
 //! `/later`, `/scheduled` and `/cancel`, for servers with the feature `schedule`.
 
 use jiff::civil::{DateTime, Time};
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::answer::CallError;
 use super::super::api::segment;
 use super::super::lookup::may_begin_an_id;
 use super::super::notice::{Notice, Reader};
+use super::super::post::Post;
 use super::super::render::Event;
 use super::super::text::{Zone, excerpt, safe_line};
 use super::super::worker::{Failure, Worker};
@@ -20,6 +22,8 @@ const EXCERPT: usize = 60;
 /// How much of an id is shown, and is enough to name it.
 const SHORT: usize = 8;
 
+/// Why a time is none.
+const BEYOND: &str = "that is beyond all times";
 /// How a time is written, after what is wrong with the one that was.
 const HINT: &str =
     "; write it like /later 10m TEXT, /later 18:30 TEXT or /later 2026-12-01T18:30 TEXT";
@@ -133,7 +137,32 @@ impl When {
     }
 }
 
+/// A refusal in the words in which a post for later was written.
+pub fn in_words(post: &Post, error: CallError) -> CallError {
+    match post.path.as_str() {
+        "/scheduled" => error.in_words(&FIELDS),
+        _ => error,
+    }
+}
+
 impl Command {
+    /// What it posts, if it does, for the time that is meant now.
+    pub fn post(&self, to: &str, zone: &Zone, now: Timestamp) -> Option<Result<Post, String>> {
+        let Command::Later { when, text } = self else {
+            return None;
+        };
+        let at = match when {
+            When::In(period) => {
+                let wait = SignedDuration::try_from(period.to_std()).ok();
+                wait.and_then(|wait| now.checked_add(wait).ok())
+            }
+            _ => when.resolve(zone, now),
+        };
+        let body = at.map(|at| json!({ "to": to, "text": text, "at": at.to_string() }));
+        let post = body.map(|body| Post::new("/scheduled", body));
+        Some(post.ok_or_else(|| BEYOND.to_owned()))
+    }
+
     pub fn run(self, worker: &mut Worker, current: Option<&str>) -> Result<(), Failure> {
         match self {
             Command::Later { when, text } => {
@@ -143,8 +172,7 @@ impl Command {
                     body["in"] = period.to_string().into();
                 } else {
                     let at = when.resolve(worker.zone(), Timestamp::now());
-                    let at =
-                        at.ok_or_else(|| Failure::Refused("that is beyond all times".into()))?;
+                    let at = at.ok_or_else(|| Failure::Refused(BEYOND.into()))?;
                     body["at"] = at.to_string().into();
                 }
                 let made = worker.act(&["scheduled"], || {

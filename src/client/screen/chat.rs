@@ -1,6 +1,6 @@
 //! One chat as it is shown: its lines by their ids, and what of it is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::render::{Comment, Message};
 
@@ -41,24 +41,30 @@ pub struct Chat {
     pub label: String,
     /// How many of its messages are not read.
     pub unread: u64,
-    /// Whether one of them is for the reader in particular.
-    pub called: bool,
+    /// All up to this message is read.
+    pub read: u64,
+    /// Those of them that are for the reader in particular.
+    pub calls: BTreeSet<u64>,
     /// What is known of it.
     pub lines: BTreeMap<Key, Entry>,
+    /// Behind these messages others are missing.
+    pub gaps: BTreeSet<u64>,
     /// The first message that was not read when the chat was opened.
     pub fresh: Option<u64>,
     /// Whether its end is there.
     pub loaded: Loaded,
     /// Whether its beginning is there.
     pub whole: bool,
-    /// Whether an older page is asked for.
+    /// Whether a page beside its newest is asked for.
     pub asked: bool,
-    /// Whether the last older page could not be had, and is not asked for again by itself.
+    /// Whether the last such page could not be had, and is not asked for again by itself.
     pub failed: bool,
+    /// Where its reader is told that.
+    pub troubled: Option<Key>,
+    /// How many rows are to be scrolled when that page is there, up where they are less than none.
+    pub owed: isize,
     /// Whether it was just opened, and is to be shown from where the unread begins.
     pub arriving: bool,
-    /// Whether older pages are fetched to find out where that is.
-    pub seeking: bool,
     /// The line at the bottom of the pane and how many of its rows are below; none: the newest.
     pub bottom: Option<(Key, usize)>,
     /// The line that is begun for it.
@@ -76,15 +82,18 @@ impl Chat {
             address: address.to_owned(),
             label: label.to_owned(),
             unread: 0,
-            called: false,
+            read: 0,
+            calls: BTreeSet::new(),
             lines: BTreeMap::new(),
+            gaps: BTreeSet::new(),
             fresh: None,
             arriving: false,
-            seeking: false,
             loaded: Loaded::No,
             whole: false,
             asked: false,
             failed: false,
+            troubled: None,
+            owed: 0,
             bottom: None,
             draft: String::new(),
             people: None,
@@ -108,17 +117,16 @@ impl Chat {
     /// The messages of others after this one.
     pub fn after(&self, upto: u64, me: &str) -> impl DoubleEndedIterator<Item = u64> {
         self.lines
-            .range((upto + 1, 0)..)
+            .range((upto.saturating_add(1), 0)..)
             .filter_map(move |((id, _), entry)| match entry {
                 Entry::Message(message) if message.from != me => Some(*id),
                 _ => None,
             })
     }
 
-    /// The first of its messages that are not read, as far as they are there.
-    pub fn first_unread(&self, me: &str) -> Option<u64> {
-        let unread = usize::try_from(self.unread).unwrap_or(usize::MAX);
-        self.after(0, me).rev().take(unread).last()
+    /// Shows its newest.
+    pub fn go_to_end(&mut self) {
+        (self.bottom, self.owed) = (None, 0);
     }
 
     /// Puts something told below all that is there.
@@ -127,6 +135,27 @@ impl Chat {
         let key = last.map_or((0, 1), |((id, n), _)| (*id, n + 1));
         self.lines.insert(key, Entry::Note { text, bad });
         self.trim();
+    }
+
+    /// Tells its reader that something of it could not be loaded, until it is.
+    pub fn trouble(&mut self, text: String) {
+        self.note(text, true);
+        self.troubled = self.lines.last_key_value().map(|(key, _)| *key);
+    }
+
+    /// What was not loaded is asked for again, or there.
+    pub fn forget_trouble(&mut self) {
+        if let Some(key) = self.troubled.take() {
+            self.lines.remove(&key);
+        }
+    }
+
+    /// Forgets what is known of it, but how it stands.
+    pub fn begin_anew(&mut self) {
+        self.lines.clear();
+        self.gaps.clear();
+        (self.loaded, self.whole, self.bottom) = (Loaded::No, false, None);
+        (self.fresh, self.troubled, self.read, self.owed) = (None, None, 0, 0);
     }
 
     /// Puts what answers its reader where they look: below the last line in sight. What is below that is
@@ -145,8 +174,13 @@ impl Chat {
     /// Forgets the oldest lines, where nobody looks at them.
     pub fn trim(&mut self) {
         while self.lines.len() > MAX_LINES && self.bottom.is_none() {
-            self.lines.pop_first();
-            self.whole = false;
+            if let Some(((id, _), Entry::Message(_))) = self.lines.pop_first() {
+                self.whole = false;
+                self.gaps.retain(|gap| *gap > id);
+                if id > self.read {
+                    self.gaps.insert(self.read);
+                }
+            }
         }
     }
 }

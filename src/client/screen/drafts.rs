@@ -26,6 +26,8 @@ pub struct Unsent {
     pub begun: BTreeMap<String, String>,
     /// What was on its way.
     pub outgoing: Vec<Kept>,
+    /// The titles of the rooms among those chats, by their addresses.
+    pub titles: BTreeMap<String, String>,
 }
 
 impl Unsent {
@@ -103,6 +105,7 @@ mod tests {
                 post: Post::text("common", "on its way"),
                 here: "common".to_owned(),
             }],
+            titles: BTreeMap::from([("room:7".to_owned(), "Garden".to_owned())]),
         };
         drafts.keep(some.clone()).unwrap();
         // The key is the same, so that it is there once.

@@ -19,6 +19,8 @@ use super::wrap::{cut, width};
 const SIDE: u16 = 22;
 /// The narrowest terminal that has room for it.
 const WIDE: u16 = 70;
+/// So many columns of the state are for what is new elsewhere, however narrow it is.
+const NEW: usize = 18;
 /// The most rows of the line being typed.
 const INPUT: usize = 6;
 
@@ -150,7 +152,7 @@ pub fn draw(
     let mut tail = tail(model, &page);
     // A message or two stay in sight above what is on its way.
     tail.drain(..tail.len().saturating_sub(height / 2));
-    let (mut rows, is_top) = page.sight(model.chat(), height - tail.len());
+    let (mut rows, sight) = page.sight(model.chat(), height - tail.len());
     rows.append(&mut tail);
     // The newest stand where the eye is: above the line being typed.
     let mut pane = parts.pane;
@@ -159,8 +161,9 @@ pub fn draw(
         .saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
     (pane.y, pane.height) = (pane.y + missing, pane.height - missing);
     frame.render_widget(Text::from(rows), pane);
-    if is_top {
-        model.want_older();
+    // What lies under something else is not in sight.
+    if model.panel.is_none() {
+        model.saw(sight);
     }
     if let Some(text) = extra(model, input, area.width).or_else(|| model.progress.clone()) {
         let text = cut(&text, parts.extra.width.into());
@@ -220,7 +223,7 @@ fn chats(model: &Model, area: Rect) -> Text<'static> {
         if chat.unread > 0 {
             style = style.add_modifier(Modifier::BOLD);
         }
-        if chat.called {
+        if chat.is_called() {
             style = style.fg(Color::Magenta);
         }
         if at == model.at {
@@ -232,7 +235,7 @@ fn chats(model: &Model, area: Rect) -> Text<'static> {
 }
 
 fn unread(chat: &Chat) -> String {
-    match (chat.unread, chat.called) {
+    match (chat.unread, chat.is_called()) {
         (0, _) => String::new(),
         (n, true) => format!("!{n}"),
         (n, false) => n.to_string(),
@@ -274,7 +277,11 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
         let left = duration(seconds(next));
         parts.insert(1, format!("{count} to send in {left} (Ctrl+C takes back)"));
     }
-    match (model.chat().bottom, model.chat().unread) {
+    let chat = model.chat();
+    match (chat.bottom, chat.unread) {
+        _ if chat.owed != 0 => parts.insert(1, "loading…".to_owned()),
+        // Whoever has gone to the end has left it out.
+        (None, new) if model.leaves_out() => parts.insert(1, format!("{new} new above (Alt+U)")),
         (None, _) => {}
         (Some(_), 0) => parts.insert(1, "older messages (Ctrl+End: newest)".to_owned()),
         (Some(_), new) => parts.insert(1, format!("{new} new below (Ctrl+End: newest)")),
@@ -284,9 +291,6 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     let others: Vec<String> = others
         .map(|(_, chat)| format!("{} {}", chat.label, unread(chat)))
         .collect();
-    if !others.is_empty() {
-        parts.insert(1, format!("new: {}", others.join(", ")));
-    }
     match model.invitations {
         0 => {}
         1 => parts.insert(1, "1 invitation (F2)".to_owned()),
@@ -299,6 +303,13 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     }
     if !model.bell {
         parts.push("bell off".to_owned());
+    }
+    if !others.is_empty() {
+        // As far as it leaves room for the rest.
+        let rest = width(&parts.join(" │ ")) + 6;
+        let room = columns.saturating_sub(rest).max(NEW);
+        let at = 1 + usize::from(model.invitations > 0) + usize::from(model.asking > 0);
+        parts.insert(at, cut(&format!("new: {}", others.join(", ")), room));
     }
     let text = cut(
         &format!(" {}", parts.join(" │ ")),

@@ -79,29 +79,33 @@ impl Model {
         let is_here = at == self.at;
         let is_mine = message.from == self.me;
         let id = message.id;
-        let calls = !is_mine && (address.starts_with('@') || mentions(&message.text, &self.me));
+        let names_me = match (&data["mentions"], self.knows_calls) {
+            (Value::Array(names), true) => names.iter().any(|name| *name == *self.me),
+            (_, is_known) => !is_known && mentions(&message.text, &self.me),
+        };
+        let calls = !is_mine && (address.starts_with('@') || names_me);
+        let rings = calls || (!is_mine && mentions(&message.text, &self.me));
         let chat = &mut self.chats[at];
         let newest = chat.newest_message();
         let known = chat
             .lines
             .insert((id, 0), Entry::Message(Box::new(message)));
-        if is_mine {
+        if is_mine && counts && chat.unread == 0 {
             // Whoever answers has seen what is above.
-            chat.fresh = chat.fresh.filter(|_| !counts);
+            chat.fresh = None;
         }
         if known.is_some() || is_mine || !counts || id < newest {
             return;
         }
-        let is_seen = is_here && chat.bottom.is_none() && chat.unread == 0;
-        if is_seen && chat.loaded == Loaded::Yes {
-            let looked = Effect::Looked(address, id);
-            self.effects.push_back(looked);
-        } else {
-            chat.unread += 1;
-            chat.called |= calls;
+        if is_here && chat.bottom.is_some() && chat.unread == 0 {
+            chat.fresh = Some(id);
         }
-        self.chats[at].trim();
-        if calls && self.bell {
+        chat.unread += 1;
+        if calls {
+            chat.calls.insert(id);
+        }
+        chat.trim();
+        if rings && self.bell {
             self.effects.push_back(Effect::Ring);
         }
     }
@@ -182,8 +186,7 @@ impl Model {
         let ids: Vec<u64> = ids.filter_map(Value::as_u64).collect();
         let me = self.me.clone();
         for chat in &mut self.chats {
-            let first = chat.fresh.unwrap_or(0);
-            let was: Vec<u64> = chat.after(first.saturating_sub(1), &me).collect();
+            let was: Vec<u64> = chat.after(chat.read, &me).collect();
             let gone = was.iter().filter(|id| ids.contains(id)).count() as u64;
             chat.unread = chat.unread.saturating_sub(gone);
             chat.lines.retain(|(id, _), entry| match entry {
@@ -191,6 +194,7 @@ impl Model {
                 Entry::Message(_) => !ids.contains(id),
                 Entry::Note { .. } => true,
             });
+            chat.calls.retain(|id| !ids.contains(id));
         }
         self.selected = self.selected.filter(|id| !ids.contains(id));
     }
@@ -204,12 +208,7 @@ impl Model {
             return;
         };
         let me = self.me.clone();
-        let chat = &mut self.chats[at];
-        let left = chat.after(upto, &me).count() as u64;
-        if left < chat.unread {
-            chat.unread = left;
-        }
-        chat.called &= chat.unread > 0;
+        self.chats[at].read_up_to(upto, &me);
     }
 
     fn holds(&self, message: &Value) -> bool {
@@ -229,7 +228,7 @@ impl Model {
         // Who says something sees it; a comment is counted where the reader is.
         let is_said = !posted["message"].is_u64() && self.chat().newest() == posted["id"];
         if is_said {
-            self.chat_mut().bottom = None;
+            self.chat_mut().go_to_end();
         }
     }
 }

@@ -10,7 +10,7 @@ use crossterm::event::Event as TerminalEvent;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::answer::{ChatStatus, Page};
+use super::super::answer::{CallError, ChatStatus};
 use super::super::post::Post;
 use super::super::render::{Event, Style};
 use super::super::session::Session;
@@ -19,6 +19,7 @@ use super::super::transfer::Progress;
 use super::super::worker::Ended;
 use super::super::{Error, Link, Output};
 use super::panel::{Kind, Once};
+use super::reading::{Fetched, Part};
 
 /// How many messages a page has.
 const PAGE: u16 = 100;
@@ -45,14 +46,20 @@ pub enum News {
     People(Option<Vec<ChatStatus>>),
     /// How the stream stands.
     Link(Link),
-    /// A page of a chat before a message, or its newest.
-    Page(String, Option<u64>, Result<Page, String>),
+    /// A part of a chat.
+    Page(String, Part, Result<Fetched, String>),
     /// A post that the server wants later.
     Later(Post, Instant),
     /// A post that was refused since this client is signed out.
     Barred(Post),
     /// The password is asked for, perhaps since another one was wrong; who is to hear it.
     Password(bool, SyncSender<String>),
+    /// What leads to no message is done.
+    Done(Post),
+    /// A file was sent, or was not.
+    Filed(Post, Ended),
+    /// A post for a chat that there is not, and why not.
+    Nowhere(Post, String),
     /// A post that failed, and why.
     Unsent(Post, String),
     /// The command of this number has ended, which leads to another chat.
@@ -174,6 +181,15 @@ impl Output for Front {
         answered.recv().ok()
     }
 
+    fn done(&self, post: &Post) {
+        self.tell(News::Done(post.clone()));
+    }
+
+    fn nowhere(&self, post: &Post, why: &str) -> bool {
+        self.tell(News::Nowhere(post.clone(), why.to_owned()));
+        true
+    }
+
     fn unsent(&self, post: &Post, why: &str) -> bool {
         self.tell(News::Unsent(post.clone(), why.to_owned()));
         true
@@ -182,14 +198,44 @@ impl Output for Front {
 
 /// What is asked for beside what is posted: that may wait for the server for long.
 pub enum Wanted {
-    /// A page of a chat before a message, or its newest.
-    Page(String, Option<u64>),
+    /// A part of a chat.
+    Page(String, Part),
     /// How many are in each chat and here, and who is in the rooms.
     People,
     /// What there is to be completed.
     Known,
     /// Others are to know that one writes in this chat.
     Typing(String),
+}
+
+fn fetch(session: &Session, chat: &str, part: Part) -> Result<Fetched, CallError> {
+    let api = &session.api;
+    let mut fetched = Fetched {
+        page: match part {
+            Part::Newest => api.older(chat, None, PAGE)?,
+            Part::Before(id) => api.older(chat, Some(id), PAGE)?,
+            Part::After(id) => api.messages(chat, Some(id), PAGE)?,
+        },
+        ..Fetched::default()
+    };
+    if part == Part::Newest {
+        // In this order: whatever comes in between is unread, and comes by the stream.
+        fetched.first = api.first_unread(chat)?;
+        let oldest = fetched.page.messages.first();
+        let oldest = oldest.and_then(|oldest| oldest["id"].as_u64());
+        if let Some(first) = fetched.first
+            && fetched.page.more
+            && oldest.is_some_and(|oldest| first < oldest)
+        {
+            let before = first.saturating_sub(1);
+            fetched.begin = Some(api.messages(chat, Some(before), PAGE)?);
+        }
+    }
+    let begin = fetched.begin.iter().flat_map(|page| &page.messages);
+    for message in begin.chain(&fetched.page.messages) {
+        session.note_shown(std::slice::from_ref(message));
+    }
+    Ok(fetched)
 }
 
 /// Fetches what is wanted, one after another.
@@ -201,13 +247,9 @@ pub fn load(
     let run = move || {
         for wanted in wanted {
             let fetched = match wanted {
-                Wanted::Page(chat, before) => {
-                    let page = session.api.older(&chat, before, PAGE);
-                    if let Ok(page) = &page {
-                        session.note_shown(&page.messages);
-                    }
-                    let page = page.map_err(|error| error.to_string());
-                    News::Page(chat, before, page)
+                Wanted::Page(chat, part) => {
+                    let fetched = fetch(&session, &chat, part);
+                    News::Page(chat, part, fetched.map_err(|error| error.to_string()))
                 }
                 Wanted::People => {
                     let rooms = session.fetch_rooms();

@@ -65,19 +65,16 @@ impl Screen {
             KeyCode::Up if empty && self.take_up() => {}
             KeyCode::PageUp => self.scroll(-1)?,
             KeyCode::PageDown => self.scroll(1)?,
-            KeyCode::Home if ctrl || empty => self.scroll(isize::MIN / 2)?,
-            KeyCode::End if ctrl || empty => self.scroll(isize::MAX / 2)?,
+            KeyCode::Home if ctrl || empty => self.scroll_to(-lines::FAR)?,
+            KeyCode::End if ctrl || empty => self.scroll_to(lines::FAR)?,
             KeyCode::Esc if self.input.leave() => self.unsaved = true,
             KeyCode::Esc if self.stay() => {}
-            KeyCode::Esc => self.model.chat_mut().bottom = None,
-            KeyCode::Char('u') if alt => {
-                let chat = self.model.chat_mut();
-                chat.arriving = chat.fresh.is_some();
-            }
+            KeyCode::Esc => self.model.chat_mut().go_to_end(),
+            KeyCode::Char('u') if alt => self.model.go_to_unread(),
             KeyCode::Enter if !alt && empty => {
                 self.session.gate.rouse();
                 if self.model.again() {
-                    self.model.chat_mut().bottom = None;
+                    self.model.chat_mut().go_to_end();
                 }
             }
             KeyCode::Enter if !alt => {
@@ -218,9 +215,22 @@ impl Screen {
     fn scroll(&mut self, pages: isize) -> Result<(), Error> {
         let size = self.size()?;
         let page = isize::try_from(size.1.saturating_sub(OVERLAP).max(1)).unwrap_or(1);
-        let by = pages.saturating_mul(page);
-        lines::scroll(&mut self.model, &self.zone, size, by);
+        lines::scroll(&mut self.model, &self.zone, size, pages * page);
         Ok(())
+    }
+
+    fn scroll_to(&mut self, end: isize) -> Result<(), Error> {
+        let size = self.size()?;
+        lines::scroll(&mut self.model, &self.zone, size, end);
+        Ok(())
+    }
+
+    /// Goes on scrolling where what was missing has come.
+    pub fn scroll_owed(&mut self) -> Result<(), Error> {
+        match self.model.chat().owed {
+            0 => Ok(()),
+            _ => self.scroll_to(0),
+        }
     }
 
     fn select(&mut self, up: bool) -> Result<(), Error> {

@@ -9,9 +9,10 @@ use ratatui::text::Line;
 use super::super::commands::reaction_line;
 use super::super::render::{Attached, Comment, Message, PROGRAM};
 use super::super::text::{Zone, duration, mentions, safe_line, safe_lines, size};
-use super::chat::{Chat, Entry, Key};
+use super::chat::{Chat, Entry, Key, Loaded};
 use super::model::Model;
 use super::outgoing::{Outgoing, Stage};
+use super::reading::Sight;
 use super::wrap::{width, wrap};
 
 /// From this width on a message shows its number.
@@ -40,6 +41,9 @@ pub struct Page<'a> {
     /// The message that keys are for.
     pub selected: Option<u64>,
 }
+
+/// More rows than any chat has.
+pub const FAR: isize = isize::MAX / 4;
 
 type Spans = Vec<(String, Style)>;
 
@@ -186,6 +190,13 @@ impl Page<'_> {
             false => Style::new(),
         };
         rows.extend(lines.into_iter().map(|line| line.patch_style(style)));
+        if let Some(gap) = chat.gap_behind(key) {
+            let more = match chat.missing(gap, self.me) {
+                Some(missing) => format!("{missing} more"),
+                None => "more".to_owned(),
+            };
+            rows.push(self.rule(&more, dim()));
+        }
         rows
     }
 
@@ -239,26 +250,40 @@ impl Page<'_> {
         )
     }
 
-    /// The rows in sight, at most `height` of them, and whether the first line is among them.
-    pub fn sight(&self, chat: &Chat, height: usize) -> (Vec<Line<'static>>, bool) {
+    /// The rows in sight, at most `height` of them, and what of the chat that is.
+    pub fn sight(&self, chat: &Chat, height: usize) -> (Vec<Line<'static>>, Sight) {
         let (end, below) = chat.bottom.unwrap_or(((u64::MAX, u32::MAX), 0));
         let mut rows: Vec<Line<'static>> = Vec::new();
         let mut skip = below;
+        let mut sight = Sight {
+            top: 0,
+            bottom: 0,
+            gap: None,
+            is_top: true,
+        };
         for (key, entry) in chat.lines.range(..=end).rev() {
-            for row in self.rows(chat, *key, entry).into_iter().rev() {
-                if skip > 0 {
-                    skip -= 1;
-                    continue;
-                }
-                rows.push(row);
-                if rows.len() == height {
-                    rows.reverse();
-                    return (rows, false);
-                }
+            if rows.len() == height {
+                sight.is_top = false;
+                break;
             }
+            let all = self.rows(chat, *key, entry);
+            let skipped = skip.min(all.len());
+            skip -= skipped;
+            if skipped == all.len() {
+                continue;
+            }
+            if skipped == 0 {
+                sight.gap = sight.gap.or(chat.gap_behind(*key));
+                // Of what is cut the end was not seen.
+                sight.bottom = sight.bottom.max(key.0);
+            }
+            sight.top = key.0;
+            let room = height - rows.len();
+            sight.is_top &= all.len() - skipped <= room;
+            rows.extend(all.into_iter().rev().skip(skipped).take(room));
         }
         rows.reverse();
-        (rows, true)
+        (rows, sight)
     }
 
     /// Each line with where its rows end.
@@ -282,18 +307,35 @@ fn foot(ends: &[(Key, usize)], bottom: Option<(Key, usize)>) -> usize {
     end.map_or(0, |(_, end)| end.saturating_sub(below))
 }
 
-fn stand(model: &mut Model, ends: &[(Key, usize)], foot: usize, height: usize) {
+/// Shows the chat with that row as the last one in sight; gives which it is.
+fn stand(model: &mut Model, ends: &[(Key, usize)], foot: usize, height: usize) -> usize {
     let total = ends.last().map_or(0, |(_, end)| *end);
     let foot = foot.clamp(height.min(total), total);
     model.chat_mut().bottom = match ends.iter().find(|(_, end)| *end >= foot) {
         Some((key, end)) if foot < total => Some((*key, end - foot)),
         _ => None,
     };
+    // Whoever scrolls to where something is missing asks for it once more.
+    model.chat_mut().failed = false;
     if foot <= height {
-        // Whoever scrolls there asks for it once more.
-        model.chat_mut().failed = false;
         model.want_older();
     }
+    foot
+}
+
+/// Where scrolling from `foot` to `wanted` stops: at a row behind which something is missing, from
+/// whichever side it is come to.
+fn stop(model: &Model, ends: &[(Key, usize)], foot: usize, wanted: usize, height: usize) -> usize {
+    let chat = model.chat();
+    let mut gaps = ends
+        .iter()
+        .filter(|(key, _)| chat.gap_behind(*key).is_some());
+    if wanted > foot {
+        let below = gaps.find(|(_, end)| *end >= foot);
+        return below.map_or(wanted, |(_, end)| wanted.min(*end));
+    }
+    let above = gaps.rfind(|(_, end)| end + height <= foot + 1);
+    above.map_or(wanted, |(_, end)| wanted.max(end + height - 1))
 }
 
 /// Shows a chat that was just opened from where the unread begins, or its end where all of that is
@@ -315,13 +357,36 @@ pub fn arrive(model: &mut Model, zone: &Zone, (columns, height): (usize, usize))
     stand(model, &ends, begin + height, height);
 }
 
-/// Moves what is in sight by so many rows, up where they are less than none.
+/// Moves what is in sight by so many rows, up where they are less than none; [`FAR`] of them lead to the
+/// end. Where something is missing on the way the rest is owed until that is there.
 pub fn scroll(model: &mut Model, zone: &Zone, (columns, height): (usize, usize), by: isize) {
     let page = page(&model.me, zone, columns);
     let ends = page.ends(model.chat());
     let foot = foot(&ends, model.chat().bottom);
-    let foot = foot.saturating_add_signed(by);
-    stand(model, &ends, foot, height);
+    let owed = std::mem::take(&mut model.chat_mut().owed);
+    let by = match by {
+        0 => owed,
+        // What is read on the way down is to be seen.
+        _ if by < 0 && owed < 0 => by.saturating_add(owed).max(-FAR),
+        by => by,
+    };
+    let wanted = foot.saturating_add_signed(by);
+    if by == -FAR && !model.chat().whole {
+        model.chat_mut().failed = false;
+        model.want_first();
+        model.chat_mut().owed = by;
+        return;
+    }
+    let stopped = match by.abs() {
+        FAR => wanted,
+        _ => stop(model, &ends, foot, wanted, height),
+    };
+    let stood = stand(model, &ends, stopped, height);
+    let is_held = stopped != wanted || (by < 0 && !model.chat().whole);
+    if is_held && model.chat().loaded == Loaded::Yes {
+        let moved = isize::try_from(stood).unwrap_or(FAR) - isize::try_from(foot).unwrap_or(FAR);
+        model.chat_mut().owed = by - moved;
+    }
 }
 
 /// Brings the selected message in sight.

@@ -1,6 +1,6 @@
 //! The whole terminal: chats at the side, messages, a line to type, the state.
 //!
-//! `model` is what is shown, with `outgoing` for what is not there yet, `people` for who is here and
+//! `model` is what is shown, with `reading` for what of it is there and read, `outgoing` for what is not there yet, `people` for who is here and
 //! `panel` for what lies over it, `typing` for who is writing, and `events` what changes it; `lines`, `wrap` and `draw` are how;
 //! `input` is the line being typed, `secret` a password in its place, and `keys` what each key does; `front` is how the other threads
 //! tell of news, `tty` the terminal; `unsent` is what becomes of lines that are not sent yet,
@@ -20,6 +20,7 @@ mod moving;
 mod outgoing;
 mod panel;
 mod people;
+mod reading;
 mod secret;
 mod tty;
 mod typing;
@@ -43,10 +44,11 @@ use self::tty::Tty;
 use super::commands::{Command, Wait, parse, typed_hook};
 use super::complete::Completion;
 use super::notice::Reader;
+use super::post::Post;
 use super::session::{Session, SignedIn};
 use super::store::Store;
 use super::text::{Zone, safe_line};
-use super::worker::{Job, QUEUE, Worker};
+use super::worker::{Ended, Job, QUEUE, Worker};
 use super::{Error, Link, Output, interrupt, terminal};
 use jiff::Timestamp;
 
@@ -121,8 +123,11 @@ pub fn run(
     let done = terminal::leave(&session, &jobs, &end);
     // What came through while the user left is not kept as unsent.
     for news in heard.try_iter() {
-        if let News::Sent(post, _) = news {
-            screen.model.arrived(&post);
+        match news {
+            News::Sent(post, _) | News::Done(post) | News::Filed(post, Ended::Here) => {
+                screen.model.arrived(&post);
+            }
+            _ => {}
         }
     }
     screen.save();
@@ -212,8 +217,10 @@ impl Screen {
                     |frame: &mut ratatui::Frame<'_>| draw::draw(frame, model, input, zone, colour);
                 tty.draw(draw).map_err(Error::Screen)?;
             }
-            // Drawing may have come to the top of what is there.
-            self.act()?;
+            // Drawing may have come to the end of what is there, and what was drawn is read.
+            if self.act()? {
+                continue;
+            }
             let first = match self.pause() {
                 None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(pause) => heard.recv_timeout(pause),
@@ -222,10 +229,15 @@ impl Screen {
                 Ok(first) => {
                     for news in std::iter::once(first).chain(heard.try_iter().take(BATCH)) {
                         let is_key = matches!(news, News::Terminal(_));
+                        let before = self.model.chat().bottom;
                         self.take(news)?;
                         if is_key && !self.over {
                             // A reader that has ended has told so.
                             let _ = go_on.try_send(());
+                        }
+                        // What is scrolled over is read when it was drawn.
+                        if self.model.chat().bottom != before {
+                            break;
                         }
                     }
                 }
@@ -251,13 +263,15 @@ impl Screen {
         tick.into_iter().chain(people).chain(writing).min()
     }
 
-    /// Does what the model asks for.
-    fn act(&mut self) -> Result<(), Error> {
+    /// Does what the model asks for; whether something was read, and is to be drawn so.
+    fn act(&mut self) -> Result<bool, Error> {
         if self.model.chat().arriving {
             let size = self.size()?;
             lines::arrive(&mut self.model, &self.zone, size);
         }
+        let before = self.model.chat().unread;
         self.model.settle();
+        let has_read = self.model.chat().unread < before;
         while let Some(effect) = self.model.effects.pop_front() {
             match effect {
                 Effect::Looked(chat, upto) => {
@@ -265,11 +279,11 @@ impl Screen {
                     // A full queue of it wakes the worker all the same.
                     let _ = self.jobs.try_send(Job::Marks);
                 }
-                Effect::Load(chat, before) => {
-                    let wanted = Wanted::Page(chat.clone(), before);
+                Effect::Load(chat, part) => {
+                    let wanted = Wanted::Page(chat.clone(), part);
                     if self.pages.try_send(wanted).is_err() {
                         let why = Err("too much is asked for at once".to_owned());
-                        self.model.page(&chat, before, why);
+                        self.model.page(&chat, part, why);
                     }
                 }
                 Effect::Ring => {
@@ -279,6 +293,7 @@ impl Screen {
                 }
             }
         }
+        self.offer_back();
         let now = Instant::now();
         if self.model.people_due(now) == Some(Duration::ZERO) {
             self.model.ask_people(now);
@@ -300,7 +315,7 @@ impl Screen {
         if self.session.here.get() != here {
             self.session.here.go(here);
         }
-        Ok(())
+        Ok(has_read)
     }
 
     fn take(&mut self, news: News) -> Result<(), Error> {
@@ -314,6 +329,15 @@ impl Screen {
                 self.model.sent(&posted, label);
                 self.unsaved = true;
             }
+            News::Done(post) | News::Filed(post, Ended::Here) => {
+                self.model.arrived(&post);
+                self.unsaved = true;
+            }
+            News::Filed(post, _) => {
+                let why = "the file was not uploaded".to_owned();
+                self.stage(&post, Stage::Failed(why));
+            }
+            News::Nowhere(post, why) => self.give_back(&post, &why),
             News::Told(text, bad) => self.model.note(text, bad),
             News::ToldOf(room, text) => {
                 if session.title(&room).is_some() {
@@ -329,6 +353,7 @@ impl Screen {
                     // What there is to be completed may have gaps, too.
                     let _ = self.pages.try_send(Wanted::Known);
                 }
+                self.model.knows_calls = session.has_feature("mentions");
                 // The server may write one's name in another way.
                 self.model.me = session.me();
                 self.model.chats(&chats, label, anew);
@@ -345,7 +370,12 @@ impl Screen {
                 }
                 self.model.link(link);
             }
-            News::Page(chat, before, page) => self.model.page(&chat, before, page),
+            News::Page(chat, part, fetched) => {
+                self.model.page(&chat, part, fetched);
+                if self.model.chat().address == chat {
+                    self.scroll_owed()?;
+                }
+            }
             News::Later(post, at) => self.stage(&post, Stage::Later(at)),
             News::Barred(post) => self.stage(&post, Stage::Barred),
             News::Password(wrong, answer) => {
@@ -454,16 +484,19 @@ impl Screen {
             }
             // Signed out, the worker ends, which closes the screen.
             Ok(Some(Command::Logout)) => Job::LogOut(sync_channel(1).0),
+            Ok(Some(command)) if command.sends_file() && here.is_some() => {
+                return self.stage(&Post::file(chat, line), Stage::Queued);
+            }
             Ok(Some(command)) if command.wait() != Wait::No => {
                 return self.wait(line, command, chat, here);
             }
-            Ok(Some(command)) => match command.posts(&session, chat) {
+            Ok(Some(command)) => match command.posts(&session, here.as_deref(), &self.zone) {
                 Some(Ok(post)) => {
                     // Who says something here goes to the end, where it stands; whatever else is
                     // done leaves the place, and with it what is unread.
-                    let is_here = post.kind() == "message" && post.to() == Some(chat);
+                    let is_here = post.kind() == Some("message") && post.to() == Some(chat);
                     if is_here && self.model.chat().address == chat {
-                        self.model.chat_mut().bottom = None;
+                        self.model.chat_mut().go_to_end();
                     }
                     return self.stage(&post, Stage::Queued);
                 }

@@ -3,30 +3,27 @@
 
 use std::collections::VecDeque;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::super::Link;
-use super::super::answer::{ChatStatus, Page};
+use super::super::answer::ChatStatus;
 use super::super::here::COMMON;
 use super::super::render::Message;
-use super::chat::{Chat, Entry, Key, Loaded};
+use super::chat::{Chat, Entry, Key};
 use super::moving::Move;
 use super::outgoing::Outgoing;
 use super::panel::Panel;
 use super::people::People;
+use super::reading::{Part, Sight};
 use super::typing::Typing;
-
-/// So many lines are looked through for where the unread begins.
-const SEEK: usize = 1_000;
 
 /// What is to be done for the model.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// A chat was seen up to this message.
     Looked(String, u64),
-    /// A page of a chat is wanted: the one before this message, or the newest.
-    Load(String, Option<u64>),
+    /// A part of a chat is wanted.
+    Load(String, Part),
     /// The bell is to ring.
     Ring,
 }
@@ -46,10 +43,16 @@ pub struct Model {
     pub was_up: bool,
     /// How far a file is.
     pub progress: Option<String>,
+    /// What was drawn last of the chat that is shown, until that counts as read.
+    pub sight: Option<Sight>,
+    /// Whether the server tells which messages call the user.
+    pub knows_calls: bool,
     /// The message that keys are for.
     pub selected: Option<u64>,
     /// What was typed and is not there yet.
     pub outgoing: Vec<Outgoing>,
+    /// Lines that were not sent to rooms that one is no longer in: what those are called, and the lines.
+    pub given_up: Vec<(String, String)>,
     /// The commands that lead to another chat, with what was typed behind each.
     pub moves: Vec<Move>,
     /// What is known of who is here.
@@ -80,8 +83,11 @@ impl Model {
             link: Link::Connecting,
             was_up: false,
             progress: None,
+            sight: None,
+            knows_calls: false,
             selected: None,
             outgoing: Vec::new(),
+            given_up: Vec::new(),
             moves: Vec::new(),
             people: People::default(),
             typing: Typing::default(),
@@ -138,57 +144,10 @@ impl Model {
             self.selected = None;
         }
         self.at = at;
+        self.sight = None;
         self.lines_go_here();
-        self.chat_mut().bottom = None;
+        (self.chat_mut().bottom, self.chat_mut().owed) = (None, 0);
         self.look(true);
-    }
-
-    /// What is in sight is read: all of the chat at its end, and what is above where it does not
-    /// end.
-    pub fn settle(&mut self) {
-        let me = self.me.clone();
-        let chat = self.chat_mut();
-        if chat.arriving || chat.seeking || chat.unread == 0 || chat.loaded != Loaded::Yes {
-            return;
-        }
-        let (upto, left) = match chat.bottom {
-            None => (chat.newest_message(), 0),
-            Some(((id, _), _)) => (id, chat.after(id, &me).count() as u64),
-        };
-        if left < chat.unread {
-            if chat.fresh.is_none() {
-                chat.fresh = chat.first_unread(&me);
-            }
-            chat.unread = left;
-            let looked = Effect::Looked(chat.address.clone(), upto);
-            self.effects.push_back(looked);
-        }
-    }
-
-    /// The reader looks at the chat that is shown: it is fetched if it is not there. Where they have
-    /// just come, it is shown from where the unread begins.
-    fn look(&mut self, arrives: bool) {
-        let me = self.me.clone();
-        let chat = self.chat_mut();
-        chat.called = false;
-        chat.seeking = false;
-        if chat.loaded == Loaded::No {
-            chat.loaded = Loaded::Asked;
-            let address = chat.address.clone();
-            self.effects.push_back(Effect::Load(address, None));
-        }
-        let chat = self.chat_mut();
-        if !arrives || chat.loaded != Loaded::Yes || chat.unread == 0 || chat.fresh.is_some() {
-            return;
-        }
-        let there = chat.after(0, &me).count() as u64;
-        let is_all = chat.whole || chat.failed || chat.lines.len() >= SEEK;
-        if there < chat.unread && !is_all {
-            chat.seeking = true;
-            return self.want_older();
-        }
-        chat.fresh = chat.first_unread(&me);
-        chat.arriving = true;
     }
 
     /// The next chat with something unread, those that call first.
@@ -196,7 +155,7 @@ impl Model {
         let count = self.chats.len();
         let others = (1..=count).map(|step| (self.at + step) % count);
         let unread: Vec<usize> = others.filter(|at| self.chats[*at].unread > 0).collect();
-        let called = unread.iter().find(|at| self.chats[**at].called);
+        let called = unread.iter().find(|at| self.chats[**at].is_called());
         called.or(unread.first()).copied()
     }
 
@@ -204,6 +163,21 @@ impl Model {
     pub fn chats(&mut self, chats: &[ChatStatus], label: impl Fn(&str) -> String, anew: bool) {
         let here = self.chat().address.clone();
         let gone = |chat: &Chat| chats.iter().all(|known| known.chat != chat.address);
+        // By their titles, which the server tells no more.
+        let label_of = |room: &str| {
+            let chat = self.chats.iter().find(|chat| chat.address == room);
+            chat.map_or_else(|| label(room), |chat| chat.label.clone())
+        };
+        let mut rooms: Vec<(String, String)> = Vec::new();
+        for out in &self.outgoing {
+            let is_gone = chats.iter().all(|known| known.chat != out.here);
+            if out.here.starts_with("room:") && is_gone {
+                rooms.push((out.here.clone(), label_of(&out.here)));
+            }
+        }
+        for (room, label) in rooms {
+            self.give_up(&room, &label);
+        }
         // What was begun for a room that is gone is still its writer's.
         self.chats.retain(|chat| {
             !chat.address.starts_with("room:") || !gone(chat) || !chat.draft.is_empty()
@@ -213,73 +187,21 @@ impl Model {
             let chat = &mut self.chats[at];
             chat.label = label(&status.chat);
             chat.unread = status.unread;
-            chat.called |= status.mentions.is_some();
-            chat.called &= chat.unread > 0;
-            chat.people = status.members.zip(status.online);
             if anew {
-                chat.lines.clear();
-                (chat.loaded, chat.whole, chat.bottom) = (Loaded::No, false, None);
-                chat.fresh = None;
+                chat.begin_anew();
             }
+            chat.calls.extend(status.calls());
+            chat.calls_until_read();
+            chat.people = status.members.zip(status.online);
         }
         if let Some(common) = self.find(COMMON) {
             let common = self.chats.remove(common);
             self.chats.insert(0, common);
         }
         self.at = self.find(&here).unwrap_or(0);
+        self.sight = None;
         self.forget_people();
         self.look(true);
-    }
-
-    /// Takes in a page of a chat's messages that was asked for.
-    pub fn page(&mut self, address: &str, before: Option<u64>, page: Result<Page, String>) {
-        let Some(at) = self.find(address) else {
-            return;
-        };
-        let chat = &mut self.chats[at];
-        chat.asked = false;
-        match page {
-            Err(why) => {
-                match before {
-                    None => chat.loaded = Loaded::No,
-                    Some(_) => chat.failed = true,
-                }
-                chat.note(format!("not loaded: {why}"), true);
-            }
-            Ok(page) => {
-                chat.whole |= !page.more;
-                if before.is_none() {
-                    chat.loaded = Loaded::Yes;
-                }
-                for message in &page.messages {
-                    if let Ok(message) = Message::deserialize(message) {
-                        let key = (message.id, 0);
-                        chat.lines.insert(key, Entry::Message(Box::new(message)));
-                    }
-                }
-            }
-        }
-        self.catch_up();
-        let seeks = std::mem::take(&mut self.chats[at].seeking);
-        if at == self.at && self.chat().loaded == Loaded::Yes && (before.is_none() || seeks) {
-            self.look(true);
-        }
-    }
-
-    /// Asks for what was said before what is there.
-    pub fn want_older(&mut self) {
-        let chat = self.chat_mut();
-        if chat.whole || chat.asked || chat.failed || chat.loaded != Loaded::Yes {
-            return;
-        }
-        let mut messages = chat.lines.iter();
-        let first = messages.find(|(_, entry)| matches!(entry, Entry::Message(_)));
-        let Some(((id, _), _)) = first else {
-            return;
-        };
-        let load = Effect::Load(chat.address.clone(), Some(*id));
-        chat.asked = true;
-        self.effects.push_back(load);
     }
 
     /// Tries again what could not be loaded while there was no connection.
@@ -290,6 +212,7 @@ impl Model {
             self.unbar();
             for chat in &mut self.chats {
                 chat.failed = false;
+                chat.forget_trouble();
             }
             self.forget_people();
             self.look(false);
@@ -301,13 +224,30 @@ impl Model {
         let Some(at) = self.find(room).filter(|at| *at > 0) else {
             return;
         };
-        self.chats.remove(at);
+        let gone = self.chats.remove(at);
+        self.give_up(room, &gone.label);
+        if !gone.draft.trim().is_empty() {
+            self.given_up.push((gone.label, gone.draft));
+        }
         if at == self.at {
             self.at = 0;
-            self.selected = None;
+            (self.selected, self.sight) = (None, None);
             self.look(true);
         } else if at < self.at {
             self.at -= 1;
+        }
+    }
+
+    /// Forgets a chat that nothing was said in, where nobody looks at it.
+    pub fn drop_empty(&mut self, address: &str) {
+        let Some(at) = self.find(address).filter(|at| *at > 0 && *at != self.at) else {
+            return;
+        };
+        let chat = &self.chats[at];
+        let is_used = self.outgoing.iter().any(|out| out.here == chat.address);
+        if chat.lines.is_empty() && chat.draft.is_empty() && !is_used {
+            self.chats.remove(at);
+            self.at -= usize::from(at < self.at);
         }
     }
 
@@ -359,4 +299,4 @@ impl Model {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -5,11 +5,14 @@
 use std::sync::PoisonError;
 use std::sync::mpsc::sync_channel;
 
+use super::super::Error;
 use super::super::commands::{Command, Wait, parse};
 use super::super::here::COMMON;
+use super::super::post::Post;
 use super::super::text::safe_line;
 use super::super::worker::{Ended, Job};
 use super::model::Model;
+use super::outgoing::Stage;
 use super::{News, Screen, spawn};
 
 /// The most lines that are held behind one command.
@@ -131,35 +134,71 @@ impl Screen {
 
     /// Does a command whose end is told, beside what else is done.
     pub fn wait(&mut self, line: &str, command: Command, from: &str, here: Option<String>) {
+        let (is_transfer, leaves) = (command.wait() == Wait::Transfer, command.leaves());
+        if is_transfer {
+            if let Err(error) = self.run_apart(command, here, |_| None) {
+                self.model.note(error.explain(), true);
+            }
+            return;
+        }
+        let id = self.model.begin_move(from, command.goes_to(), line);
+        let moved = move |end| {
+            let end = match end {
+                Ended::Here if leaves => Ended::At(COMMON.to_owned()),
+                end => end,
+            };
+            Some(News::Moved(id, end))
+        };
+        if let Err(error) = self.run_apart(command, here, moved) {
+            self.model.note(error.explain(), true);
+            self.moved(id, Ended::Failed);
+        }
+    }
+
+    /// Uploads a file and sends it.
+    pub fn send_file(&mut self, post: Post) {
+        let command = parse(&post.line(), |feature| self.session.has_feature(feature));
+        let here = post.to().map(str::to_owned);
+        let filed = post.clone();
+        let begun = match command {
+            Ok(Some(command)) => {
+                let told = move |end| Some(News::Filed(filed, end));
+                self.run_apart(command, here, told)
+                    .map_err(|error| error.explain())
+            }
+            Ok(None) => Ok(()),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = begun {
+            self.stage(&post, Stage::Failed(why));
+        }
+    }
+
+    /// Does a command on a thread that waits for its end; `told` is what the screen hears of that.
+    fn run_apart(
+        &self,
+        command: Command,
+        here: Option<String>,
+        told: impl FnOnce(Ended) -> Option<News> + Send + 'static,
+    ) -> Result<(), Error> {
         let (session, jobs, news) = (self.session.clone(), self.jobs.clone(), self.news.clone());
         let transfer = self.transfer.clone();
-        let (is_transfer, leaves) = (command.wait() == Wait::Transfer, command.leaves());
-        let id = match is_transfer {
-            true => 0,
-            false => self.model.begin_move(from, command.goes_to(), line),
-        };
-        let run = move || {
+        let is_transfer = command.wait() == Wait::Transfer;
+        spawn("command", move || {
             let (ended, end) = sync_channel(1);
             let one = is_transfer.then(|| transfer.lock().unwrap_or_else(PoisonError::into_inner));
             let waiting = is_transfer.then(|| session.transfers.wait());
             if jobs.send(Job::Await(command, here, ended)).is_err() {
                 return;
             }
-            let end = match end.recv().unwrap_or(Ended::Failed) {
-                Ended::Here if leaves => Ended::At(COMMON.to_owned()),
-                end => end,
-            };
+            let end = end.recv().unwrap_or(Ended::Failed);
             drop(waiting);
             drop(one);
-            if !is_transfer {
+            if let Some(told) = told(end) {
                 // A screen that has closed shows nothing more.
-                let _ = news.send(News::Moved(id, end));
+                let _ = news.send(told);
             }
-        };
-        if let Err(error) = spawn("command", run) {
-            self.model.note(error.explain(), true);
-            self.moved(id, Ended::Failed);
-        }
+        })
     }
 
     /// Lets go what was typed behind a command that has ended.

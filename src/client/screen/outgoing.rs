@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::Link;
 use super::super::post::Post;
 use super::model::Model;
 
@@ -76,6 +77,14 @@ impl Model {
         room
     }
 
+    /// What waits for a room that is gone is its writer's again; what is on its way is answered yet.
+    pub fn give_up(&mut self, room: &str, label: &str) {
+        let waits = |out: &mut Outgoing| out.here == room && out.stage != Stage::Sending;
+        let gone = self.outgoing.extract_if(.., waits);
+        let lines = gone.map(|out| (label.to_owned(), out.post.line()));
+        self.given_up.extend(lines);
+    }
+
     /// A post is there.
     pub fn arrived(&mut self, post: &Post) {
         self.outgoing.retain(|out| out.post.key != post.key);
@@ -83,11 +92,13 @@ impl Model {
 
     /// The posts whose turn and time have come, one of a chat; they are on their way then.
     pub fn due(&mut self, now: Instant) -> Vec<Post> {
+        let is_up = self.link == Link::Up;
         let mut due = Vec::new();
         for at in self.heads() {
             let out = &mut self.outgoing[at];
             let is_due = match out.stage {
-                Stage::Queued => true,
+                // A file is for a server that is there.
+                Stage::Queued => is_up || !out.post.is_file(),
                 Stage::Later(time) => time <= now,
                 Stage::Sending | Stage::Barred | Stage::Failed(_) => false,
             };
@@ -106,7 +117,9 @@ impl Model {
         let later = heads.filter(|at| self.outgoing[*at].stage.holds());
         let held: Vec<String> = later.map(|at| self.outgoing[at].here.clone()).collect();
         let rest = self.outgoing.iter_mut();
-        let rest = rest.filter(|out| out.stage == Stage::Queued && !held.contains(&out.here));
+        let rest = rest.filter(|out| {
+            out.stage == Stage::Queued && !out.post.is_file() && !held.contains(&out.here)
+        });
         let rest = rest.map(|out| {
             out.stage = Stage::Sending;
             out.post.clone()

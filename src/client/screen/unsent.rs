@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::post::Post;
 use super::super::reason;
+use super::super::text::safe_line;
 use super::super::worker::Job;
 use super::Screen;
 use super::drafts::Unsent;
@@ -31,6 +32,10 @@ impl Screen {
     /// Hands over what is due.
     pub fn send(&mut self, due: Vec<Post>) {
         for post in due {
+            if post.is_file() {
+                self.send_file(post);
+                continue;
+            }
             if self.jobs.try_send(Job::Post(post.clone())).is_err() {
                 let why = "too much is on its way already".to_owned();
                 self.stage(&post, Stage::Failed(why));
@@ -50,9 +55,49 @@ impl Screen {
         self.input.set(&text);
     }
 
+    /// Gives a post back to its writer, since there is no such chat, or not any more.
+    fn keep_line(&mut self, line: &str, told: String) {
+        self.input.remember(line);
+        self.unsaved = true;
+        self.model.note(format!("{told}; Up brings it back"), true);
+    }
+
+    /// Gives back what there is no chat for.
+    pub fn give_back(&mut self, post: &Post, why: &str) {
+        self.model.arrived(post);
+        let to = post.to().unwrap_or_default();
+        let line = match (to.starts_with('@'), post.kind()) {
+            (true, Some("message")) => {
+                let text = post.body["text"].as_str().unwrap_or_default();
+                format!("/msg {to} {text}")
+            }
+            _ => post.line(),
+        };
+        self.keep_line(&line, format!("not sent: {why}: {}", safe_line(&line)));
+        // What names its chat goes to no other.
+        if line.starts_with("/msg") && self.input.is_empty() {
+            self.input.set(&line);
+        }
+        self.model.drop_empty(to);
+    }
+
+    /// Gives back what was not sent to rooms that one is no longer in.
+    pub fn offer_back(&mut self) {
+        for (label, line) in std::mem::take(&mut self.model.given_up) {
+            let shown = safe_line(&line);
+            let told = format!("not sent, as you are no longer in {label}: {shown}");
+            self.keep_line(&line, told);
+        }
+    }
+
     /// Brings back what was not sent the last time.
     pub fn restore(&mut self) {
-        let Unsent { begun, outgoing } = self.drafts.all().clone();
+        let Unsent {
+            begun,
+            outgoing,
+            titles,
+        } = self.drafts.all().clone();
+        self.session.know_titles(&titles);
         for (chat, text) in begun {
             if chat == self.model.chat().address {
                 self.input.set(&text);
@@ -93,8 +138,16 @@ impl Screen {
             post: out.post.clone(),
             here: out.here.clone(),
         });
-        let outgoing = outgoing.collect();
-        if let Err(error) = self.drafts.keep(Unsent { begun, outgoing }) {
+        let outgoing: Vec<Kept> = outgoing.collect();
+        let chats = begun.keys().chain(outgoing.iter().map(|kept| &kept.here));
+        let titles = chats.filter_map(|chat| Some((chat.clone(), self.session.title(chat)?)));
+        let titles = titles.collect();
+        let unsent = Unsent {
+            begun,
+            outgoing,
+            titles,
+        };
+        if let Err(error) = self.drafts.keep(unsent) {
             let why = reason::plain(&error.to_string());
             self.model
                 .note(format!("what is typed cannot be kept: {why}"), true);

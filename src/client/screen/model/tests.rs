@@ -3,10 +3,11 @@ use serde_json::{Value, json};
 use super::super::super::answer::Page;
 use super::super::super::render::Event;
 use super::super::super::text::Zone;
-use super::super::lines::arrive;
+use super::super::lines::{self, arrive};
+use super::super::reading::Fetched;
 use super::*;
 
-fn label(chat: &str) -> String {
+pub fn label(chat: &str) -> String {
     chat.to_owned()
 }
 
@@ -18,17 +19,28 @@ fn status(chats: Value) -> Vec<ChatStatus> {
     serde_json::from_value(chats).unwrap()
 }
 
-fn page(ids: impl Iterator<Item = u64>, more: bool) -> Result<Page, String> {
+/// A page of what bob has said.
+pub fn page(ids: impl Iterator<Item = u64>, more: bool) -> Page {
     let messages: Vec<Value> = ids.map(|id| message(id, "bob", "common", "x")).collect();
-    Ok(serde_json::from_value(json!({"messages": messages, "more": more})).unwrap())
+    serde_json::from_value(json!({"messages": messages, "more": more})).unwrap()
 }
 
-fn say(model: &mut Model, id: u64, from: &str, to: &str, text: &str) {
+/// The newest of common come, of which those from `first` on are not read.
+pub fn newest(model: &mut Model, page: Page, first: Option<u64>) {
+    let fetched = Fetched {
+        page,
+        first,
+        begin: None,
+    };
+    model.page("common", Part::Newest, Ok(fetched));
+}
+
+pub fn say(model: &mut Model, id: u64, from: &str, to: &str, text: &str) {
     model.event(&Event::message(message(id, from, to, text)), None, label);
 }
 
 /// Ann's chats at the beginning: three of common's are new to her, and one of bob's.
-fn model() -> Model {
+pub fn model() -> Model {
     let mut model = Model::new("ann", true);
     let chats = json!([
         {"chat": "@bob", "kind": "private", "unread": 1},
@@ -39,13 +51,20 @@ fn model() -> Model {
     model
 }
 
-fn effects(model: &mut Model) -> Vec<Effect> {
+pub fn effects(model: &mut Model) -> Vec<Effect> {
     model.effects.drain(..).collect()
 }
 
 /// The reader looks at what is there, on a pane of so many rows.
-fn look(model: &mut Model, rows: usize) {
+pub fn look(model: &mut Model, rows: usize) {
     arrive(model, &Zone::utc(), (60, rows));
+    let page = lines::Page {
+        me: &model.me,
+        zone: &Zone::utc(),
+        columns: 60,
+        selected: None,
+    };
+    model.sight = Some(page.sight(model.chat(), rows).1);
     model.settle();
 }
 
@@ -58,9 +77,9 @@ fn the_common_chat_stands_first_and_is_fetched_and_read_as_it_is_shown() {
         .map(|chat| chat.address.as_str())
         .collect();
     assert_eq!(order, ["common", "@bob", "room:7"]);
-    let load = Effect::Load("common".to_owned(), None);
+    let load = Effect::Load("common".to_owned(), Part::Newest);
     assert_eq!(effects(&mut model), [load]);
-    model.page("common", None, page(1..=10, false));
+    newest(&mut model, page(1..=10, false), Some(8));
     look(&mut model, 20);
     // The three last ones are new, and they are read now.
     assert_eq!(model.chat().fresh, Some(8));
@@ -74,10 +93,11 @@ fn the_common_chat_stands_first_and_is_fetched_and_read_as_it_is_shown() {
 #[test]
 fn what_is_said_elsewhere_counts_and_what_is_said_here_is_read() {
     let mut model = model();
-    model.page("common", None, page(1..=10, true));
+    newest(&mut model, page(1..=10, true), Some(8));
     look(&mut model, 20);
     effects(&mut model);
     say(&mut model, 11, "carl", "common", "hello");
+    look(&mut model, 20);
     assert_eq!(
         effects(&mut model),
         [Effect::Looked("common".to_owned(), 11)]
@@ -97,13 +117,13 @@ fn what_is_said_elsewhere_counts_and_what_is_said_here_is_read() {
     model.open(2);
     assert_eq!(
         effects(&mut model),
-        [Effect::Load("room:7".to_owned(), None)]
+        [Effect::Load("room:7".to_owned(), Part::Newest)]
     );
-    model.page(
-        "room:7",
-        None,
-        Ok(serde_json::from_value(json!({"messages": [], "more": false})).unwrap()),
-    );
+    let fetched = Fetched {
+        first: Some(12),
+        ..Fetched::default()
+    };
+    model.page("room:7", Part::Newest, Ok(fetched));
     look(&mut model, 20);
     assert_eq!(model.chat().unread, 0);
     assert_eq!(model.chat().fresh, Some(12));
@@ -115,7 +135,7 @@ fn a_mention_and_a_private_message_ring_unless_the_bell_is_off() {
     effects(&mut model);
     say(&mut model, 11, "carl", "room:7", "where is Ann?");
     assert_eq!(effects(&mut model), [Effect::Ring]);
-    assert!(model.chats[2].called);
+    assert!(model.chats[2].is_called());
     say(&mut model, 12, "bob", "@ann", "psst");
     assert_eq!(effects(&mut model), [Effect::Ring]);
     assert_eq!(model.chats[1].unread, 2);
@@ -125,7 +145,7 @@ fn a_mention_and_a_private_message_ring_unless_the_bell_is_off() {
     say(&mut model, 14, "carl", "room:7", "anna");
     // Those that call come first, and then in turn.
     assert_eq!(model.next_unread(), Some(1));
-    model.chats[1].called = false;
+    model.chats[1].unread = 0;
     assert_eq!(model.next_unread(), Some(2));
 }
 
@@ -138,72 +158,9 @@ fn what_called_while_nobody_was_here_stands_out_until_it_is_read() {
     };
     let label = |address: &str| address.to_owned();
     model.chats(&stands(3, json!({"unread": [12]})), label, true);
-    assert!(model.chats[2].called);
+    assert!(model.chats[2].is_called());
     model.chats(&stands(0, Value::Null), label, true);
-    assert!(!model.chats[2].called);
-}
-
-#[test]
-fn older_pages_are_asked_for_once_and_until_the_beginning() {
-    let mut model = model();
-    model.page("common", None, page(51..=60, true));
-    effects(&mut model);
-    model.want_older();
-    model.want_older();
-    let load = Effect::Load("common".to_owned(), Some(51));
-    assert_eq!(effects(&mut model), [load]);
-    model.page("common", Some(51), page(1..=50, false));
-    assert_eq!(model.chat().lines.len(), 60);
-    model.want_older();
-    assert!(effects(&mut model).is_empty());
-}
-
-#[test]
-fn what_is_said_below_what_is_in_sight_is_read_when_the_reader_comes_back() {
-    let mut model = model();
-    model.page("common", None, page(1..=10, true));
-    look(&mut model, 20);
-    effects(&mut model);
-    model.chat_mut().bottom = Some(((5, 0), 0));
-    say(&mut model, 11, "carl", "common", "hello");
-    model.settle();
-    assert_eq!(model.chat().unread, 1);
-    assert!(effects(&mut model).is_empty());
-    model.chat_mut().bottom = None;
-    model.settle();
-    assert_eq!(
-        effects(&mut model),
-        [Effect::Looked("common".to_owned(), 11)]
-    );
-    assert_eq!(model.chat().unread, 0);
-}
-
-#[test]
-fn an_older_page_that_fails_is_not_asked_for_without_end() {
-    let mut model = model();
-    model.page("common", None, page(51..=60, true));
-    model.want_older();
-    effects(&mut model);
-    model.page("common", Some(51), Err("no answer".to_owned()));
-    model.want_older();
-    assert!(effects(&mut model).is_empty());
-    model.link(Link::Up);
-    model.want_older();
-    let load = Effect::Load("common".to_owned(), Some(51));
-    assert_eq!(effects(&mut model), [load]);
-}
-
-#[test]
-fn a_page_that_fails_is_told_and_asked_for_again_with_the_next_connection() {
-    let mut model = model();
-    effects(&mut model);
-    model.page("common", None, Err("no answer".to_owned()));
-    assert!(effects(&mut model).is_empty());
-    model.link(Link::Up);
-    assert_eq!(
-        effects(&mut model),
-        [Effect::Load("common".to_owned(), None)]
-    );
+    assert!(!model.chats[2].is_called());
 }
 
 #[test]
@@ -264,7 +221,7 @@ fn a_room_comes_and_goes_with_its_member_who_then_is_in_the_common_chat() {
 #[test]
 fn after_a_gap_all_is_fetched_anew_and_the_reader_stays_where_they_were() {
     let mut model = model();
-    model.page("common", None, page(1..=10, true));
+    newest(&mut model, page(1..=10, true), Some(8));
     model.open(2);
     effects(&mut model);
     let chats = json!([
@@ -275,71 +232,10 @@ fn after_a_gap_all_is_fetched_anew_and_the_reader_stays_where_they_were() {
     assert_eq!(model.chat().address, "room:7");
     assert_eq!(
         effects(&mut model),
-        [Effect::Load("room:7".to_owned(), None)]
+        [Effect::Load("room:7".to_owned(), Part::Newest)]
     );
     assert!(model.chats[0].lines.is_empty());
     assert_eq!(model.chats[0].unread, 5);
-}
-
-#[test]
-fn a_long_unread_chat_is_shown_from_where_the_unread_begins_and_read_as_it_is_scrolled() {
-    let mut model = model();
-    model.chat_mut().unread = 30;
-    model.page("common", None, page(1..=50, false));
-    effects(&mut model);
-    look(&mut model, 10);
-    assert_eq!(model.chat().fresh, Some(21));
-    // The day and "new" stand in two rows above it, or one.
-    let Some(((bottom, _), _)) = model.chat().bottom else {
-        unreachable!("the end is not in sight")
-    };
-    assert!((28..=30).contains(&bottom), "{bottom}");
-    let looked = Effect::Looked("common".to_owned(), bottom);
-    assert_eq!(effects(&mut model), [looked]);
-    assert_eq!(model.chat().unread, 50 - bottom);
-    say(&mut model, 51, "carl", "common", "hello");
-    assert_eq!(model.chat().unread, 51 - bottom);
-    model.chat_mut().bottom = None;
-    model.settle();
-    let looked = Effect::Looked("common".to_owned(), 51);
-    assert_eq!(effects(&mut model), [looked]);
-    assert_eq!((model.chat().unread, model.chat().fresh), (0, Some(21)));
-}
-
-#[test]
-fn where_the_unread_begins_is_looked_for_in_older_pages() {
-    let mut model = model();
-    model.chat_mut().unread = 60;
-    model.page("common", None, page(51..=100, true));
-    let load = Effect::Load("common".to_owned(), Some(51));
-    assert_eq!(effects(&mut model).pop(), Some(load));
-    model.settle();
-    assert_eq!(
-        model.chat().unread,
-        60,
-        "nothing is read before it is found"
-    );
-    model.page("common", Some(51), page(1..=50, false));
-    look(&mut model, 10);
-    assert_eq!(model.chat().fresh, Some(41));
-}
-
-#[test]
-fn whoever_goes_to_the_end_is_not_brought_back_to_the_unread() {
-    let mut model = model();
-    model.chat_mut().unread = 0;
-    model.page("common", None, page(1..=10, false));
-    look(&mut model, 4);
-    assert_eq!(model.chat().fresh, None);
-    model.chat_mut().bottom = Some(((5, 0), 0));
-    for id in 11..40 {
-        say(&mut model, id, "carl", "common", "x");
-    }
-    model.chat_mut().bottom = None;
-    look(&mut model, 4);
-    look(&mut model, 4);
-    assert_eq!((model.chat().bottom, model.chat().unread), (None, 0));
-    assert_eq!(model.chat().fresh, Some(11));
 }
 
 #[test]
@@ -381,7 +277,7 @@ fn what_is_told_of_a_room_stands_there_and_else_where_one_is() {
 #[test]
 fn messages_are_selected_upwards_and_down_to_none() {
     let mut model = model();
-    model.page("common", None, page(1..=3, false));
+    newest(&mut model, page(1..=3, false), None);
     model.note("between".to_owned(), false);
     say(&mut model, 5, "carl", "common", "x");
     let mut select = |up| {
@@ -419,7 +315,7 @@ fn emoji_that_come_before_an_older_page_or_answer_stay() {
     // The newest page is on its way.
     model.open(0);
     react(&mut model, 7, "👍", 1);
-    model.page("common", None, page(1..=9, true));
+    newest(&mut model, page(1..=9, true), None);
     assert_eq!(emoji_on(&model, 7), "👍 1");
     react(&mut model, 7, "👍", 0);
     assert_eq!(emoji_on(&model, 7), "");
@@ -433,8 +329,7 @@ fn emoji_that_come_before_an_older_page_or_answer_stay() {
 #[test]
 fn what_answers_the_reader_amid_the_unread_stands_where_they_look_and_reads_nothing() {
     let mut model = model();
-    model.chat_mut().unread = 30;
-    model.page("common", None, page(1..=50, false));
+    newest(&mut model, page(1..=50, false), Some(21));
     look(&mut model, 10);
     effects(&mut model);
     let Some(((bottom, _), _)) = model.chat().bottom else {
@@ -449,8 +344,11 @@ fn what_answers_the_reader_amid_the_unread_stands_where_they_look_and_reads_noth
     assert_eq!(model.chat().bottom, Some(((bottom, 2), 0)));
     assert_eq!(model.chat().unread, 50 - bottom);
     assert!(effects(&mut model).is_empty());
-    // What one says oneself is seen.
+    // Where one says something oneself one goes, and what is left out on the way is not read.
     model.sent(&message(52, "ann", "common", "hello"), label);
-    model.settle();
-    assert_eq!((model.chat().bottom, model.chat().unread), (None, 0));
+    look(&mut model, 10);
+    assert_eq!(
+        (model.chat().bottom, model.chat().unread),
+        (None, 50 - bottom)
+    );
 }
