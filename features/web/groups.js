@@ -127,7 +127,7 @@ function lose(address, words) {
 }
 
 addEventListener("lost", ({ detail: { address, removed } }) =>
-  lose(address, [removed ? "You were removed from " : "You left ", name(chatOf(address).title), "."]));
+  lose(address, [removed ? "You were removed from " : "You left ", name((state.rooms.get(address) ?? chatOf(address)).title), "."]));
 
 /** What is written for chats that are not there, after all was asked for anew. */
 export function findLost() {

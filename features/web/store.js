@@ -177,7 +177,9 @@ async function overview() {
   state.user = user;
   state.me = user.name;
   state.clients = byKey(user.clients, "id");
-  state.chats = byKey(chats, "chat");
+  const blanks = [...state.chats].filter(([address, { last }]) => address.startsWith("@") && !last);
+  // Those in which only something is to be written are known here alone.
+  state.chats = new Map([...blanks, ...byKey(chats, "chat")]);
   meetBots(chats.flatMap(({ last }) => last ?? []));
   for (const chat of chats) {
     chat.top = chat.last?.id ?? 0;

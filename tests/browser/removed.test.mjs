@@ -59,6 +59,12 @@ testOf(["rooms"], "what was written for a room that one was removed from meanwhi
   await until("both are there", async () => (await page.locator("#text").inputValue()) === "a waiting post\nand a draft");
   await page.goto(`${it.server.url}/#common`);
   await page.locator("#chats a").filter({ hasText: "Notebook" }).getByText("Draft", { exact: true }).waitFor();
+  // Also when the page asks for its chats once more.
+  const asked = page.waitForResponse((response) => new URL(response.url()).pathname === "/status");
+  await page.locator("#me").click();
+  await asked;
+  await page.keyboard.press("Escape");
+  await page.locator("#chats a").filter({ hasText: "Notebook" }).getByText("Draft", { exact: true }).waitFor();
   await page.context().close();
 });
 
