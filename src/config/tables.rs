@@ -23,8 +23,8 @@ crate::settings! {
         pub listen: String = "127.0.0.1:8000".to_owned() => listen,
         /// What the server calls itself in GET /status, 1 to 100 characters.
         pub name: String = "veche".to_owned() => name,
-        /// The folder of the data, made where it does not exist. A relative path starts at the
-        /// working folder. One server at a time uses it.
+        /// The folder of the data, made where it does not exist; the folder around it must be
+        /// there. A relative path starts at the working folder. One server at a time uses it.
         pub data: PathBuf = PathBuf::from("data") => data,
         /// The Unix socket of `veche admin`, made at start for the server's own user alone. In the
         /// data folder where it is relative. Empty: none.

@@ -47,6 +47,7 @@ pub fn call(scene: &Scene, row: &Row) -> Request {
         "/web/{part}" => path.replace("{part}", "app.js"),
         "/messages" if about == "a room" => format!("{path}?chat={room}"),
         "/messages" => format!("{path}?chat=common"),
+        "/unread" if about == "a room" => format!("{path}?chat={room}"),
         "/search" if about == "a room" => format!("{path}?q=hello&chat={room}"),
         "/search" => format!("{path}?q=hello"),
         "/events" => format!("{path}?wait=1ms"),
