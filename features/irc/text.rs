@@ -74,17 +74,7 @@ pub fn outgoing(text: &str, room: usize) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for line in text.trim_matches(['\n', '\r']).split('\n') {
-        let line: String = line
-            .trim_end_matches('\r')
-            .chars()
-            .map(|c| {
-                if c.is_control() || is_break(c) {
-                    ' '
-                } else {
-                    c
-                }
-            })
-            .collect();
+        let line = unbroken(line.trim_end_matches('\r'));
         // An empty line of a text is kept; many clients drop one that has nothing in it.
         if line.trim().is_empty() {
             lines.push(" ".to_owned());
@@ -151,18 +141,17 @@ fn pieces(grapheme: &str, room: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A text with a space for all that would break its line.
+fn unbroken(text: &str) -> String {
+    let blank = |c: char| c.is_control() || is_break(c);
+    text.chars()
+        .map(|c| if blank(c) { ' ' } else { c })
+        .collect()
+}
+
 /// The beginning of a text, for a quotation: one line of at most so many characters.
 pub fn beginning(text: &str, most: usize) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| {
-            if c.is_control() || is_break(c) {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
+    let line = unbroken(text);
     let line = line.trim();
     let mut graphemes = line.graphemes(true);
     let mut beginning: String = graphemes.by_ref().take(most).collect();

@@ -213,6 +213,18 @@ impl Worker {
         current.ok_or_else(|| Failure::Refused(format!("not done: {NOWHERE}")))
     }
 
+    /// The chat that was named, or else the one that plain lines go to.
+    pub fn named_or_here(
+        &self,
+        named: Option<&str>,
+        current: Option<&str>,
+    ) -> Result<String, Failure> {
+        match named {
+            Some(named) => self.session.find_chat(named).map_err(Failure::Refused),
+            None => self.here(current).map(str::to_owned),
+        }
+    }
+
     /// Posts a text to the chat that plain lines go to.
     pub fn say(&self, current: Option<&str>, text: &str) -> Result<(), Failure> {
         match current {

@@ -144,13 +144,7 @@ fn make(
     url: &str,
     chat: Option<String>,
 ) -> Result<(), Failure> {
-    let chat = match chat {
-        Some(named) => {
-            let found = worker.session.find_chat(&named);
-            found.map_err(Failure::Refused)?
-        }
-        None => worker.here(current)?.to_owned(),
-    };
+    let chat = worker.named_or_here(chat.as_deref(), current)?;
     let body = json!({ "url": url, "chat": chat });
     let made = worker.act(&["subscription"], || {
         let made = worker.post_once("/subscriptions", &body);

@@ -110,13 +110,7 @@ fn make(
     name: &str,
     to: Option<String>,
 ) -> Result<(), Failure> {
-    let to = match to {
-        Some(named) => {
-            let found = worker.session.find_chat(&named);
-            found.map_err(Failure::Refused)?
-        }
-        None => worker.here(current)?.to_owned(),
-    };
+    let to = worker.named_or_here(to.as_deref(), current)?;
     let body = json!({ "name": name, "to": to });
     let made = worker.act(&["hook"], || {
         let made = worker.post_once("/hooks", &body);
