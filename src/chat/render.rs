@@ -243,7 +243,7 @@ pub(super) fn client_json(id: ClientId, client: &Client, seen: Time, current: bo
         "id": id,
         "agent": client.agent,
         "since": client.since.to_string(),
-        "seen": client.seen.max(seen).to_string(),
+        "seen": seen.to_string(),
         "current": current,
     })
 }

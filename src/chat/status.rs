@@ -329,6 +329,7 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
                 .filter_map(|id| {
                     let client = state.client(*id)?;
                     let seen = lately.get(id).copied().unwrap_or_default();
+                    let seen = client.seen.max(seen).min(view.now());
                     Some(render::client_json(*id, client, seen, *id == call.client))
                 })
                 .collect();

@@ -398,6 +398,7 @@ impl Driver {
 
     fn set_clock(&mut self, by: Ms) {
         self.model.now += by;
+        self.model.up_since = self.model.up_since.min(self.model.now);
         self.clock.set(self.model.now);
     }
 

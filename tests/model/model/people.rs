@@ -75,8 +75,9 @@ impl Seen {
         self.most = self.most.max(now);
     }
 
-    fn shown(&self) -> Value {
-        json!({"?between": [time(self.least), time(self.most)]})
+    /// Nobody was seen in times to come, whatever the clock once was.
+    fn shown(&self, now: Ms) -> Value {
+        json!({"?between": [time(self.least.min(now)), time(self.most.min(now))]})
     }
 }
 
@@ -229,7 +230,7 @@ impl Model {
                 (0, 1) => json!({"?any": true}),
                 (sure, _) => json!(sure == 1),
             };
-            json!({"name": user.name, "online": online, "seen": user.seen.shown()})
+            json!({"name": user.name, "online": online, "seen": user.seen.shown(self.now)})
         });
         Answer::ok(json!({"users": users.collect::<Vec<_>>(), "more": more}))
     }
@@ -251,7 +252,7 @@ impl Model {
                 "id": id,
                 "agent": AGENT,
                 "since": time(own.since),
-                "seen": own.seen.shown(),
+                "seen": own.seen.shown(self.now),
                 "current": id == client,
             })
         });
