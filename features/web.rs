@@ -106,5 +106,20 @@ impl Feature for Web {
                 let mut parts = PARTS.iter().skip(1);
                 parts.find_map(|(name, part)| (*name == asked).then_some(part))
             })
+            .chat_part::<Part>("How far one has read, for whoever shows where the unread begins")
     }
+
+    fn show(&self, (): &(), of: &Subject<'_>, view: &View<'_>, to: &mut Fields) {
+        if let Subject::Chat { chat, to: user } = of {
+            let read = view.read_upto(*chat, *user);
+            to.set_all(&Part { read });
+        }
+    }
+}
+
+/// The page's part of a chat.
+#[derive(Serialize, JsonSchema)]
+struct Part {
+    /// The id up to which all is read.
+    read: Id,
 }

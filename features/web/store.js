@@ -184,6 +184,7 @@ async function overview() {
   for (const chat of chats) {
     chat.top = chat.last?.id ?? 0;
     chat.calls = chat.mentions?.unread ?? [];
+    chat.read = chat.web.read;
   }
 }
 

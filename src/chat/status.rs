@@ -40,8 +40,6 @@ pub(super) struct Chat {
     members: usize,
     online: usize,
     unread: u64,
-    /// The mark that they follow.
-    read: Id,
     /// The last message, written.
     last: Option<Box<RawValue>>,
     /// The features' parts.
@@ -294,7 +292,6 @@ async fn outlines(core: &Core, user: UserId) -> Result<(Vec<Outline>, Pos), Prob
                         members: state.member_count(chat),
                         online: present,
                         unread: 0,
-                        read: state.mark(chat, user),
                         last: None,
                         parts: render::parts(
                             view,

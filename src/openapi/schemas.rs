@@ -64,8 +64,6 @@ view! {
         online: u64,
         /// How many messages of others follow one's mark.
         unread: u64,
-        /// One's mark: the id up to which all is read.
-        read: u64,
         /// The last message.
         last: Option<MessageView>,
     }

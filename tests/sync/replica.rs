@@ -19,8 +19,9 @@ pub struct Replica {
     messages: BTreeMap<u64, Value>,
     comments: BTreeMap<u64, BTreeMap<u64, Value>>,
     unread: BTreeSet<u64>,
-    /// How far chats are read, by address, as far as that was told.
+    /// How far chats are read, by address, as far as that was told; nothing where it is not shown.
     read: BTreeMap<String, u64>,
+    shows_read: bool,
     complaints: Value,
     schedules: bool,
     scheduled: BTreeMap<String, Value>,
@@ -49,8 +50,9 @@ impl Replica {
             unread: list(&asked["unread"]).iter().map(number).collect(),
             read: chats
                 .iter()
-                .map(|(chat, about)| (chat.clone(), number(&about["read"])))
+                .map(|(chat, about)| (chat.clone(), number(&about["web"]["read"])))
                 .collect(),
+            shows_read: chats.values().any(|about| !about["web"].is_null()),
             complaints: asked["user"]["complaints"].clone(),
             schedules: !asked["user"]["schedule"].is_null(),
             scheduled: object(&asked["scheduled"]).into_iter().collect(),
@@ -317,7 +319,7 @@ impl Replica {
             }
             // That of coming into a room is told by no event.
             if address.starts_with("room:") && !self.read.contains_key(&address) {
-                view["chats"][&address]["read"] = chat["read"].clone();
+                view["chats"][&address]["web"] = chat["web"].clone();
             }
         }
         view
@@ -346,7 +348,10 @@ impl Replica {
         }
         for (address, chat) in &mut chats {
             chat["unread"] = 0.into();
-            chat["read"] = self.read.get(address).copied().unwrap_or_default().into();
+            if self.shows_read {
+                let read = self.read.get(address).copied().unwrap_or_default();
+                chat["web"] = json!({"read": read});
+            }
             chat["last"] = Value::Null;
             messages.insert(address.clone(), json!([]));
         }

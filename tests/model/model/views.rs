@@ -143,8 +143,10 @@ impl Model {
             "members": members.len(),
             "online": self.online(&members),
             "unread": unread.len(),
-            "read": mark.map_or(json!(0), |mark| self.id(mark)),
         });
+        if self.has("web") {
+            outline["web"] = json!({"read": mark.map_or(json!(0), |mark| self.id(mark))});
+        }
         let calling = self.calling(user, &unread).into_iter();
         let calling: Vec<Value> = calling.map(|moment| self.id(moment)).collect();
         if !calling.is_empty() {

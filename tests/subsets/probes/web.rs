@@ -8,6 +8,10 @@ impl Probe for Web {
         "web"
     }
 
+    fn has_chat_part(&self) -> bool {
+        true
+    }
+
     fn found(&mut self, stage: &mut Stage) {
         assert_eq!(stage.ann.get("/").status, 200);
     }
