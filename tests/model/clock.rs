@@ -1,6 +1,7 @@
 //! The server's clock as a value: the unmodified binary under libfaketime, which reads the time
 //! from a file at each look. It stands still until it is set, forward or back.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -35,13 +36,22 @@ fn compiled_in() -> &'static [String] {
     FEATURES.get_or_init(|| features(&binary()))
 }
 
-/// The settings of the features that the binary has; `without` counts one that is off.
-fn config(without: Option<usize>) -> String {
+/// The features that are on; `without` counts one that is off.
+pub fn switched_on(without: Option<usize>) -> BTreeSet<String> {
     let has = compiled_in();
     let off = without.and_then(|n| has.get(n % has.len().max(1)));
-    let tables = has.iter().map(|name| {
+    has.iter()
+        .filter(|name| Some(*name) != off)
+        .cloned()
+        .collect()
+}
+
+/// The settings of the features that the binary has; `without` counts one that is off.
+fn config(without: Option<usize>) -> String {
+    let on = switched_on(without);
+    let tables = compiled_in().iter().map(|name| {
         let own = SETTINGS.iter().find(|(known, _)| known == name);
-        let (own, on) = (own.map_or("", |(_, settings)| settings), off != Some(name));
+        let (own, on) = (own.map_or("", |(_, settings)| settings), on.contains(name));
         format!("[features.{name}]\nenabled = {on}\n{own}")
     });
     CORE.to_owned() + &tables.collect::<String>()

@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use veche::testing::{Client, Event, Reply, Server, wait_until};
 
-use crate::clock::{Clock, clean_up};
+use crate::clock::{Clock, clean_up, switched_on};
 use crate::compare;
 use crate::model::call::{Call, Page};
 use crate::model::files::KIND;
@@ -78,18 +78,8 @@ impl Driver {
             made: Made::default(),
             folded: 0,
         };
+        driver.model.has = switched_on(without);
         driver.connect("clerk", None, None)?;
-        let status = driver.clients[0].http.status();
-        let features = status["server"]["features"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        driver.model.has = features
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
-        let clerk = driver.clients[0].http.id.clone();
-        driver.model.asked(0, &clerk);
         driver.connect("ann", None, None)?;
         driver.connect("bob", None, None)?;
         driver.connect("Cyd", None, None)?;
