@@ -13,6 +13,10 @@ impl Probe for Webhooks {
         "webhooks"
     }
 
+    fn message_fields(&self) -> &'static [&'static str] {
+        &["bot"]
+    }
+
     fn kinds(&self) -> &'static [&'static str] {
         &["hook"]
     }
