@@ -9,7 +9,7 @@ export const $ = (id) => document.getElementById(id);
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff]|(?<=^|[\p{ASCII}\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}])[\u200c\u200d]/gu;
 
 /** A text as it can be shown: each such character is a sign that one sees and that does nothing. */
-const inert = (text) => String(text).replace(HIDDEN, "\ufffd");
+const inert = (text) => String(text).replaceAll("\r\n", "\n").replace(HIDDEN, "\ufffd");
 
 const parts = (children) => children.flat().filter((child) => child != null && child !== false)
   .map((child) => (child.nodeType ? child : inert(child)));

@@ -276,13 +276,11 @@ function edit(one) {
 
 /** The ways to the mark and to the end, where they are out of sight. */
 function look() {
-  const { unread, read } = chatOf(address);
+  const { unread } = chatOf(address);
   const line = entryOf("mark");
   const isAbove = whereUnread(address) === "above";
-  const isSeen = ({ id, from }) => id >= mark && id <= read && !isMe(from);
-  const seen = line ? state.histories.get(address).list.filter(isSeen).length : 0;
   $("up").hidden = line ? line.offsetTop + line.offsetHeight > scroll.scrollTop : !isAbove;
-  say($("up"), `↑ ${unread + seen} new`);
+  say($("up"), isAbove ? `↑ ${unread} new` : "↑ Where the new began");
   $("pass").hidden = !isAbove;
   $("down").hidden = isAtEnd;
   say($("down"), unread && !isAbove ? `↓ ${unread} new` : "↓ To the end");

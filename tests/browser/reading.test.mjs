@@ -38,7 +38,7 @@ test("a long unread chat opens where the new begins, with ways to the end and ba
   await until("the last is in sight", () => isInSight(message(ann, "line 260.")));
   await ann.locator("#chats a").filter({ hasText: "bob" }).locator(".count").waitFor({ state: "detached" });
   assert.equal(await ann.locator("#down").isVisible(), false);
-  await ann.getByRole("button", { name: "↑ 260 new" }).click();
+  await ann.getByRole("button", { name: "↑ Where the new began" }).click();
   await until("the mark is in sight again", () => isInSight(mark));
   await ann.getByRole("button", { name: "↓ To the end" }).click();
   await until("the last is in sight again", () => isInSight(message(ann, "line 260.")));
@@ -137,6 +137,8 @@ test("what turns the order of letters around, or hides, is shown as a sign", asy
   const ann = await visit(it.browser, it.server.url);
   await connect(ann, "abe");
   const mallory = await it.server.person("mallory");
+  await mallory.post("/send", { to: "common", text: "a line\r\nand another" });
+  assert.equal(await message(ann, "a line").locator(".text").textContent(), "a line\nand another");
   await mallory.post("/send", { to: "common", text: "before \u202etxet\u202c \u2067a\u200bb\u2069 c\u200dd after" });
   await message(ann, "before \ufffdtxet\ufffd \ufffda\ufffdb\ufffd c\ufffdd after").waitFor();
   await mallory.post("/send", { to: "common", text: "👩🏽‍🚀 می‌خواهم שלום" });
