@@ -53,7 +53,8 @@ impl Model {
                             let text = format!("{text}{}", key.unwrap_or_default());
                             self.note(text, bad);
                         }
-                        _ => self.chats[place.unwrap_or(self.at)].note(text.to_owned(), bad),
+                        (Some(place), _) => self.chats[place].note(text.to_owned(), bad),
+                        (None, _) => self.note(text.to_owned(), bad),
                     }
                 }
             }

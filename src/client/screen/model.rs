@@ -232,7 +232,11 @@ impl Model {
         if at == self.at {
             self.at = 0;
             (self.selected, self.sight) = (None, None);
-            self.look(true);
+            // They did not come to read there: its end is where they are told why they are there.
+            let common = self.chat_mut();
+            common.go_to_end();
+            common.arriving = false;
+            self.look(false);
         } else if at < self.at {
             self.at -= 1;
         }

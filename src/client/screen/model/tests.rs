@@ -219,6 +219,28 @@ fn a_room_comes_and_goes_with_its_member_who_then_is_in_the_common_chat() {
 }
 
 #[test]
+fn who_is_removed_from_the_room_they_are_in_is_told_so_in_sight_and_has_read_nothing_more() {
+    let mut model = model();
+    newest(&mut model, page(1..=100, false), Some(40));
+    model.open(2);
+    effects(&mut model);
+    let event = Event::new("left", json!({"room": "room:7", "user": "ann"}));
+    model.event(&event, Some("· you were removed".to_owned()), label);
+    assert_eq!(model.chat().address, "common");
+    assert!(
+        model.chat().bottom.is_none() && !model.chat().arriving,
+        "its end"
+    );
+    let last = model.chat().lines.last_key_value().map(|(_, entry)| entry);
+    assert!(matches!(last, Some(Entry::Note { text, .. }) if text == "you were removed"));
+    look(&mut model, 10);
+    assert!(
+        effects(&mut model).is_empty(),
+        "what lies above was not looked at"
+    );
+}
+
+#[test]
 fn after_a_gap_all_is_fetched_anew_and_the_reader_stays_where_they_were() {
     let mut model = model();
     newest(&mut model, page(1..=10, true), Some(8));
