@@ -63,7 +63,7 @@ mod tests {
     #[tokio::test]
     async fn one_holder_leaves_places_to_others() {
         let lane = Lane::new(1, 8, 2, "busy");
-        let turn = lane.enter(Some("one")).await.ok().expect("a turn");
+        let turn = lane.enter(Some("one")).await.expect("a turn");
         let mut waits = Box::pin(lane.enter(Some("one")));
         assert!(futures_util::poll!(&mut waits).is_pending());
         let third = lane.enter(Some("one")).await.err().expect("no third place");
