@@ -167,8 +167,9 @@ impl Link {
             .map(|(title, room)| (channel(title, room), room.to_owned()))
             .collect();
         let told = match &meant[..] {
-            [(name, room)] if self.channels.at(room).is_some() => {
-                return self.shows(name).await;
+            [(own, room)] if self.channels.at(room).is_some() => {
+                self.forwards(name, own);
+                return self.shows(own).await;
             }
             [(_, room)] => {
                 let join = format!("{}/join", path(room));
@@ -191,14 +192,23 @@ impl Link {
             self.refused(&told, "437", name);
             return Ok(());
         }
+        let entered = channel(field(&told.body, "title"), field(&told.body, "room"));
+        self.forwards(name, &entered);
         self.enter_room(&told.body).await?;
         if told.status == StatusCode::CREATED {
-            let name = self.target(field(&told.body, "room"));
+            let name = entered;
             self.notice(&format!(
                 "{name} is a new room, and nobody else is in it: INVITE lets them in"
             ));
         }
         Ok(())
+    }
+
+    /// Says what a channel is called that was asked for by its title, so that the client waits for no other.
+    fn forwards(&mut self, name: &str, to: &str) {
+        if folded(name) != folded(to) {
+            self.numeric("470", &[name, to], "That is its name");
+        }
     }
 
     /// Asks to come into a room, by a link's code.

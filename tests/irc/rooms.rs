@@ -16,12 +16,13 @@ fn a_room_is_made_and_entered_by_invitation_and_left() {
         .expect("a JOIN");
     let kitchen = lines[begin].split(' ').nth(2).unwrap();
     let expected = [
+        format!(":irc.veche 470 ann #kitchen {kitchen} :That is its name"),
         format!(":ann!ann@veche JOIN {kitchen}"),
         format!(":irc.veche 332 ann {kitchen} :kitchen"),
         format!(":irc.veche 353 ann = {kitchen} :@ann"),
         format!(":irc.veche 366 ann {kitchen} :End of /NAMES list"),
     ];
-    assert_eq!(lines[begin..begin + 4], expected);
+    assert_eq!(lines[begin - 1..begin + 4], expected);
     assert!(lines[begin + 4].contains(&format!("{kitchen} is a new room")));
     // Who is not invited makes a room of their own, and sees nothing of this one.
     bob.send("LIST");
