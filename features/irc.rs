@@ -1,7 +1,7 @@
 //! **irc**: people's own IRC clients are clients of veche.
 //!
 //! ```sh
-//! irssi -c 127.0.0.1 -n ann -w "correct horse"
+//! irssi -c 127.0.0.1 -n ann -w correct-horse
 //! ```
 //!
 //! Somebody connects with the name and the password that they have here (`PASS`, or SASL PLAIN); a new name
@@ -15,7 +15,7 @@
 //! - `irc/names.rs`, `irc/text.rs`: how IRC spells users and rooms; texts, split and without colours.
 //! - `irc/link.rs`: one connection from its first line to its last; `irc/welcome.rs` lets it in.
 //! - `irc/commands.rs`, `irc/channels.rs`, `irc/people.rs`, `irc/history.rs`: what clients ask for.
-//! - `irc/events.rs`: what they are told of.
+//! - `irc/events.rs`: what they are told of; `irc/given.rs`: what they were given, to take it back or count it as read.
 
 #[path = "irc/caps.rs"]
 mod caps;
@@ -25,6 +25,8 @@ mod channels;
 mod commands;
 #[path = "irc/events.rs"]
 mod events;
+#[path = "irc/given.rs"]
+mod given;
 #[path = "irc/history.rs"]
 mod history;
 #[path = "irc/line.rs"]

@@ -164,7 +164,7 @@ fn irssi_talks_leaves_and_finds_what_it_missed() {
     #[cfg(has_feature = "rooms")]
     {
         irssi.says("/join #my_room");
-        irssi.sees("[#my_room]");
+        irssi.sees("[#my_room~");
         irssi.says("/invite bob");
         let invited = events.next("invited").data;
         assert_eq!(invited["title"], "my room");

@@ -6,9 +6,13 @@ use super::caps::Cap;
 use super::line::{Line, Out};
 use super::link::{End, Link, SERVER};
 use super::names::{COMMON, channel, field, folded, name, nick, part, source, title};
+use super::text::banned;
 
 /// How many users a page of a list has.
 const PAGE: usize = 200;
+
+/// How many rooms of one title are named at once, so that they fit into a line.
+const TOLD: usize = 4;
 
 /// How long a line of names may be, for the channel's name before it.
 const NAMES: usize = 300;
@@ -52,19 +56,24 @@ impl Channels {
 }
 
 impl Link {
-    /// Enters all that the user is in, and gives what they have missed.
-    pub async fn arrive(&mut self, chats: &Value) -> Result<(), End> {
+    /// Enters all that the user is in, and tells what concerns them and what they have missed.
+    pub async fn arrive(&mut self, chats: &Value, user: &Value) -> Result<(), End> {
         self.enter_common().await?;
         let listed = self.inside.get("/rooms").await.body;
         let mine = listed["rooms"].as_array().cloned().unwrap_or_default();
         for room in &mine {
-            let of_that_title = folded(field(room, "title"));
-            let same = mine
-                .iter()
-                .filter(|one| folded(field(one, "title")) == of_that_title);
-            let is_alone = same.count() == 1;
-            self.enter_room(room, is_alone).await?;
+            self.enter_room(room).await?;
+            for request in room["requests"].as_array().into_iter().flatten() {
+                self.asks_in(field(room, "room"), field(request, "user"));
+            }
         }
+        for invite in listed["invites"].as_array().into_iter().flatten() {
+            self.invited(invite);
+        }
+        if let Some(until) = user["complaints"]["banned_until"].as_str() {
+            self.notice(&banned(until));
+        }
+        self.flush().await?;
         self.catch_up(chats).await
     }
 
@@ -81,25 +90,25 @@ impl Link {
     }
 
     /// Enters a room, as the API shows it.
-    pub async fn enter_room(&mut self, room: &Value, is_alone: bool) -> Result<(), End> {
+    pub async fn enter_room(&mut self, room: &Value) -> Result<(), End> {
         let (address, title) = (field(room, "room"), field(room, "title"));
         if self.channels.at(address).is_some() {
             return Ok(());
         }
-        let plain = channel(title, address, is_alone);
-        let name = match self.channels.named(&plain) {
-            Some(_) => channel(title, address, false),
-            None => plain,
-        };
+        let name = channel(title, address);
         self.channels.0.push(Channel {
             name: name.clone(),
             address: address.to_owned(),
             title: title.to_owned(),
             owner: field(room, "owner").to_owned(),
         });
-        self.joined(&name);
-        self.topic(&name);
-        self.names(&name).await
+        self.shows(&name).await
+    }
+
+    async fn shows(&mut self, name: &str) -> Result<(), End> {
+        self.joined(name);
+        self.topic(name);
+        self.names(name).await
     }
 
     fn joined(&mut self, name: &str) {
@@ -131,6 +140,8 @@ impl Link {
         Ok(())
     }
 
+    /// A name may be a title alone here, and here only: where it means one room, that is entered or
+    /// shown under its own name; where it could mean more, none is.
     async fn join_room(&mut self, name: &str) -> Result<(), End> {
         let Some(plain) = title(name) else {
             self.numeric("403", &[name], "No such channel");
@@ -141,33 +152,39 @@ impl Link {
             self.refused(&listed, "403", name);
             return Ok(());
         }
-        let invites = listed.body["invites"].as_array();
-        let of_that_name = invites.into_iter().flatten().filter(|invite| {
-            let (room, title) = (field(invite, "room"), field(invite, "title"));
-            [true, false]
-                .map(|alone| folded(&channel(title, room, alone)))
-                .contains(&folded(name))
-        });
-        let invited: Vec<&str> = of_that_name.map(|invite| field(invite, "room")).collect();
-        let told = match invited[..] {
-            [room] => {
-                self.inside
-                    .post(&format!("{}/join", path(room)), &json!({}))
-                    .await
+        let is_full = name.contains('~');
+        let invites = listed.body["invites"].as_array().into_iter().flatten();
+        let invited = invites.map(|one| (field(one, "title"), field(one, "room")));
+        let mine = self.channels.iter().filter(|one| one.address != COMMON.0);
+        let mine = mine.map(|one| (one.title.as_str(), one.address.as_str()));
+        let meant = |(title, room): &(&str, &str)| match is_full {
+            true => folded(&channel(title, room)) == folded(name),
+            false => folded(title) == folded(&plain),
+        };
+        let meant: Vec<_> = invited
+            .chain(mine)
+            .filter(meant)
+            .map(|(title, room)| (channel(title, room), room.to_owned()))
+            .collect();
+        let told = match &meant[..] {
+            [(own, room)] if self.channels.at(room).is_some() => {
+                self.forwards(name, own);
+                return self.shows(own).await;
             }
-            [] if name.contains('~') => {
+            [(_, room)] => {
+                let join = format!("{}/join", path(room));
+                self.inside.post(&join, &json!({})).await
+            }
+            [] if is_full => {
                 self.numeric("473", &[name], "You are not invited to that channel");
-                return Ok(());
-            }
-            [] if self.is_ambiguous(&plain) => {
-                let text = "You are in more than one of that title: LIST shows what each is called";
-                self.numeric("437", &[name], text);
                 return Ok(());
             }
             [] => self.inside.post("/rooms", &json!({"title": plain})).await,
             _ => {
-                let text = "You are invited to more than one of that title: LIST shows what each is called";
-                self.numeric("437", &[name], text);
+                let names = meant.iter().map(|(name, _)| name.as_str());
+                let names = names.take(TOLD).collect::<Vec<_>>().join(" ");
+                let text = format!("More than one room is called that: JOIN one of {names}");
+                self.numeric("437", &[name], &text);
                 return Ok(());
             }
         };
@@ -175,8 +192,11 @@ impl Link {
             self.refused(&told, "437", name);
             return Ok(());
         }
-        self.enter_room(&told.body, true).await?;
+        let entered = channel(field(&told.body, "title"), field(&told.body, "room"));
+        self.forwards(name, &entered);
+        self.enter_room(&told.body).await?;
         if told.status == StatusCode::CREATED {
+            let name = entered;
             self.notice(&format!(
                 "{name} is a new room, and nobody else is in it: INVITE lets them in"
             ));
@@ -184,9 +204,11 @@ impl Link {
         Ok(())
     }
 
-    fn is_ambiguous(&self, title: &str) -> bool {
-        let title = folded(title);
-        self.channels.iter().any(|one| folded(&one.title) == title)
+    /// Says what a channel is called that was asked for by its title, so that the client waits for no other.
+    fn forwards(&mut self, name: &str, to: &str) {
+        if folded(name) != folded(to) {
+            self.numeric("470", &[name, to], "That is its name");
+        }
     }
 
     /// Asks to come into a room, by a link's code.
@@ -357,17 +379,11 @@ impl Link {
         let listed = self.inside.get("/rooms").await.body;
         for invite in listed["invites"].as_array().into_iter().flatten() {
             let (room, title) = (field(invite, "room"), field(invite, "title"));
-            let name = self.spare_channel(title, room);
+            let name = channel(title, room);
             let text = format!("{title} ({} invites you)", nick(field(invite, "from")));
             self.numeric("322", &[&name, "0"], &text);
         }
         self.numeric("323", &[], "End of /LIST");
-    }
-
-    /// What a room would be called that the user is not in.
-    pub fn spare_channel(&self, title: &str, room: &str) -> String {
-        let is_alone = self.channels.named(&channel(title, room, true)).is_none();
-        channel(title, room, is_alone)
     }
 
     /// `MODE`: what a channel or the user is; nothing of it can be set.

@@ -6,7 +6,7 @@ use super::caps::Cap;
 use super::line::{Line, Out};
 use super::link::{End, Link, SERVER};
 use super::names::{field, name};
-use super::text::incoming;
+use super::text::{banned, incoming};
 
 /// The most targets of one message.
 const TARGETS: usize = 4;
@@ -121,7 +121,8 @@ impl Link {
         }
         for target in targets.split(',').filter(|target| !target.is_empty()) {
             let Some(to) = self.address(target) else {
-                self.numeric("403", &[target], "No such channel");
+                let text = "You are in no such channel: LIST shows what each is called";
+                self.numeric("403", &[target], text);
                 continue;
             };
             let answers = line.tag(REPLY).and_then(message_id);
@@ -150,9 +151,10 @@ impl Link {
                 };
                 // To others it is a message as any other.
                 let command = if is_notice { "NOTICE" } else { "PRIVMSG" };
-                lines
-                    .into_iter()
-                    .for_each(|line| self.send(line.command(command)));
+                let lines = lines.into_iter().map(|line| line.command(command));
+                let id = posted["id"].as_u64().unwrap_or_default();
+                let message = posted["message"].as_u64().unwrap_or(id);
+                self.give(message, &id.to_string(), lines.collect());
             }
         }
     }
@@ -218,12 +220,8 @@ impl Link {
             } else {
                 "REDACT_FORBIDDEN"
             };
-            self.fail(
-                "REDACT",
-                code,
-                &[line.param(0), line.param(1)],
-                told.detail(),
-            );
+            let text = words(&told);
+            self.fail("REDACT", code, &[line.param(0), line.param(1)], &text);
         }
     }
 
@@ -246,14 +244,7 @@ impl Link {
             "invalid" if otherwise == "404" && target.starts_with('#') => "404",
             _ => otherwise,
         };
-        let mut text = told.detail().to_owned();
-        if text.is_empty() {
-            text = format!("refused ({})", told.status);
-        }
-        if let Some(seconds) = told.retry_after() {
-            text += &format!(" (again in {})", Period::secs(seconds));
-        }
-        self.numeric(number, &[target], &text);
+        self.numeric(number, &[target], &words(told));
     }
 
     /// A failure as newer clients read it, and others as a sentence.
@@ -276,7 +267,23 @@ impl Link {
     }
 }
 
-/// The id of a message that a client names, also of a further line of it.
+/// Why something was not done, and when it can be. What the API says in words of HTTP is said in those
+/// of IRC.
+pub fn words(told: &Answered) -> String {
+    let mut text = match told.code() {
+        "banned" => banned(field(&told.body, "until")),
+        "too_many_guesses" => "Too many wrong passwords of late".to_owned(),
+        "is_owner" => "One leaves one's own channel by PART".to_owned(),
+        _ if told.detail().is_empty() => format!("refused ({})", told.status),
+        _ => told.detail().to_owned(),
+    };
+    if let Some(seconds) = told.retry_after() {
+        text += &format!(" (again in {})", Period::secs(seconds));
+    }
+    text
+}
+
+/// The id of a message that a client names, also of a further line of it or of an edit.
 pub fn message_id(text: &str) -> Option<Id> {
     text.split('.').next()?.parse().ok()
 }

@@ -5,10 +5,11 @@ use veche::prelude::*;
 use super::caps::Cap;
 use super::channels::path;
 use super::commands::{REACT, REPLY, TYPING};
+use super::given::line_id;
 use super::line::Out;
 use super::link::{End, Link, SERVER};
-use super::names::{COMMON, field, nick, source};
-use super::text::{beginning, outgoing};
+use super::names::{COMMON, channel, field, nick, source};
+use super::text::{banned, beginning, outgoing};
 
 /// How many characters of a message stand before a comment on it.
 const QUOTED: usize = 30;
@@ -36,6 +37,10 @@ impl Link {
             "warned" | "banned" | "unbanned" | "scheduled_failed" => {
                 self.concerns(&happened.kind, data);
             }
+            "read" => {
+                let upto = data["upto"].as_u64().unwrap_or_default();
+                self.read_elsewhere(field(data, "chat"), upto);
+            }
             "reset" => {
                 // The log no longer reaches back to where the stream was: what is unread is asked for.
                 let chats = self.inside.get("/status").await.body;
@@ -59,12 +64,16 @@ impl Link {
         if field(data, "from") != self.me && !lines.is_empty() {
             self.reads(&chat, id);
         }
-        lines.into_iter().for_each(|line| self.send(line));
+        self.give(id, &id.to_string(), lines);
     }
 
     /// A message as the lines that a client gets; none where it is not in that chat. What is given of
     /// long ago says when it was, also to those who read no tags.
     pub fn message_lines(&self, message: &Value, batch: Option<&str>) -> Vec<Out> {
+        self.lines_of(message, batch, &message["id"].to_string())
+    }
+
+    fn lines_of(&self, message: &Value, batch: Option<&str>, id: &str) -> Vec<Out> {
         let (from, at) = (field(message, "from"), field(message, "at"));
         let mut text = field(message, "text").to_owned();
         if message["file"].is_object() {
@@ -82,14 +91,13 @@ impl Link {
             }
             _ => String::new(),
         };
-        let id = message["id"].to_string();
         let line = Out::new(&source(from), "PRIVMSG").word(&target);
         let line = line.tag("time", at).tag("account", from);
         let line = match batch {
             Some(batch) => line.tag("batch", batch),
             None => line,
         };
-        split(&line, &text, &id, &when)
+        split(&line, &text, id, &when)
     }
 
     /// Whom or where a line of somebody's message goes to.
@@ -114,7 +122,8 @@ impl Link {
             return;
         }
         let lines = self.comment_lines(data).await;
-        lines.into_iter().for_each(|line| self.send(line));
+        let message = data["message"].as_u64().unwrap_or_default();
+        self.give(message, &id.to_string(), lines);
     }
 
     /// A comment as lines: what it is on stands before it, shortened.
@@ -153,19 +162,21 @@ impl Link {
 
     async fn edited(&mut self, data: &Value) {
         let mut message = self.commented(&data["id"]).await;
-        if !message["id"].is_u64() {
+        let Some(id) = message["id"].as_u64() else {
             return;
-        }
+        };
         let before = "* edited: ";
         message["text"] = format!("{before}{}", field(data, "text")).into();
         message["at"] = data["edited"].clone();
         if let Some(message) = message.as_object_mut() {
             message.remove("file");
         }
-        // It has the id of what it changes, and is no further message of it.
-        for line in self.message_lines(&message, None) {
-            self.send(line.without("msgid").tag(REPLY, data["id"].to_string()));
-        }
+        // It has an id of its own, which leads to the message as that of a further line does.
+        let digits = field(data, "edited").chars().filter(char::is_ascii_digit);
+        let of_edit = format!("{id}.e{}", digits.collect::<String>());
+        let lines = self.lines_of(&message, None, &of_edit).into_iter();
+        let lines = lines.map(|line| line.tag(REPLY, id.to_string())).collect();
+        self.give(id, &of_edit, lines);
     }
 
     fn removed(&mut self, data: &Value) {
@@ -177,10 +188,13 @@ impl Link {
             Some(name) => nick(name),
             None => self.target(to),
         };
-        for id in data["ids"].as_array().into_iter().flatten() {
-            if !target.is_empty() {
-                let out = Out::new(SERVER, "REDACT").word(&target);
-                self.send(out.word(&id.to_string()));
+        let ids = data["ids"].as_array().into_iter().flatten();
+        for id in ids.filter_map(Value::as_u64) {
+            for line in self.lines.take(id) {
+                if !target.is_empty() {
+                    let out = Out::new(SERVER, "REDACT").word(&target);
+                    self.send(out.word(&line));
+                }
             }
         }
     }
@@ -245,7 +259,7 @@ impl Link {
         if !told.status.is_success() {
             return Ok(());
         }
-        self.enter_room(&told.body, true).await
+        self.enter_room(&told.body).await
     }
 
     fn leaves(&mut self, data: &Value) {
@@ -285,9 +299,10 @@ impl Link {
         Ok(())
     }
 
-    fn invited(&mut self, data: &Value) {
+    /// Somebody lets the user into a room.
+    pub fn invited(&mut self, data: &Value) {
         let (room, title) = (field(data, "room"), field(data, "title"));
-        let name = self.spare_channel(title, room);
+        let name = channel(title, room);
         let from = field(data, "from");
         // One's own invitation of another comes back as an event, too.
         if from == self.me {
@@ -304,11 +319,7 @@ impl Link {
                 format!("You were let into {title:?}")
             }
             ("join_request", "") => return,
-            ("join_request", user) => {
-                let name = self.target(field(data, "room"));
-                let user = nick(user);
-                format!("{user} asks to come into {name}: INVITE {user} {name} lets them in")
-            }
+            ("join_request", user) => return self.asks_in(field(data, "room"), user),
             _ if data["of"] == "invite" && (user.is_empty() || user == self.me) => {
                 format!("The invitation to {title:?} is void")
             }
@@ -320,10 +331,18 @@ impl Link {
         self.notice(&text);
     }
 
+    /// Somebody wants to come into the user's room.
+    pub fn asks_in(&mut self, room: &str, user: &str) {
+        let (name, user) = (self.target(room), nick(user));
+        self.notice(&format!(
+            "{user} asks to come into {name}: INVITE {user} {name} lets them in"
+        ));
+    }
+
     fn concerns(&mut self, kind: &str, data: &Value) {
         let text = match kind {
             "warned" => "Somebody has complained about you".to_owned(),
-            "banned" => format!("You may not post until {}", field(data, "until")),
+            "banned" => banned(field(data, "banned_until")),
             "unbanned" => "You may post again".to_owned(),
             _ => "A message that was to be sent later was not sent".to_owned(),
         };
@@ -343,10 +362,7 @@ fn split(line: &Out, text: &str, id: &str, before: &str) -> Vec<Out> {
     let lines = outgoing(&text, room).into_iter().enumerate();
     lines
         .map(|(place, text)| {
-            let id = match place {
-                0 => id.to_owned(),
-                place => format!("{id}.{place}"),
-            };
+            let id = line_id(id, place);
             line.clone().tag("msgid", id).text(&text)
         })
         .collect()

@@ -34,14 +34,15 @@ impl Link {
             let is_heard = address.starts_with('@') || self.channels.at(address).is_some();
             let (unread, last) = (chat["unread"].as_u64(), chat["last"]["id"].as_u64());
             if let (Some(1..), Some(last), true) = (unread, last, is_heard) {
-                self.missed(address, unread.unwrap_or_default(), last)
+                let read = chat["read"].as_u64().unwrap_or_default();
+                self.missed(address, unread.unwrap_or_default(), read, last)
                     .await?;
             }
         }
         Ok(())
     }
 
-    async fn missed(&mut self, chat: &str, unread: u64, last: Id) -> Result<(), End> {
+    async fn missed(&mut self, chat: &str, unread: u64, read: Id, last: Id) -> Result<(), End> {
         let wanted = unread.min(MISSED);
         let (mut begin, mut found) = (last + 1, 0);
         while found < wanted {
@@ -57,11 +58,16 @@ impl Link {
                 break;
             }
         }
+        self.let_go(chat);
         if unread > MISSED {
-            let name = self.target(chat);
+            let query = format!("after={read}&limit=1");
+            let (first, _) = self.page(chat, &query).await;
+            let first = first.first().and_then(|first| first["id"].as_u64());
+            self.hold(chat, first.unwrap_or(begin), begin);
+            let (name, more) = (self.target(chat), unread - MISSED);
             self.notice(&format!(
-                "{name}: {} more are unread before these",
-                unread - MISSED
+                "{name}: {more} more are unread before these, and it stays unread until you have them: \
+                 CHATHISTORY BEFORE {name} msgid={begin} {LIMIT}"
             ));
         }
         let batch = self.open_batch(chat);
@@ -78,7 +84,7 @@ impl Link {
                         self.reads(chat, id);
                     }
                     let lines = self.message_lines(message, Some(&batch));
-                    lines.into_iter().for_each(|line| self.send(line));
+                    self.give(id, &id.to_string(), lines);
                 }
             }
             self.flush().await?;
@@ -185,10 +191,20 @@ impl Link {
         let messages = self.part_of(&chat, &kind, first, second, limit).await;
         let batch = self.open_batch(&chat);
         for message in &messages {
+            let id = message["id"].as_u64().unwrap_or_default();
             let lines = self.message_lines(message, Some(&batch));
-            lines.into_iter().for_each(|line| self.send(line));
+            self.give(id, &id.to_string(), lines);
         }
         self.close_batch(batch);
+        let id = |message: Option<&Value>| message.and_then(|message| message["id"].as_u64());
+        if let (Some(first), Some(last), true) = (
+            id(messages.first()),
+            id(messages.last()),
+            self.held.has(&chat),
+        ) {
+            let (next, _) = self.page(&chat, &format!("after={last}&limit=1")).await;
+            self.gave(&chat, first, id(next.first()).unwrap_or(Id::MAX));
+        }
         Ok(())
     }
 

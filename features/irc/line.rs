@@ -136,12 +136,6 @@ impl Out {
         self
     }
 
-    /// Takes a tag away.
-    pub fn without(mut self, name: &str) -> Self {
-        self.tags.retain(|(tag, _)| *tag != name);
-        self
-    }
-
     /// Puts it into a batch, unless it is in one.
     pub fn put_into(&mut self, batch: &str) {
         if !self.tags.iter().any(|(name, _)| *name == "batch") {

@@ -10,6 +10,7 @@ use veche::prelude::*;
 use super::Irc;
 use super::caps::{Cap, Caps};
 use super::channels::Channels;
+use super::given::{Held, Lines};
 use super::line::{Line, Out, Wrong};
 use super::names::{nick, source};
 use super::welcome::Introduction;
@@ -54,6 +55,10 @@ pub struct Link {
     pub channels: Channels,
     /// What this connection has posted, and was not told yet.
     own: BTreeSet<Id>,
+    /// What was given of messages beyond one line.
+    pub lines: Lines,
+    /// Chats that stay unread.
+    pub held: Held,
     /// How far each chat was shown, by its address.
     shown: HashMap<String, Id>,
     /// What answers a labelled command.
@@ -105,6 +110,8 @@ impl Link {
             me: String::new(),
             channels: Channels::default(),
             own: BTreeSet::new(),
+            lines: Lines::default(),
+            held: Held::default(),
             shown: HashMap::new(),
             labelled: None,
             sent: HashMap::new(),
@@ -198,7 +205,9 @@ impl Link {
 
     /// Notes that a message of another's goes to the client.
     pub fn reads(&mut self, chat: &str, id: Id) {
-        self.sent.insert(chat.to_owned(), id);
+        if !self.held.note(chat, id) {
+            self.sent.insert(chat.to_owned(), id);
+        }
     }
 
     /// Whether a message is new to the client; from now on it is not.

@@ -3,13 +3,13 @@
 //!
 //! - A nick is the user's name. A `.`, which marks servers, is written `^`, and a name that begins
 //!   with a digit or `-`, as no nick may, has a `|` before it. No name has those characters.
-//! - A channel is `#` and the room's title. A space is written `_`; what can't be in a channel's name, and
-//!   what has a meaning here, is written as bytes in hex, as in a URL: `%5F` is `_`. Rooms of one title,
-//!   or of a long one, have the beginning of their id behind it: `#kitchen~0f8fad5b`.
+//! - A channel is `#`, the room's title and the beginning of its id: `#kitchen~0f8fad5b`. Titles are
+//!   nobody's, so a title alone names no channel. In it a space is written `_`; what can't be in a channel's
+//!   name, and what has a meaning here, is written as bytes in hex, as in a URL: `%5F` is `_`.
 
 use veche::prelude::*;
 
-/// The most bytes of a title's spelling; a longer one is cut and told apart by its room's id.
+/// The most bytes of a title's spelling; a longer one is cut.
 const TITLE: usize = 64;
 
 /// The common chat's address, and its channel.
@@ -54,7 +54,7 @@ fn escaped(c: char) -> String {
     bytes.map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// The title that a channel's name spells; none where it spells none.
+/// The title that a channel's name without an id spells; none where it spells none.
 pub fn title(channel: &str) -> Option<String> {
     let spelt = channel
         .strip_prefix('#')
@@ -79,13 +79,9 @@ pub fn folded(channel: &str) -> String {
     channel.to_lowercase()
 }
 
-/// The channel of a room; where others of its title are known, one that tells it apart.
-pub fn channel(title: &str, room: &str, is_alone: bool) -> String {
+/// The channel of a room, the same for everybody and always.
+pub fn channel(title: &str, room: &str) -> String {
     let mut spelt = spelt(title);
-    let is_short = spelt.len() <= TITLE && folded(&spelt) != COMMON.1;
-    if is_short && is_alone {
-        return spelt;
-    }
     let end = spelt.floor_char_boundary(TITLE);
     // Not within an escape.
     let end = spelt[..end]
@@ -149,7 +145,8 @@ mod tests {
             ("~", "#%7E"),
             ("#1", "##1"),
         ] {
-            assert_eq!(channel(room, "room:0f8fad5b-d9cb", true), spelt);
+            let channel = channel(room, "room:0f8fad5b-d9cb");
+            assert_eq!(channel, format!("{spelt}~0f8fad5b"));
             assert_eq!(title(spelt).as_deref(), Some(room));
         }
         for none in ["#", "kitchen", "#%", "#%4", "#%zz", "#%FF"] {
@@ -158,16 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_alone_or_long_is_told_apart_by_its_id() {
+    fn a_long_title_is_cut_and_its_id_is_not() {
         let room = "room:0f8fad5b-d9cb-469f-a165-70867728950e";
-        assert_eq!(channel("kitchen", room, false), "#kitchen~0f8fad5b");
-        assert_eq!(channel("Common", room, true), "#Common~0f8fad5b");
         for long in [
             "é".repeat(100),
             "_".repeat(100),
             format!("{}ab", "_".repeat(21)),
         ] {
-            let name = channel(&long, room, true);
+            let name = channel(&long, room);
             assert!(
                 name.len() <= TITLE + 9 && name.ends_with("~0f8fad5b"),
                 "{name}"

@@ -149,6 +149,17 @@ fn unbroken(text: &str) -> String {
         .collect()
 }
 
+/// A time as people read it: `2026-11-29 18:50:07 UTC`.
+pub fn moment(time: &str) -> String {
+    let seconds = time.get(..19).unwrap_or(time);
+    format!("{} UTC", seconds.replace('T', " "))
+}
+
+/// What somebody is told who is banned.
+pub fn banned(until: &str) -> String {
+    format!("You may not post until {}; you can read", moment(until))
+}
+
 /// The beginning of a text, for a quotation: one line of at most so many characters.
 pub fn beginning(text: &str, most: usize) -> String {
     let line = unbroken(text);

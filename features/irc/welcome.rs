@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use veche::prelude::*;
 
 use super::caps::{Cap, Caps};
+use super::commands::words;
 use super::line::{Line, Out};
 use super::link::{End, Link, SERVER};
 use super::names::{field, name, nick};
@@ -48,9 +49,10 @@ impl Link {
         let cursor = field(&welcome, "cursor").to_owned();
         let events = self.inside.events(Some(&cursor)).await;
         let events = events.map_err(|told| End::Told(told.detail().to_owned()))?;
-        self.bury().await;
+        let user = self.inside.get("/status").await.body["user"].take();
+        self.bury(&user["clients"]).await;
         self.greet().await?;
-        self.arrive(&welcome["chats"]).await?;
+        self.arrive(&welcome["chats"], &user).await?;
         Ok(events)
     }
 
@@ -132,10 +134,11 @@ impl Link {
                 self.numeric("432", &[&nick], told.detail());
             }
             "wrong_password" | "invalid" | "too_many_guesses" => {
-                self.numeric("464", &[], told.detail());
-                return Err(End::Told(told.detail().to_owned()));
+                let text = words(&told);
+                self.numeric("464", &[], &text);
+                return Err(End::Told(text));
             }
-            _ => return Err(End::Told(told.detail().to_owned())),
+            _ => return Err(End::Told(words(&told))),
         }
         self.introduction.nick = None;
         Ok(None)
@@ -190,7 +193,7 @@ impl Link {
         };
         let told = self.connect(&name, &password).await;
         if !told.status.is_success() {
-            return self.numeric("904", &[], told.detail());
+            return self.numeric("904", &[], &words(&told));
         }
         self.introduction.welcome = Some(told.body);
         let (source, me) = (self.source(), self.me.clone());
@@ -236,15 +239,13 @@ impl Link {
 
     /// Signs those of the user's clients out that were of a server that was killed: nobody holds
     /// their tokens any more.
-    async fn bury(&mut self) {
-        let status = self.inside.get("/status").await.body;
-        let clients = status["user"]["clients"].as_array();
+    async fn bury(&mut self, clients: &Value) {
         let alive = self
             .site
             .view(|view| view.now().minus(DEAD).to_string())
             .await;
         let Ok(alive) = alive else { return };
-        for client in clients.into_iter().flatten() {
+        for client in clients.as_array().into_iter().flatten() {
             let is_dead = client["agent"] == super::AGENT
                 && client["current"] != true
                 && field(client, "seen") < alive.as_str();

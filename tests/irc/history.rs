@@ -133,6 +133,57 @@ fn many_unread_messages_come_in_order_with_what_arrives_meanwhile() {
 }
 
 #[test]
+fn what_is_not_given_is_not_read_until_it_is_asked_for() {
+    let server = server("", limit());
+    Irc::plain(&server, "ann").quit();
+    let (bob, phone) = (server.connect("bob"), beside(&server, "ann"));
+    for number in 0..1150 {
+        bob.tell("ann", &format!("number {number}."));
+    }
+    let mut ann = Irc::modern(&server, "ann");
+    let lines = ann.until(" BATCH -");
+    let notice = lines.iter().find(|line| line.contains(":bob: 150 more "));
+    let ask = notice.and_then(|line| line.split("have them: ").nth(1));
+    let mut ask = ask.expect("how to ask for the rest").to_owned();
+    assert_eq!(said(&lines).first().unwrap(), "number 150.");
+    bob.tell("ann", "live");
+    ann.line("live");
+    bob.say("elsewhere");
+    ann.line("elsewhere");
+    // What is read of other chats is told apart.
+    wait_until("the common chat to be read", || {
+        ann.sync();
+        (unread_in(&phone, "common") == 0).then_some(())
+    });
+    assert_eq!(unread_in(&phone, "@bob"), 1151);
+    let mut texts = Vec::new();
+    for count in [100, 50] {
+        ann.send(&ask);
+        let lines = ann.until(" BATCH -");
+        let given = said(&lines);
+        assert_eq!(given.len(), count);
+        let first = lines.iter().find_map(|line| tag(line, "msgid")).unwrap();
+        ask = format!("CHATHISTORY BEFORE bob msgid={first} 100");
+        texts.splice(0..0, given);
+    }
+    let expected: Vec<_> = (0..150).map(|number| format!("number {number}.")).collect();
+    assert_eq!(texts, expected);
+    wait_until("all to be read", || {
+        ann.sync();
+        (unread_in(&phone, "@bob") == 0).then_some(())
+    });
+}
+
+/// How many messages of a chat are unread.
+fn unread_in(client: &Client, chat: &str) -> u64 {
+    let status = client.get("/status").expect(200);
+    let chats = status["chats"].as_array().expect("a list");
+    let chat = chats.iter().find(|one| one["chat"] == chat);
+    let unread = chat.and_then(|one| one["unread"].as_u64());
+    unread.expect("a number")
+}
+
+#[test]
 fn history_is_asked_for_by_messages_and_times() {
     let server = server("", limit());
     let (mut ann, bob) = (Irc::modern(&server, "ann"), server.connect("bob"));
@@ -148,7 +199,8 @@ fn history_is_asked_for_by_messages_and_times() {
             (now > times[number]).then_some(())
         });
     }
-    ann.sync();
+    // What is live does not come between what is asked for.
+    ann.line(":m9");
     let mut ask = |what: &str| {
         ann.send(&format!("CHATHISTORY {what}"));
         let mut texts = said(&ann.until(" BATCH -"));

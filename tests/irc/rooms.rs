@@ -10,17 +10,20 @@ fn a_room_is_made_and_entered_by_invitation_and_left() {
     let (mut ann, mut bob) = (Irc::plain(&server, "ann"), Irc::plain(&server, "bob"));
     ann.send("JOIN #kitchen");
     let lines = ann.until(" NOTICE ");
-    let expected = [
-        ":ann!ann@veche JOIN #kitchen",
-        ":irc.veche 332 ann #kitchen :kitchen",
-        ":irc.veche 353 ann = #kitchen :@ann",
-        ":irc.veche 366 ann #kitchen :End of /NAMES list",
-    ];
     let begin = lines
         .iter()
-        .position(|line| line == expected[0])
+        .position(|line| line.starts_with(":ann!ann@veche JOIN #kitchen~"))
         .expect("a JOIN");
-    assert_eq!(lines[begin..begin + 4], expected);
+    let kitchen = lines[begin].split(' ').nth(2).unwrap();
+    let expected = [
+        format!(":irc.veche 470 ann #kitchen {kitchen} :That is its name"),
+        format!(":ann!ann@veche JOIN {kitchen}"),
+        format!(":irc.veche 332 ann {kitchen} :kitchen"),
+        format!(":irc.veche 353 ann = {kitchen} :@ann"),
+        format!(":irc.veche 366 ann {kitchen} :End of /NAMES list"),
+    ];
+    assert_eq!(lines[begin - 1..begin + 4], expected);
+    assert!(lines[begin + 4].contains(&format!("{kitchen} is a new room")));
     // Who is not invited makes a room of their own, and sees nothing of this one.
     bob.send("LIST");
     assert!(
@@ -30,48 +33,75 @@ fn a_room_is_made_and_entered_by_invitation_and_left() {
     );
     bob.send("PRIVMSG #kitchen :let me in");
     bob.line(" 403 bob #kitchen ");
-    ann.send("INVITE nobody #kitchen");
+    ann.send(&format!("INVITE nobody {kitchen}"));
     ann.line(" 401 ann nobody ");
-    ann.send("INVITE bob #kitchen");
-    ann.line(" 341 ann bob #kitchen");
-    assert_eq!(bob.line("INVITE"), ":ann!ann@veche INVITE bob #kitchen");
+    ann.send(&format!("INVITE bob {kitchen}"));
+    ann.line(&format!(" 341 ann bob {kitchen}"));
+    assert_eq!(
+        bob.line("INVITE"),
+        format!(":ann!ann@veche INVITE bob {kitchen}")
+    );
     bob.send("LIST");
     assert!(
         bob.until(" 323 ")
             .iter()
-            .any(|line| line.contains(" 322 bob #kitchen 0 :kitchen (ann"))
+            .any(|line| line.contains(&format!(" 322 bob {kitchen} 0 :kitchen (ann")))
     );
     bob.send("JOIN #KITCHEN");
-    bob.line(" 353 bob = #kitchen :@ann bob");
-    assert_eq!(ann.line("JOIN #kitchen"), ":bob!bob@veche JOIN #kitchen");
-    ann.send("INVITE bob #kitchen");
-    ann.line(" 443 ann bob #kitchen ");
-    bob.send("PRIVMSG #kitchen :hello");
-    assert_eq!(ann.line("hello"), ":bob!bob@veche PRIVMSG #kitchen :hello");
-    bob.send("INVITE cat #kitchen");
-    bob.line(" 482 bob #kitchen ");
+    bob.line(&format!(" 353 bob = {kitchen} :@ann bob"));
+    assert_eq!(
+        ann.line(&format!("JOIN {kitchen}")),
+        format!(":bob!bob@veche JOIN {kitchen}")
+    );
+    ann.send(&format!("INVITE bob {kitchen}"));
+    ann.line(&format!(" 443 ann bob {kitchen} "));
+    bob.send(&format!("PRIVMSG {kitchen} :hello"));
+    assert_eq!(
+        ann.line("hello"),
+        format!(":bob!bob@veche PRIVMSG {kitchen} :hello")
+    );
+    bob.send(&format!("INVITE cat {kitchen}"));
+    bob.line(&format!(" 482 bob {kitchen} "));
     for (line, answer) in [
-        ("MODE #kitchen", " 324 bob #kitchen +in"),
-        ("TOPIC #kitchen :x", " 482 bob #kitchen "),
+        (format!("MODE {kitchen}"), format!(" 324 bob {kitchen} +in")),
         (
-            "WHO #kitchen",
-            " 352 bob #kitchen ann veche irc.veche ann H@ :0 ann",
+            format!("TOPIC {kitchen} :x"),
+            format!(" 482 bob {kitchen} "),
         ),
-        ("WHOIS ann", " 319 bob ann :#common @#kitchen"),
-        ("NAMES #kitchen", " 353 bob = #kitchen :@ann bob"),
+        (
+            format!("WHO {kitchen}"),
+            format!(" 352 bob {kitchen} ann veche irc.veche ann H@ :0 ann"),
+        ),
+        (
+            "WHOIS ann".to_owned(),
+            format!(" 319 bob ann :#common @{kitchen}"),
+        ),
+        (
+            format!("NAMES {kitchen}"),
+            format!(" 353 bob = {kitchen} :@ann bob"),
+        ),
     ] {
-        bob.send(line);
-        bob.line(answer);
+        bob.send(&line);
+        bob.line(&answer);
     }
     // The owner leaves: the room is the other's, and the leaver's no more.
-    ann.send("PART #kitchen :bye");
-    assert_eq!(ann.line("PART #kitchen"), ":ann!ann@veche PART #kitchen");
-    assert_eq!(bob.line("PART #kitchen"), ":ann!ann@veche PART #kitchen");
-    assert_eq!(bob.line("MODE"), ":irc.veche MODE #kitchen +o bob");
-    bob.send("PRIVMSG #kitchen :alone");
+    ann.send(&format!("PART {kitchen} :bye"));
+    assert_eq!(
+        ann.line(&format!("PART {kitchen}")),
+        format!(":ann!ann@veche PART {kitchen}")
+    );
+    assert_eq!(
+        bob.line(&format!("PART {kitchen}")),
+        format!(":ann!ann@veche PART {kitchen}")
+    );
+    assert_eq!(
+        bob.line("MODE"),
+        format!(":irc.veche MODE {kitchen} +o bob")
+    );
+    bob.send(&format!("PRIVMSG {kitchen} :alone"));
     bob.sync();
-    ann.send("PRIVMSG #kitchen :still there?");
-    ann.line(" 403 ann #kitchen ");
+    ann.send(&format!("PRIVMSG {kitchen} :still there?"));
+    ann.line(&format!(" 403 ann {kitchen} "));
     assert!(said(&ann.sync()).is_empty());
     // The common chat is left for this connection alone.
     ann.send("PART #common");
@@ -89,21 +119,122 @@ fn a_room_is_made_and_entered_by_invitation_and_left() {
 fn only_the_owner_kicks() {
     let server = server("", "");
     let (mut ann, mut bob) = (Irc::plain(&server, "ann"), Irc::plain(&server, "bob"));
-    ann.send("JOIN #hall");
-    ann.line(" 366 ann #hall ");
-    ann.send("INVITE bob #hall");
+    let hall = ann.joins("#hall");
+    ann.send(&format!("INVITE bob {hall}"));
     bob.line("INVITE");
-    bob.send("JOIN #hall");
-    bob.line(" 366 bob #hall ");
-    bob.send("KICK #hall ann :out");
-    bob.line(" 482 bob #hall ");
-    ann.send("KICK #hall nobody");
-    ann.line(" 441 ann nobody #hall ");
-    ann.send("KICK #hall bob :out");
-    assert_eq!(bob.line("KICK"), ":ann!ann@veche KICK #hall bob :removed");
-    assert_eq!(ann.line("KICK"), ":ann!ann@veche KICK #hall bob :removed");
-    bob.send("PRIVMSG #hall :hello?");
-    bob.line(" 403 bob #hall ");
+    assert_eq!(bob.joins("#hall"), hall);
+    bob.send(&format!("KICK {hall} ann :out"));
+    bob.line(&format!(" 482 bob {hall} "));
+    ann.send(&format!("KICK {hall} nobody"));
+    ann.line(&format!(" 441 ann nobody {hall} "));
+    ann.send(&format!("KICK {hall} ann"));
+    let line = ann.line(&format!(" 482 ann {hall} "));
+    assert!(line.ends_with(":One leaves one's own channel by PART"));
+    ann.send(&format!("KICK {hall} bob :out"));
+    let kick = format!(":ann!ann@veche KICK {hall} bob :removed");
+    assert_eq!(bob.line("KICK"), kick);
+    assert_eq!(ann.line("KICK"), kick);
+    bob.send(&format!("PRIVMSG {hall} :hello?"));
+    bob.line(&format!(" 403 bob {hall} "));
+}
+
+#[test]
+fn a_title_alone_is_never_taken_for_a_room_but_by_join() {
+    let server = server("", "");
+    let mut ann = Irc::plain(&server, "ann");
+    let (mut bob, mut eve) = (Irc::plain(&server, "bob"), Irc::plain(&server, "eve"));
+    let den = ann.joins("#den");
+    ann.send(&format!("INVITE bob {den}"));
+    bob.line("INVITE");
+    assert_eq!(bob.joins("#Den"), den);
+    let trap = eve.joins("#den");
+    eve.send(&format!("INVITE bob {trap}"));
+    bob.line(&format!("INVITE bob {trap}"));
+    // It could be either now.
+    bob.send("JOIN #den");
+    let line = bob.line(" 437 bob #den ");
+    assert!(line.contains(&den) && line.contains(&trap), "{line}");
+    assert_eq!(bob.joins(&trap), trap);
+    ann.send(&format!("KICK {den} bob"));
+    bob.line(&format!("KICK {den} bob"));
+    // Whichever is left, it is not what the title means.
+    for name in ["#den", &den] {
+        for command in ["PRIVMSG", "NOTICE", "TAGMSG"] {
+            bob.send(&format!("{command} {name} :secret"));
+            bob.line(&format!(" 403 bob {name} "));
+        }
+        for command in ["TOPIC", "MODE"] {
+            bob.send(&format!("{command} {name}"));
+            bob.line(&format!(" 403 bob {name} "));
+        }
+        bob.send(&format!("PART {name}"));
+        bob.line(&format!(" 442 bob {name} "));
+    }
+    assert!(said(&eve.sync()).is_empty() && said(&ann.sync()).is_empty());
+    // By JOIN it is, under its own name, and no further room is made.
+    assert_eq!(bob.joins("#den"), trap);
+    bob.send("LIST");
+    let lines = bob.until(" 323 ");
+    assert_eq!(
+        lines.iter().filter(|line| line.contains("#den")).count(),
+        1,
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn two_invitations_of_one_title_have_two_names() {
+    let server = server("", "");
+    let mut ann = Irc::plain(&server, "ann");
+    let (mut bob, mut eve) = (Irc::plain(&server, "bob"), Irc::plain(&server, "eve"));
+    let (one, other) = (bob.joins("#plan"), eve.joins("#plan"));
+    bob.send(&format!("INVITE ann {one}"));
+    ann.line(&format!(":bob!bob@veche INVITE ann {one}"));
+    eve.send(&format!("INVITE ann {other}"));
+    ann.line(&format!(":eve!eve@veche INVITE ann {other}"));
+    ann.send("LIST");
+    let lines = ann.until(" 323 ");
+    for (name, from) in [(&one, "bob"), (&other, "eve")] {
+        let row = format!(" 322 ann {name} 0 :plan ({from} invites you)");
+        assert!(lines.iter().any(|line| line.contains(&row)), "{lines:#?}");
+    }
+    ann.send("JOIN #plan");
+    ann.line(" 437 ann #plan ");
+    assert_eq!(ann.joins(&other), other);
+    ann.send(&format!("PRIVMSG {other} :agreed"));
+    assert_eq!(
+        eve.line("agreed"),
+        format!(":ann!ann@veche PRIVMSG {other} :agreed")
+    );
+    assert!(said(&bob.sync()).is_empty());
+}
+
+#[test]
+fn who_comes_is_told_of_invitations_and_requests() {
+    let server = server("", "");
+    let (mut ann, mut bob) = (Irc::plain(&server, "ann"), Irc::plain(&server, "bob"));
+    let owner = server.client(&json!({"name": "ann", "password": super::stage::password("ann")}));
+    let room = owner.post("/rooms", &json!({"title": "own"})).expect(201);
+    let id = room["room"].as_str().unwrap().replace("room:", "");
+    let links = format!("/rooms/{id}/links");
+    let link = owner.post(&links, &json!({})).expect(201);
+    ann.line(" 366 ann #own~");
+    ann.quit();
+    let plan = bob.joins("#plan");
+    bob.send(&format!("INVITE ann {plan}"));
+    bob.line(" 341 ");
+    bob.send(&format!("JOIN #own {}", link["link"].as_str().unwrap()));
+    bob.line("the owner has been asked");
+    let mut ann = Irc::plain(&server, "ann");
+    let lines = ann.sync();
+    let own = format!("#own~{}", &id[..8]);
+    let asked = format!("bob asks to come into {own}: INVITE bob {own} lets them in");
+    assert!(
+        lines.iter().any(|line| line.ends_with(&asked)),
+        "{lines:#?}"
+    );
+    let invited = format!(":bob!bob@veche INVITE ann {plan}");
+    assert!(lines.contains(&invited), "{lines:#?}");
 }
 
 #[test]
@@ -121,7 +252,8 @@ fn a_links_code_is_a_key_that_asks_and_the_owners_invite_lets_in() {
         .unwrap()
         .to_owned();
     // Made elsewhere, it is there at once, in its spelling.
-    ann.line(" 332 ann #My_room :My room");
+    let channel = format!("#My_room~{}", &id[..8]);
+    ann.line(&format!(" 332 ann {channel} :My room"));
     let link = owner
         .post(&format!("/rooms/{id}/links"), &json!({}))
         .expect(201);
@@ -130,13 +262,14 @@ fn a_links_code_is_a_key_that_asks_and_the_owners_invite_lets_in() {
     bob.send(&format!("JOIN #My_room {}", link["link"].as_str().unwrap()));
     bob.line(" NOTICE bob :#My_room: the owner has been asked");
     let notice = ann.line("asks to come into");
-    assert!(notice.contains("INVITE bob #My_room"), "{notice}");
-    ann.send("INVITE bob #My_room");
-    ann.line(" 341 ann bob #My_room");
-    bob.line(" 366 bob #My_room ");
+    let asked = format!("INVITE bob {channel} ");
+    assert!(notice.contains(&asked), "{notice}");
+    ann.send(&format!("INVITE bob {channel}"));
+    ann.line(&format!(" 341 ann bob {channel}"));
+    bob.line(&format!(" 366 bob {channel} "));
     assert_eq!(
         bare(&ann.line("JOIN #My_room")),
-        ":bob!bob@veche JOIN #My_room"
+        format!(":bob!bob@veche JOIN {channel}")
     );
 }
 
@@ -155,8 +288,8 @@ fn rooms_of_one_title_are_told_apart_and_none_is_taken_for_another() {
     irc.send(&format!("PASS {password}"));
     irc.send("NICK ann");
     irc.send("USER a 0 * :a");
-    irc.until(" 366 ann #Küche%2C_1st%5Ffloor ");
     let name = |title: &str, room: &str| format!("#{title}~{}", &room[5..13]);
+    irc.until(&format!(" 366 ann {} ", name("Küche%2C_1st%5Ffloor", &odd)));
     irc.send(&format!("PRIVMSG {} :to the first", name("Twins", &first)));
     irc.send(&format!(
         "PRIVMSG {} :to the second",
@@ -166,7 +299,10 @@ fn rooms_of_one_title_are_told_apart_and_none_is_taken_for_another() {
     irc.line(" 403 ann #twins ");
     irc.send("JOIN #twins");
     irc.line(" 437 ann #twins ");
-    irc.send("PRIVMSG #küche%2c_1ST%5ffloor :to the odd one");
+    irc.send(&format!(
+        "PRIVMSG {} :to the odd one",
+        name("küche%2c_1ST%5ffloor", &odd)
+    ));
     irc.sync();
     assert_eq!(ann.texts(&first), ["to the first"]);
     assert_eq!(ann.texts(&second), ["to the second"]);

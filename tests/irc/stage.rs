@@ -138,6 +138,23 @@ impl Irc {
         std::iter::from_fn(|| self.next()).collect()
     }
 
+    /// Joins a room by its title, and gives its channel's name.
+    #[cfg(has_feature = "rooms")]
+    pub fn joins(&mut self, title: &str) -> String {
+        self.send(&format!("JOIN {title}"));
+        // Others come into #common meanwhile.
+        let begin = title.split('~').next().unwrap_or_default().to_lowercase() + "~";
+        let channel = loop {
+            let line = self.line(" JOIN #");
+            let channel = line.split(" JOIN ").nth(1).expect("a channel");
+            if channel.to_lowercase().starts_with(&begin) {
+                break channel.to_owned();
+            }
+        };
+        self.line(&format!(" {channel} :End of /NAMES"));
+        channel
+    }
+
     /// Leaves, once all is read that it has read.
     pub fn quit(&mut self) {
         self.send("QUIT :bye");

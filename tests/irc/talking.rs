@@ -90,6 +90,16 @@ fn long_texts_are_split_and_lines_kept_both_ways() {
     // One message has one id; its further lines have their places behind it.
     assert_eq!(tag(&lines[0], "msgid"), Some(id.as_str()));
     assert_eq!(tag(&lines[2], "msgid"), Some(format!("{id}.2").as_str()));
+    // It is removed in all of its lines.
+    #[cfg(has_feature = "edits")]
+    {
+        bob.post("/remove", &json!({"message": said["id"]}))
+            .expect(204);
+        for line in lines.iter().filter(|line| line.contains(" PRIVMSG ")) {
+            let expected = format!(":irc.veche REDACT #common {}", tag(line, "msgid").unwrap());
+            assert_eq!(bare(&ann.line("REDACT")), expected);
+        }
+    }
     // The longest line is one message; a longer one is none.
     let mut events = bob.events();
     let before = "PRIVMSG #common :";
@@ -172,14 +182,14 @@ fn comments_reactions_edits_and_removals_are_shown_and_made() {
         &json!({"text": "or at one"}),
     )
     .expect(201);
-    let line = ann.line("or at one");
-    assert_eq!(tag(&line, "+draft/reply"), Some(id.to_string().as_str()));
+    let comment = ann.line("or at one");
+    assert_eq!(tag(&comment, "+draft/reply"), Some(id.to_string().as_str()));
     assert_eq!(
         old.line("or at one"),
         ":bob!bob@veche PRIVMSG #common :re “lunch at noon?”: or at one"
     );
     ann.send(&format!("@+draft/reply={id} PRIVMSG #common :at one"));
-    ann.line("at one");
+    let own = ann.line("at one");
     assert_eq!(events.next("comment").data["text"], "or at one");
     assert_eq!(events.next("comment").data["text"], "at one");
     ann.send(&format!(
@@ -201,11 +211,21 @@ fn comments_reactions_edits_and_removals_are_shown_and_made() {
         old.line("dinner"),
         ":bob!bob@veche PRIVMSG #common :* edited: dinner?"
     );
+    // What belongs to it goes with it, line by line.
+    let edit = ann.line("dinner");
+    let long = format!("{} {}", "a".repeat(400), "b".repeat(400));
+    let body = json!({"message": id, "text": format!("one\ntwo {long}")});
+    bob.post("/edit", &body).expect(200);
+    let mut shown = vec![comment, own, edit];
+    shown.extend(ann.until("bbbb"));
     bob.post("/remove", &json!({"message": id})).expect(204);
-    assert_eq!(
-        bare(&ann.line("REDACT")),
-        format!(":irc.veche REDACT #common {id}")
-    );
+    let redact = |id: &str| format!(":irc.veche REDACT #common {id}");
+    let ids: Vec<_> = shown.iter().filter_map(|line| tag(line, "msgid")).collect();
+    assert!(ids.len() >= 6, "{shown:#?}");
+    assert_eq!(bare(&ann.line("REDACT")), redact(&id.to_string()));
+    for id in ids {
+        assert_eq!(bare(&ann.line("REDACT")), redact(id));
+    }
     // Another's message stays, one's own goes.
     let theirs = bob.say("mine")["id"].as_u64().unwrap();
     ann.send(&format!("REDACT #common {theirs}"));
@@ -246,11 +266,20 @@ fn a_ban_holds_and_says_so() {
     let mut ann = Irc::plain(&server, "ann");
     let bob = server.connect("bob");
     bob.post("/complaints", &json!({"user": "ann"})).expect(201);
-    ann.line(" NOTICE ann :You may not post until ");
+    let notice = ann.line(" NOTICE ann :You may not post until 2");
+    let words = notice.split(" ann :").nth(1).unwrap();
+    assert!(words.ends_with(" UTC; you can read"), "{notice}");
     ann.send("PRIVMSG #common :may I?");
-    assert!(ann.line(" 404 ann #common ").contains("(again in "));
+    let refused = ann.line(" 404 ann #common ");
+    assert!(
+        refused.contains(&format!(":{words} (again in ")),
+        "{refused}"
+    );
     ann.send("PRIVMSG bob :may I?");
     ann.line(" 404 ann bob ");
+    // Whoever comes meanwhile is told, too.
+    ann.quit();
+    Irc::plain(&server, "ann").line(&notice);
 }
 
 #[cfg(has_feature = "rate_limit")]
