@@ -4,12 +4,14 @@
 mod admin;
 mod deciding;
 mod descriptors;
+mod error;
 mod gate;
 mod guesses;
 mod lane;
 mod signals;
 mod start;
 mod systemd;
+mod works;
 
 use std::error::Error;
 use std::path::Path;
@@ -38,10 +40,11 @@ use crate::openapi::Description;
 
 use admin::Board;
 pub(crate) use deciding::Asking;
+pub(crate) use error::ServeError;
 pub(crate) use gate::{Gate, digest, idempotency_key, peer};
 use guesses::Guesses;
 pub(crate) use lane::Lane;
-pub(crate) use start::{ServeError, check_stores, check_tls, lock, serve};
+pub(crate) use start::{check_stores, check_tls, lock, serve};
 pub(crate) use systemd::listener;
 
 /// How a client shows who it is.

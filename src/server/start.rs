@@ -1,6 +1,5 @@
 //! Starting and stopping.
 
-use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -10,32 +9,28 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
-use super::admin::{Board, Commands, Desk, Socket, SocketError};
+use super::admin::{Board, Commands, Desk, Socket};
 use super::gate::Gate;
 use super::guesses::Guesses;
-use super::{Core, Lane, Target, descriptors, signals, systemd};
+use super::works::{end_works, open_doors, run_features};
+use super::{Core, Lane, ServeError, Target, descriptors, signals, systemd};
 use crate::bus::{
-    Bus, Durable, Frames, Hub, Indexer, Shared, Snapshotter, World, WorldError, Writer,
-    WriterOptions,
+    Bus, Durable, Frames, Hub, Indexer, Shared, Snapshotter, World, Writer, WriterOptions,
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::Config;
 use crate::counts::RouteCounts;
-use crate::feature::{Features, Field, Listen, Route, conflict, registry};
-use crate::http::{self, Door, Limits, Places, RouteError, Router, Tls, TlsError};
+use crate::feature::{Features, Field, Route, conflict, registry};
+use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
+use crate::log::Log;
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::{SqliteLog, lock_file};
-use crate::log::{AppendError, Log, LogError};
 use crate::memory;
 use crate::objects::{Janitor, Sharing, Shelves, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
-
-/// How long the features' work has to end by itself, from when requests are done.
-const LAST_WORK: Duration = Duration::from_secs(1);
 
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
 pub(super) const DRAIN: Duration = Duration::from_secs(7);
@@ -48,75 +43,6 @@ const SEARCHES: usize = 32;
 
 /// One user's of these, the one that is looked for included: nobody waits long for another.
 const PER_USER: usize = 3;
-
-/// Why the server did not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeError {
-    /// Two features have one name.
-    #[error("{0}")]
-    Conflict(String),
-    /// A feature refused its settings.
-    #[error("{0}")]
-    Feature(String),
-    /// The data folder can't be used.
-    #[error("the data folder {folder} can't be used")]
-    Folder {
-        /// The folder.
-        folder: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another server uses the data folder.
-    #[error("another server uses the data folder {0}; stop it, or start this one with --data")]
-    Locked(String),
-    /// The log can't be opened.
-    #[error("veche.db can't be opened")]
-    Log(#[from] LogError),
-    /// The index of texts can't be made, or dropped.
-    #[error("the index of texts can't be kept")]
-    Index(#[from] AppendError),
-    /// A feature's objects can't be reached.
-    #[error("the objects can't be reached")]
-    Objects(#[from] StoreError),
-    /// The log can't be folded.
-    #[error("veche.db can't be read")]
-    World(#[from] WorldError),
-    /// This node can't be part of the cluster.
-    #[error("[cluster]: this node can't take part")]
-    Cluster(#[from] ClusterError),
-    /// The address can't be listened on.
-    #[error("{address} can't be listened on")]
-    Listen {
-        /// The address.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The administrators' socket can't be listened on.
-    #[error("server.admin: {path} can't be listened on")]
-    Admin {
-        /// The socket.
-        path: String,
-        /// Why.
-        source: SocketError,
-    },
-    /// The certificate and its key can't be used.
-    #[error("[server.tls] can't be used")]
-    Tls(#[from] TlsError),
-    /// What systemd handed over is not one socket to listen on.
-    #[error("what systemd handed over can't be listened on: it must be one TCP socket")]
-    Activation(#[source] io::Error),
-    /// Two paths are one.
-    #[error("two routes collide")]
-    Route(#[from] RouteError),
-    /// The writer or the hub ended: by a fault of this program or of a feature, or because the
-    /// cluster can't be followed.
-    #[error("a part of the server ended; why stands above")]
-    Broken,
-    /// The system refused a thread or a signal handler.
-    #[error("the system refused")]
-    System(#[from] io::Error),
-}
 
 /// Locks a data folder against a second server, and makes it where it is not there; held as long as
 /// the file is.
@@ -572,70 +498,4 @@ fn core(
         router,
         openapi,
     })
-}
-
-/// Where features listen, by their names.
-type Doors = BTreeMap<&'static str, Vec<Door>>;
-
-async fn open_doors(
-    config: &Config,
-    features: &Features,
-    tls: Option<&Arc<Tls>>,
-) -> Result<Doors, ServeError> {
-    let server = &config.server;
-    let mut doors = Doors::new();
-    for feature in features.iter() {
-        for Listen {
-            address,
-            tls: secure,
-        } in feature.listens()
-        {
-            if secure && tls.is_none() {
-                let why = format!(
-                    "feature {}: {address} needs a certificate, and [server.tls] has none",
-                    feature.name()
-                );
-                return Err(ServeError::Feature(why));
-            }
-            let tls = tls.filter(|_| secure).cloned();
-            let places = Arc::new(Places::new(server.per_address, server.exempt()));
-            let door = Door::open(&address, tls, places, server.head_timeout.to_std()).await;
-            let opened = door.and_then(|door| Ok((door.address()?, door)));
-            let (address, door) =
-                opened.map_err(|source| ServeError::Listen { address, source })?;
-            tracing::info!(feature = feature.name(), %address, secure, "listening, too");
-            doors.entry(feature.name()).or_default().push(door);
-        }
-    }
-    Ok(doors)
-}
-
-fn run_features(
-    core: &Arc<Core>,
-    mut doors: Doors,
-    stopping: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<()>> {
-    let names = core.features.names();
-    names
-        .into_iter()
-        .map(|name| {
-            let (core, stopping) = (Arc::clone(core), stopping.clone());
-            let doors = doors.remove(name).unwrap_or_default();
-            tokio::spawn(async move {
-                if let Some(feature) = core.features.iter().find(|feature| feature.name() == name) {
-                    feature.run(Arc::clone(&core), doors, stopping).await;
-                }
-            })
-        })
-        .collect()
-}
-
-/// Waits a moment for the features' work, which knows that the server stops, and ends the rest of it.
-async fn end_works(works: Vec<JoinHandle<()>>) {
-    let until = tokio::time::Instant::now() + LAST_WORK;
-    for mut work in works {
-        if tokio::time::timeout_at(until, &mut work).await.is_err() {
-            work.abort();
-        }
-    }
 }

@@ -5,12 +5,16 @@
 //! - `chatting.rs`: reading and writing.
 //! - `moving.rs`: commands that lead to another chat, and what is typed behind them.
 //! - `outages.rs`: starts, outages, and what is kept over them.
+//! - `waiting.rs`: what a limit, a ban or an outage holds up.
+//! - `boxes.rs`: what opens over a chat.
 //! - `of_features.rs`: what the features bring to the screen.
 
 #![cfg(unix)]
 
+mod boxes;
 mod chatting;
 mod moving;
 mod of_features;
 mod outages;
 mod screen;
+mod waiting;

@@ -1,0 +1,149 @@
+//! What can not be sent now: it waits, is shown, and is sent or given back.
+
+use serde_json::json;
+use veche::testing::{Server, wait_until};
+
+use crate::screen::{Screen, has};
+
+#[test]
+fn what_the_rate_limit_refuses_waits_with_its_time_shown_and_is_sent_then() {
+    if !has(&["rate_limit"]) {
+        return;
+    }
+    let server = Server::only("rate_limit", "messages = 1\nper = \"6s\"");
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    ann.says("one");
+    ann.says("two");
+    ann.sees("1 to send in");
+    ann.says("three");
+    ann.sees("2 to send in");
+    ann.keys(&["C-c"]);
+    ann.sees("common> three");
+    // Other chats are not held up.
+    ann.keys(&["C-u"]);
+    ann.says("/msg @bob psst");
+    wait_until("what bob alone is told", || {
+        (bob.texts("@ann") == ["psst"]).then_some(())
+    });
+    ann.keys(&["M-1"]);
+    ann.says("/msg common three");
+    ann.sees("ann: three  sent after the one above");
+    wait_until("the second and the third", || {
+        (bob.texts("common") == ["one", "two", "three"]).then_some(())
+    });
+    ann.sees("ann: two");
+}
+
+#[test]
+fn what_a_ban_refuses_waits_with_its_time_shown_and_is_sent_then() {
+    if !has(&["complaints"]) {
+        return;
+    }
+    let server = Server::only("complaints", "warnings = 1\nban = \"4s\"");
+    let ann = Screen::start(&server, "ann");
+    let bob = server.connect("bob");
+    bob.post("/complaints", &json!({"user": "ann"})).expect(201);
+    ann.says("one");
+    let seen = ann.sees("1 to send in");
+    assert!(seen.contains("ann: one  sent in"), "{seen}");
+    ann.says("two");
+    wait_until("both", || {
+        (bob.texts("common") == ["one", "two"]).then_some(())
+    });
+    ann.until("both as said", |shown| {
+        shown.contains("ann: two") && !shown.contains("to send in")
+    });
+}
+
+#[test]
+fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
+    if !has(&["comments", "edits", "files", "reactions", "schedule"]) {
+        return;
+    }
+    let mut server = Server::with("[features.rate_limit]\nenabled = false\n");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    ann.says("mine");
+    ann.sees("ann: mine");
+    let id = bob.messages("common")[0]["id"].to_string();
+    ann.home.write("note.txt", "in the file\n");
+    server.kill();
+    ann.sees("○ offline");
+    for line in [
+        &format!("/comment {id} so it is"),
+        &format!("/edit {id} ours"),
+        &format!("/react {id} 👍"),
+        "/later 1h lunch",
+        "/file note.txt a file",
+    ] {
+        ann.says(line);
+    }
+    let seen = ann.sees("/file note.txt a file  sending…");
+    for shown in ["so it is", "ours", "👍", "lunch"] {
+        let mut lines = seen.lines();
+        assert!(lines.any(|line| line.contains(shown)), "{shown}: {seen}");
+    }
+    // A start after the end finds them, and Enter sends them.
+    let home = ann.ends();
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    ann.sees("5 not sent");
+    let typed = jiff::Timestamp::now();
+    server.restart();
+    ann.sees("● connected");
+    ann.keys(&["Enter"]);
+    wait_until("all of it", || {
+        let messages = bob.messages("common");
+        let (first, last) = (messages.first()?, messages.last()?);
+        let is_done = first["text"] == "ours"
+            && first["comments"] == 1
+            && first["reactions"][0]["count"] == 1
+            && last["file"]["name"] == "note.txt";
+        is_done.then_some(())
+    });
+    let seen = ann.until("nothing left", |shown| !shown.contains("not sent"));
+    assert!(seen.contains("a file"), "{seen}");
+    // The hour counts from when that was typed.
+    ann.says("/scheduled");
+    ann.sees("lunch");
+    let due = typed + jiff::SignedDuration::from_hours(1);
+    let due = due.strftime("%H:%M").to_string();
+    assert!(ann.shown().contains(&due), "{due}: {}", ann.shown());
+}
+
+#[test]
+fn what_waits_for_a_room_that_one_was_removed_from_is_given_back() {
+    if !has(&["rooms"]) {
+        return;
+    }
+    let mut server = Server::only("rooms", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let room = bob.post("/rooms", &json!({"title": "Garden"})).expect(201);
+    let room = room["room"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/rooms/{}", room.trim_start_matches("room:"));
+    bob.post(&format!("{path}/invites"), &json!({"user": "ann"}))
+        .expect(201);
+    ann.says("/join Garden");
+    ann.sees("[Garden]>");
+    server.kill();
+    ann.sees("○ offline");
+    ann.says("for the garden");
+    ann.sees("for the garden  sending…");
+    let home = ann.ends();
+    // Its title is known before the server tells it.
+    let chat = format!("chat ann --server {}", server.url());
+    let ann = Screen::run(home, &chat, "");
+    let seen = ann.sees("1 not sent");
+    assert!(seen.contains("2 [Garden]"), "{seen}");
+    let home = ann.ends();
+    server.restart();
+    bob.delete(&format!("{path}/members/ann")).expect(204);
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("not sent, as you are no longer in [Garden]:");
+    assert!(!seen.contains("1 not sent"), "{seen}");
+    assert!(!seen.contains("2 [Garden]"), "{seen}");
+    ann.keys(&["Up"]);
+    ann.sees("common> for the garden");
+}
