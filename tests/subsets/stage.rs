@@ -65,7 +65,7 @@ impl Stage {
         let on: BTreeSet<_> = settings.keys().copied().collect();
         let builder = Server::builder().config(config(&settings, &on));
         // What so many calls say would hide what a failure says.
-        let told = "warn,veche::server::start=info";
+        let told = "warn,veche::server::start=info,veche::server::works=info";
         let server = builder.env("RUST_LOG", told).start();
         let (ann, bob) = (server.connect("ann"), server.connect("bob"));
         let description = server.guest().get("/openapi.json").expect(200);
