@@ -119,6 +119,7 @@ fn on_a_small_screen_boxes_tell_what_is_out_of_sight_and_show_it() {
         asker.post(path, &json!({})).expect(202);
     }
     rooms.post(path, &json!({})).expect(202);
+    ann.sees("6 ask to come in");
     ann.keys(&["F1"]);
     let help = ann.sees("↓ ");
     assert!(help.contains("Esc closes"), "{help}");

@@ -168,6 +168,20 @@ fn a_long_text_is_written_in_the_editor() {
 }
 
 #[test]
+fn what_is_typed_ahead_comes_through_also_when_the_window_has_changed() {
+    let server = Server::core();
+    let home = Folder::new();
+    home.write(
+        "editor",
+        "tmux resize-window -x 70 -y 24\ntmux send-keys -l ' and on'\nprintf edited >> \"$1\"\n",
+    );
+    let variables = format!("VISUAL='sh {}'", home.join("editor").display());
+    let ann = Screen::with(&server, "ann", home, &variables);
+    ann.keys(&["C-o"]);
+    ann.sees("common> edited and on");
+}
+
+#[test]
 fn how_many_are_here_is_right_after_all_that_changes_it() {
     let mut server = Server::core();
     let ann = Screen::start(&server, "ann");

@@ -101,9 +101,11 @@ fn the_guides_feature_is_dropped_into_the_folder_and_builds_without_a_warning() 
     assert!(made.contains("features/read_marks.rs"), "{made}");
     assert!(made.contains("cargo test --test read_marks"), "{made}");
     let target = target();
+    // What it stands on was checked for the lints, or is so for them, too: with what tests ask for.
+    let check = "check --profile lints --lib --test prelude --offline --quiet";
     let complaints = cargo(
         &place,
-        &["check", "--lib", "--offline", "--quiet"],
+        &check.split(' ').collect::<Vec<_>>(),
         &[("CARGO_TARGET_DIR", &target)],
     );
     assert!(!complaints.contains("warning"), "{complaints}");

@@ -112,7 +112,7 @@ pub fn run(
     screen.save();
     match screen.model.link {
         Link::Up => {
-            let rest = screen.model.rest();
+            let rest = screen.model.rest(None);
             screen.send(rest);
         }
         // What is on its way is kept: nobody waits for a server that is not there.

@@ -141,6 +141,11 @@ impl Screen {
             }
             return;
         }
+        if leaves {
+            // What was typed before it is still for that chat.
+            let rest = self.model.rest(Some(from));
+            self.send(rest);
+        }
         let id = self.model.begin_move(from, command.goes_to(), line);
         let moved = move |end| {
             let end = match end {

@@ -110,15 +110,18 @@ impl Model {
         due
     }
 
-    /// The posts that wait for nothing but the answer to the one before them; they are on their way
-    /// then, for nobody stays to send each in its turn.
-    pub fn rest(&mut self) -> Vec<Post> {
+    /// The posts that wait for nothing but the answer to the one before them, of one chat or of all;
+    /// they are on their way then, for nobody stays to send each in its turn.
+    pub fn rest(&mut self, chat: Option<&str>) -> Vec<Post> {
         let heads = self.heads().into_iter();
         let later = heads.filter(|at| self.outgoing[*at].stage.holds());
         let held: Vec<String> = later.map(|at| self.outgoing[at].here.clone()).collect();
         let rest = self.outgoing.iter_mut();
         let rest = rest.filter(|out| {
-            out.stage == Stage::Queued && !out.post.is_file() && !held.contains(&out.here)
+            out.stage == Stage::Queued
+                && !out.post.is_file()
+                && !held.contains(&out.here)
+                && chat.is_none_or(|chat| chat == out.here)
         });
         let rest = rest.map(|out| {
             out.stage = Stage::Sending;
@@ -274,7 +277,7 @@ mod tests {
         assert!(model.is_held_up("common") && !model.is_held_up("@bob"));
         assert_eq!(model.next_due(), Some((after(9), 3)));
         assert_eq!(texts(&model.due(after(8))), ["psst"]);
-        assert!(model.rest().is_empty());
+        assert!(model.rest(None).is_empty());
         assert_eq!(texts(&model.due(after(9))), ["1"]);
         assert!(model.due(after(20)).is_empty(), "the first is not answered");
         // Refused once more for a while, it is still the first.
@@ -305,7 +308,7 @@ mod tests {
         let now = Instant::now();
         assert!(model.due(now).is_empty() && model.is_held_up("common"));
         assert_eq!((model.failed(), model.next_due()), (0, None));
-        assert!(model.rest().is_empty());
+        assert!(model.rest(None).is_empty());
         model.link(super::super::super::Link::Up);
         assert_eq!(texts(&model.due(now)), ["1", "psst"]);
         model.arrived(&first);
@@ -319,8 +322,10 @@ mod tests {
             model.stage(&Post::text("common", text), Stage::Queued);
         }
         assert_eq!(texts(&model.due(Instant::now())), ["1"]);
-        assert_eq!(texts(&model.rest()), ["2", "3"]);
-        assert!(model.rest().is_empty());
+        // Whoever leaves one chat leaves what was typed in others.
+        assert!(model.rest(Some("@bob")).is_empty());
+        assert_eq!(texts(&model.rest(None)), ["2", "3"]);
+        assert!(model.rest(None).is_empty());
     }
 
     #[test]

@@ -146,7 +146,9 @@ impl Tty {
     /// Has all of it drawn anew.
     pub fn clear(&mut self) -> io::Result<()> {
         self.disputed = Disputed::default();
-        self.terminal.clear()
+        // Clearing alone would ask the terminal for its cursor, and some never answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     /// Gives the screen to another program for as long as it runs.
