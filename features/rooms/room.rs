@@ -52,6 +52,9 @@ pub struct Link {
     pub expires: Option<Time>,
     /// How many it can still let in.
     pub uses: Option<u64>,
+    /// Whether its time has come, whatever a clock that is set back says later.
+    #[serde(default)]
+    pub over: bool,
 }
 
 /// A request.
@@ -69,7 +72,8 @@ pub struct Request {
 impl Link {
     /// Whether one can still ask with it.
     pub fn is_alive(&self, now: Time) -> bool {
-        self.uses != Some(0) && self.expires.is_none_or(|expires| expires > now)
+        let is_in_time = self.expires.is_none_or(|expires| expires > now);
+        !self.over && self.uses != Some(0) && is_in_time
     }
 }
 

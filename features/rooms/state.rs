@@ -80,15 +80,19 @@ impl State {
                     at: stamp.at,
                     expires,
                     uses,
+                    over: false,
                 };
                 room.links.insert(code.clone(), link);
                 self.ends.extend(expires.map(|at| (at, code.clone())));
                 self.links.insert(code, chat);
             }
             Fact::Expired { chat, code, .. } => {
-                let room = self.rooms.get(&chat);
-                let link = room.and_then(|room| room.links.get(&code));
-                if let Some(at) = link.and_then(|link| link.expires) {
+                let room = self.rooms.get_mut(&chat);
+                let Some(link) = room.and_then(|room| room.links.get_mut(&code)) else {
+                    return;
+                };
+                link.over = true;
+                if let Some(at) = link.expires {
                     self.ends.remove(&(at, code));
                 }
             }

@@ -1,6 +1,6 @@
 //! Sequences that failed once: steps, not seeds, so that they stay what they were.
 
-use crate::model::{DAY, MINUTE};
+use crate::model::{DAY, HOUR, MINUTE};
 use crate::run;
 use crate::steps::{Step, To, What};
 
@@ -102,6 +102,38 @@ fn a_scheduled_message_that_failed_is_not_answered_as_waiting() {
         Step::Again {
             which: 0,
             client: 1,
+            other: false,
+        },
+    ]);
+}
+
+/// A link whose end its owner was told of was good again, and its code was not there to be answered.
+#[test]
+fn a_link_that_is_over_stays_so_when_the_clock_is_set_back() {
+    let client = 1;
+    passes(&[
+        Step::Do {
+            client,
+            what: What::MakeRoom {
+                title: 0,
+                all: false,
+            },
+            keyed: false,
+        },
+        Step::Do {
+            client,
+            what: What::Link {
+                room: 0,
+                expires: Some(3040),
+                uses: Some(1),
+            },
+            keyed: true,
+        },
+        Step::Clock { by: HOUR },
+        Step::Clock { by: -2 * HOUR },
+        Step::Again {
+            which: 0,
+            client,
             other: false,
         },
     ]);

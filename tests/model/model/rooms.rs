@@ -61,7 +61,8 @@ struct Link {
 
 impl Link {
     fn is_alive(&self, now: Ms) -> bool {
-        self.uses != Some(0) && self.expires.is_none_or(|expires| expires > now)
+        let is_in_time = self.expires.is_none_or(|expires| expires > now);
+        !self.over && self.uses != Some(0) && is_in_time
     }
 
     /// When its time is over, until its owner was told; of one that is spent they were.
