@@ -91,6 +91,7 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     // What was begun for the room goes nowhere else.
     let seen = bob.sees("you were removed from \"The Garden\"");
     assert!(seen.contains("1 common"), "{seen}");
+    bob.sees("what you had begun there is kept: Up brings it back");
     bob.until("an empty line for common", |shown| {
         shown.lines().any(|line| line == "common>")
     });

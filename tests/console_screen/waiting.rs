@@ -66,7 +66,7 @@ fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
     let ann = Screen::start(&server, "ann");
     ann.says("mine");
     ann.sees("ann: mine");
-    let id = bob.messages("common")[0]["id"].to_string();
+    let id = wait_until("it", || Some(bob.messages("common").first()?["id"].to_string()));
     ann.home.write("note.txt", "in the file\n");
     server.kill();
     ann.sees("○ offline");
@@ -110,6 +110,35 @@ fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
     let due = typed + jiff::SignedDuration::from_hours(1);
     let due = due.strftime("%H:%M").to_string();
     assert!(ann.shown().contains(&due), "{due}: {}", ann.shown());
+}
+
+#[test]
+fn a_comment_in_private_waits_in_its_chat_also_over_a_restart() {
+    if !has(&["comments"]) {
+        return;
+    }
+    let mut server = Server::only("comments", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    let id = bob.tell("ann", "psst")["id"].to_string();
+    ann.sees("2 @bob");
+    ann.keys(&["M-2"]);
+    ann.sees("bob: psst");
+    server.kill();
+    ann.sees("○ offline");
+    ann.says(&format!("/comment {id} between us"));
+    ann.sees("between us");
+    let home = ann.ends();
+    server.restart();
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("1 not sent");
+    assert!(!seen.contains("between us"), "{seen}");
+    ann.keys(&["M-2"]);
+    ann.sees("between us");
+    ann.keys(&["Enter"]);
+    wait_until("the comment", || {
+        (bob.messages("@ann")[0]["comments"] == 1).then_some(())
+    });
 }
 
 #[test]

@@ -412,7 +412,11 @@ impl Screen {
             }
             // What was typed for a chat that has ended goes to no other.
             let text = self.input.text();
-            self.input.remember(&text);
+            if !text.trim().is_empty() {
+                self.input.remember(&text);
+                let told = "what you had begun there is kept: Up brings it back";
+                self.model.note(told.to_owned(), false);
+            }
             let draft = self.model.chat().draft.clone();
             self.input.set(&draft);
         }

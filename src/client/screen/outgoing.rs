@@ -59,6 +59,13 @@ pub struct Kept {
 impl Model {
     /// Takes in how far a post is; false where too many are under way to take another.
     pub fn stage(&mut self, post: &Post, stage: Stage) -> bool {
+        let at = post.to().and_then(|to| self.find(to)).unwrap_or(self.at);
+        let here = self.chats[at].address.clone();
+        self.stage_in(post, &here, stage)
+    }
+
+    /// The same of a post that was typed in that chat.
+    pub fn stage_in(&mut self, post: &Post, here: &str, stage: Stage) -> bool {
         let known = self
             .outgoing
             .iter_mut()
@@ -69,9 +76,7 @@ impl Model {
         }
         let room = self.outgoing.len() < MAX;
         if room {
-            let at = post.to().and_then(|to| self.find(to)).unwrap_or(self.at);
-            let here = self.chats[at].address.clone();
-            let post = post.clone();
+            let (post, here) = (post.clone(), here.to_owned());
             self.outgoing.push(Outgoing { post, here, stage });
         }
         room

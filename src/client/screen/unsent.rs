@@ -66,6 +66,10 @@ impl Screen {
     pub fn give_back(&mut self, post: &Post, why: &str) {
         self.model.arrived(post);
         let to = post.to().unwrap_or_default();
+        let why = match self.session.title(to) {
+            Some(_) => why.replace(to, &self.session.label(to)),
+            None => why.to_owned(),
+        };
         let line = match (to.starts_with('@'), post.kind()) {
             (true, Some("message")) => {
                 let text = post.body["text"].as_str().unwrap_or_default();
@@ -106,8 +110,13 @@ impl Screen {
                 self.model.chats[at].draft = text;
             }
         }
-        for Kept { post, .. } in outgoing {
-            self.stage(&post, Stage::Failed(LEFT.to_owned()));
+        for Kept { post, here } in outgoing {
+            // Also what says itself not where to, as a comment does.
+            let at = self.model.place(&here, &self.session.label(&here));
+            let here = self.model.chats[at].address.clone();
+            // No more are kept than may wait.
+            self.model
+                .stage_in(&post, &here, Stage::Failed(LEFT.to_owned()));
         }
     }
 
