@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Server, binary, features, wait_until};
+use veche::testing::{Client, Server, binary, features};
 
 fn has(all: &[&str]) -> bool {
     let there = features(&binary());
@@ -157,11 +157,10 @@ fn a_clean_stop_leaves_no_byte_of_what_has_ended() {
     let mut server = Server::with("[features.ttl]\nafter = \"1s\"\n");
     let ann = server.connect("ann");
     let file = upload(&ann, "hidden-name", "hidden bytes");
+    let mut events = ann.events();
     let body = json!({"to": "common", "text": "hidden text", "file": file["id"]});
     ann.post("/send", &body).expect(201);
-    wait_until("the message to end", || {
-        ann.messages("common").is_empty().then_some(())
-    });
+    events.next("removed");
     server.stop();
     for word in ["hidden text", "hidden-name", "hidden bytes"] {
         assert_eq!(
