@@ -59,7 +59,7 @@ function begin() {
 function heard(message) {
   if (message.state === "ended") return ended();
   if (message.state) {
-    const isBack = message.state === "open" && state.link.state !== "open";
+    const isBack = message.state === "open" && isOffline();
     state.link = message;
     if (isBack) opened();
   }
@@ -227,7 +227,10 @@ function dismiss() {
   $("toast").hidden = true;
   if (hadFocus) rest();
 }
+/** Whether there is no way to the server. */
+const isOffline = () => state.link.state !== "open";
 addEventListener("notice", ({ detail: { words: detail, holds } }) => {
+  if (detail[0] === explain({ code: "offline" })) holds = isOffline;
   told = { where: where(), holds };
   $("toast").hidden = false;
   $("notice").replaceChildren(el("span", ...detail));

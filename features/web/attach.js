@@ -30,7 +30,14 @@ function picture(file) {
 }
 
 /** A picture, in whose place it is said where what came is none. */
-const imageOf = (kind, name) => el(kind, { alt: name, onerror: ({ target }) => target.replaceWith(el("p.hint", "It can't be shown: ", called(name))) });
+const imageOf = (kind, name) => el(kind, {
+  alt: name,
+  onerror: ({ target }) => {
+    // What stands on its button names it then.
+    target.parentElement.removeAttribute("aria-label");
+    target.replaceWith(el("p.hint", "It can't be shown: ", called(name)));
+  },
+});
 
 /** Shows a picture in its frame once it is there. */
 const fill = (image, file) => picture(file).then((address) => address && (image.src = address));

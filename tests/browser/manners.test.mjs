@@ -128,6 +128,8 @@ testOf(["files"], "a picture that is none is said to be so, and a wide one is se
   await message(page, "a broken one").getByText("It can't be shown: broken.gif").waitFor();
   assert.equal(await message(page, "a broken one").locator("img").count(), 0);
   assert.ok((await message(page, "a broken one").locator(".picture").boundingBox()).height < 60);
+  // It is called what it says.
+  await message(page, "a broken one").getByRole("button", { name: "It can't be shown: broken.gif" }).waitFor();
   await page.locator("#messages .picture").click();
   await page.locator("#sheet").getByText("It can't be shown: broken.gif").waitFor();
   await page.keyboard.press("Escape");

@@ -89,3 +89,24 @@ test("a message that was not sent is told of by its chat in the list, and by the
   assert.doesNotMatch(await page.title(), /Not sent/);
   await page.context().close();
 });
+
+testOf(["reactions"], "that the server can't be reached is told for as long as that is so", async () => {
+  const server = await Server.start();
+  const page = await visit(it.browser, server.url);
+  await connect(page, "ann");
+  await say(page, "lunch?");
+  await message(page, "lunch?").hover();
+  await message(page, "lunch?").getByRole("button", { name: "React", exact: true }).click();
+  await page.locator("#picker").getByRole("button", { name: "👍" }).click();
+  const thumb = message(page, "lunch?").locator(".reaction");
+  await thumb.waitFor();
+  await server.kill();
+  await page.locator("#link").getByText(/Offline/).waitFor();
+  await thumb.click();
+  await page.locator("#notice").getByText("The server can't be reached.").waitFor();
+  await server.restart();
+  await page.locator("#link").waitFor({ state: "hidden" });
+  await page.locator("#toast").waitFor({ state: "hidden", timeout: 2000 });
+  await page.context().close();
+  await server.end();
+});
