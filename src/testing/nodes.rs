@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::program::call;
 
-/// The NATS server that they share, and the stream.
+/// The NATS servers that they share, as `[cluster]` names them, and the stream.
 #[derive(Debug, Clone)]
 pub(super) struct Together {
     nats: String,
@@ -13,7 +13,7 @@ pub(super) struct Together {
 }
 
 impl Together {
-    /// So many nodes of a cluster of their own on this NATS server.
+    /// So many nodes of a cluster of their own on these NATS servers.
     pub(super) fn new(nats: &str, nodes: usize) -> Self {
         Self {
             nats: nats.to_owned(),
@@ -23,7 +23,7 @@ impl Together {
     }
 
     /// What the environment asks for: `VECHE_TESTING_NODES` nodes, one where it does not say, on the
-    /// NATS server that it names in `VECHE_TESTING_NATS`. So every test of one server is also one of a
+    /// NATS servers that it names in `VECHE_TESTING_NATS`. So every test of one server is also one of a
     /// cluster.
     pub(super) fn asked() -> Option<Self> {
         let nats = std::env::var("VECHE_TESTING_NATS").ok()?;
@@ -36,8 +36,10 @@ impl Together {
     /// first node's for all, for objects must be reached by each.
     pub(super) fn configs(&self, config: &str, first: &Node) -> Vec<String> {
         let Self { nats, stream, .. } = self;
-        let table =
-            format!("\n[cluster]\nnats = \"{nats}\"\nreplicas = 1\nstream = \"{stream}\"\n");
+        let replicas = nats.split(',').count();
+        let table = format!(
+            "\n[cluster]\nnats = \"{nats}\"\nreplicas = {replicas}\nstream = \"{stream}\"\n"
+        );
         let one = config.to_owned() + &table;
         if self.nodes == 1 {
             return vec![one];
