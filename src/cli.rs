@@ -172,15 +172,17 @@ pub fn main() -> ExitCode {
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Man { command }) => man(command.as_deref()),
     };
-    match done {
+    let status = match done {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe has seen enough, unless it wanted all of it.
         Err(error) if is_broken_pipe(&*error) && !wants_all(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("veche: {}", client::explain(&*error));
+            logging::complain(&client::explain(&*error));
             client::status(&*error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
-    }
+    };
+    logging::drain();
+    status
 }
 
 /// Lets a write beyond the limit of a file's size (`ulimit -f`) fail as one to a full disk does: left
@@ -239,7 +241,7 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
     }
     // Before there is any other thread: it changes the environment.
     let handed = server::listener().map_err(server::ServeError::Activation)?;
-    logging::start(config.log.format);
+    logging::start(config.log.format)?;
     memory::without_huge_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING)

@@ -78,6 +78,8 @@ pub(crate) struct Counts {
     pub(crate) wal_bytes: IntGauge,
     /// Times that something read was not what was written.
     pub(crate) damage: IntCounter,
+    /// Lines of the log that nobody read.
+    pub(crate) lost_lines: IntCounter,
     /// 1 while writes are taken.
     pub(crate) writable: IntGauge,
     /// Users, and those who are online.
@@ -141,6 +143,10 @@ impl Counts {
             log_bytes: gauge("log_bytes", "Bytes of the database"),
             wal_bytes: gauge("wal_bytes", "Bytes of its write-ahead log"),
             damage: counter("damage_total", "Readings that were not what was written"),
+            lost_lines: counter(
+                "log_lines_lost_total",
+                "Lines of the log that could not be written",
+            ),
             writable: gauge("writable", "Whether writes are taken: 1, or 0"),
             users: gauge("users", "Users"),
             online: gauge("users_online", "Users who are online"),

@@ -1,11 +1,15 @@
 //! Log lines on stderr. `RUST_LOG` says which; `[log] format` says how. A line that is written for
 //! a request ends with that one's name, which its answer has as `X-Request-Id`.
 
+mod stderr;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::fmt::{self as text, Write as _};
-use std::io::{self, IsTerminal, Stderr, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::thread;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -19,12 +23,22 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::Format;
 use crate::http::RequestId;
 use crate::inert::steers;
+use stderr::{STDERR, Way, Weight};
 
 /// What is written where nothing else is asked for.
 const DEFAULT: LevelFilter = LevelFilter::INFO;
 
-/// Sends the program's events to stderr, panics among them.
-pub(crate) fn start(format: Format) {
+/// Set when lines go their way by themselves.
+static STARTED: OnceLock<()> = OnceLock::new();
+
+/// Sends the program's events to stderr, panics among them; none of them waits for whoever reads it.
+///
+/// # Errors
+/// There is no thread to be had for it.
+pub(crate) fn start(format: Format) -> io::Result<()> {
+    let write = || -> () { STDERR.write_to(io::stderr()) };
+    thread::Builder::new().name("log".into()).spawn(write)?;
+    STARTED.get_or_init(|| ());
     let asked = std::env::var_os("RUST_LOG").unwrap_or_default();
     let read = asked.to_str().and_then(filter);
     let unreadable = read.is_none();
@@ -68,6 +82,25 @@ pub(crate) fn start(format: Format) {
     if unreadable {
         tracing::warn!("RUST_LOG can't be read, so it is {DEFAULT}");
     }
+    Ok(())
+}
+
+/// Waits until what was logged so far is written, for a moment at most.
+pub(crate) fn drain() {
+    if STARTED.get().is_some() {
+        STDERR.drain();
+    }
+}
+
+/// Says on stderr why the program ends, behind all that was logged.
+pub(crate) fn complain(reason: &str) {
+    let line = format!("veche: {reason}\n");
+    // Without a stderr nobody can be told.
+    let _ = match STARTED.get() {
+        Some(()) => Way(Weight::Grave).write_all(line.as_bytes()),
+        None => io::stderr().write_all(line.as_bytes()),
+    };
+    drain();
 }
 
 /// A panic as a line like any other, which programs can read and which names its request.
@@ -121,14 +154,14 @@ struct Lines {
 }
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<Stderr>;
+    type Writer = Line<Way>;
 
-    fn make_writer(&'a self) -> Line<Stderr> {
-        let (to, colour) = (io::stderr(), "");
+    fn make_writer(&'a self) -> Line<Way> {
+        let (to, colour) = (Way(Weight::Ordinary), "");
         Line { to, colour }
     }
 
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<Stderr> {
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<Way> {
         let colour = match *of.level() {
             _ if !self.is_coloured => "",
             Level::ERROR => "31",
@@ -136,7 +169,10 @@ impl<'a> MakeWriter<'a> for Lines {
             Level::INFO => "",
             Level::DEBUG | Level::TRACE => "2",
         };
-        let to = io::stderr();
+        let to = Way(match *of.level() {
+            Level::ERROR | Level::WARN => Weight::Grave,
+            Level::INFO | Level::DEBUG | Level::TRACE => Weight::Ordinary,
+        });
         Line { to, colour }
     }
 }

@@ -1,9 +1,13 @@
 //! The log: each action with its user, client and outcome, and no secret in it.
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use veche::testing::{Client, Folder, Server, binary, wait_until};
@@ -311,4 +315,138 @@ fn a_line_that_cannot_be_written_is_lost_and_nothing_else() {
     let ended = server.kill().and_then(|()| server.wait());
     assert!(matches!(read, Some(Ok(_))) && ended.is_ok());
     assert_eq!(asked, [200, 200, 200]);
+}
+
+#[cfg(has_feature = "metrics")]
+const SETTINGS: &str = "[features.metrics]\nenabled = true\n";
+#[cfg(not(has_feature = "metrics"))]
+const SETTINGS: &str = "";
+
+/// A server whose stderr takes nothing any more, because nobody reads it.
+struct Unheard {
+    server: Child,
+    url: String,
+    /// Where its stderr can be read after all.
+    stderr: UnixStream,
+}
+
+impl Unheard {
+    fn start(folder: &Folder, arguments: &[&str]) -> (Child, UnixStream) {
+        let (stderr, mut full) = UnixStream::pair().expect("a pair");
+        full.set_nonblocking(true).expect("a socket");
+        while full.write(&[b'\n'; 4096]).is_ok() {}
+        full.set_nonblocking(false).expect("a socket");
+        let server = Command::new(binary())
+            .current_dir(folder.path())
+            .env("RUST_LOG", "trace")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(OwnedFd::from(full))
+            .spawn()
+            .expect("the binary starts");
+        (server, stderr)
+    }
+
+    fn serving(folder: &Folder) -> Self {
+        folder.write("config.toml", SETTINGS);
+        let (mut server, stderr) = Self::start(folder, &["--listen", "127.0.0.1:0"]);
+        let mut line = String::new();
+        let stdout = server.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let url = line.trim_end().strip_prefix("listening on ");
+        Self {
+            url: url.unwrap_or_default().to_owned(),
+            server,
+            stderr,
+        }
+    }
+
+    /// How many lines the server says to have lost.
+    #[cfg(has_feature = "metrics")]
+    fn lost(&self) -> u64 {
+        let metrics = Client::new(&self.url, "").get("/metrics").text;
+        let name = "veche_log_lines_lost_total ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("the metric").parse().expect("a number")
+    }
+
+    /// Asks until lines find no room.
+    #[cfg(has_feature = "metrics")]
+    fn fill(&self) {
+        let guest = Client::new(&self.url, "");
+        let path = format!("/{}", "x".repeat(6000));
+        for _ in 0..20_000 {
+            guest.get(&path).problem(404, "not_found");
+            if self.lost() > 0 {
+                return;
+            }
+        }
+        panic!("everything found room");
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.server.id().to_string()])
+            .status();
+        assert!(killed.expect("kill").success());
+        ended(&mut self.server, Duration::from_secs(10))
+    }
+}
+
+/// The status of what must end by itself in time.
+fn ended(process: &mut Child, limit: Duration) -> Option<i32> {
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if let Some(status) = process.try_wait().expect("a child") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    None
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_stop() {
+    let folder = Folder::new();
+    let unheard = Unheard::serving(&folder);
+    let _still_open = unheard.stderr.try_clone().expect("a socket");
+    let guest = Client::new(&unheard.url, "");
+    let ann = guest.post("/connect", &json!({ "name": "ann" }));
+    let ann = Client::welcomed(&unheard.url, &ann.expect(201));
+    for _ in 0..500 {
+        ann.get("/status").expect(200);
+    }
+    assert_eq!(unheard.stop(), Some(0));
+}
+
+#[test]
+#[cfg(has_feature = "metrics")]
+fn lines_that_nobody_reads_are_counted_and_said_when_somebody_does() {
+    let folder = Folder::new();
+    let unheard = Unheard::serving(&folder);
+    unheard.fill();
+    let stderr = unheard.stderr.try_clone().expect("a socket");
+    let read = std::thread::spawn(move || {
+        let lines = BufReader::new(stderr).lines();
+        lines.collect::<Result<Vec<_>, _>>().expect("text")
+    });
+    assert_eq!(unheard.stop(), Some(0));
+    let lines = read.join().expect("the reader");
+    let lost = lines
+        .iter()
+        .find(|line| line.contains("lines of the log are lost"));
+    let lost = lost.unwrap_or_else(|| panic!("not said in {} lines", lines.len()));
+    assert!(lost.contains("lines="), "{lost}");
+}
+
+#[test]
+fn what_can_not_start_ends_though_nobody_reads_why() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let (mut server, _stderr) = Unheard::start(&folder, &["--listen", &address]);
+    assert_eq!(ended(&mut server, Duration::from_secs(10)), Some(1));
 }

@@ -27,16 +27,16 @@ use crate::http::{self, Limits, RouteError, Router, Tls, TlsError};
 use crate::log::Log;
 use crate::log::reader::{Reader, Reading};
 use crate::log::sqlite::{SqliteLog, lock_file};
-use crate::memory;
 use crate::objects::{Janitor, Sharing, Shelves, StoreError, Stores, sync_parent};
 use crate::openapi::{self, Description};
 use crate::time::Clock;
+use crate::{logging, memory};
 
 /// How long a stopping server waits for what is under way; with the flush it exits within 10 s.
 pub(super) const DRAIN: Duration = Duration::from_secs(7);
 
 /// After so long a stopping server ends whatever still works: what was acknowledged is durable.
-const LAST: Duration = Duration::from_millis(9_500);
+const LAST: Duration = Duration::from_secs(9);
 
 /// So many wait to have something looked for; one more is refused.
 const SEARCHES: usize = 32;
@@ -228,6 +228,8 @@ pub(crate) async fn serve(
     let (drain, draining) = watch::channel(false);
     let works = run_features(&core, doors, &draining);
     let scheme = if tls.is_some() { "https" } else { "http" };
+    // What the start had to say is there before it is said to be over.
+    logging::drain();
     // Whoever started this may not listen to what it says.
     let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
     tracing::info!(%address, scheme, "listening");
@@ -294,6 +296,7 @@ fn end_at_last() {
         tracing::warn!(
             "stopping takes too long: ending what still works; nothing that was answered is lost"
         );
+        logging::drain();
         std::process::exit(0);
     };
     let watch = std::thread::Builder::new().name("last".into()).spawn(end);
