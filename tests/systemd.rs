@@ -62,6 +62,35 @@ fn it_is_told_when_the_server_is_ready_reloads_and_stops() {
 }
 
 #[test]
+fn one_that_does_not_read_keeps_the_server_from_nothing() {
+    let manager = Manager::new();
+    let filling = UnixDatagram::unbound().expect("a socket");
+    filling.set_nonblocking(true).expect("a socket");
+    let place = manager.folder.join("notify");
+    let mut waiting = 0;
+    while filling.send_to(b"X=1", &place).is_ok() {
+        waiting += 1;
+    }
+    let mut server = manager.start(&[("WATCHDOG_USEC", "400000")]);
+    server.guest().get("/healthz").expect(200);
+    server.terminate("HUP");
+    wait_until("the reload", || {
+        let log = server.log();
+        log.contains("nothing is read again").then_some(())
+    });
+    // What found no room is told as soon as there is some.
+    for _ in 0..waiting {
+        assert_eq!(manager.told(), ["X=1"]);
+    }
+    let told = |state: &str| manager.told().iter().any(|line| line == state);
+    wait_until("READY=1", || told("READY=1").then_some(()));
+    while filling.send_to(b"X=1", &place).is_ok() {}
+    let begun = Instant::now();
+    assert!(server.stop().success());
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn it_is_told_at_a_socket_without_a_file_too() {
     use std::os::linux::net::SocketAddrExt;

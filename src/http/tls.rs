@@ -36,6 +36,9 @@ pub struct Tls {
     config: RwLock<Arc<ServerConfig>>,
 }
 
+/// A certificate and its key, as they were read.
+pub struct Shown(Arc<ServerConfig>);
+
 /// Why a certificate and its key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -83,14 +86,17 @@ impl Tls {
         })
     }
 
-    /// Reads both files again: connections that begin from now on get what they have. This blocks.
+    /// Reads both files again. This blocks, for as long as they do not answer.
     ///
     /// # Errors
-    /// As at first; what was shown before is shown on.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let config = config(&self.cert, &self.key)?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-        Ok(())
+    /// As at first.
+    pub fn read(&self) -> Result<Shown, TlsError> {
+        config(&self.cert, &self.key).map(Shown)
+    }
+
+    /// Shows what was read to connections that begin from now on.
+    pub fn show(&self, shown: Shown) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown.0;
     }
 
     /// Waits for a client's handshake, as long as for a head. What does not become a TLS connection
