@@ -155,6 +155,9 @@ struct Verify {
 pub fn main() -> ExitCode {
     ignore_file_limit();
     let cli = Cli::parse();
+    if cli.command.as_ref().is_none_or(Command::writes_data) {
+        keep_private();
+    }
     let done = match cli.command {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
@@ -183,6 +186,33 @@ pub fn main() -> ExitCode {
     };
     logging::drain();
     status
+}
+
+impl Command {
+    /// Whether it writes what lies in a data folder, there or elsewhere.
+    fn writes_data(&self) -> bool {
+        match self {
+            Self::Serve(_)
+            | Self::Backup(_)
+            | Self::Export(_)
+            | Self::Import(_)
+            | Self::Verify(_) => true,
+            Self::Check(_)
+            | Self::Features(_)
+            | Self::Client(_)
+            | Self::Admin(_)
+            | Self::NewFeature { .. }
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
+        }
+    }
+}
+
+/// Makes every file and folder that this process creates its user's alone: private messages lie in
+/// them. No place that opens one has to remember it.
+fn keep_private() {
+    use nix::sys::stat::{Mode, umask};
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
 /// Lets a write beyond the limit of a file's size (`ulimit -f`) fail as one to a full disk does: left

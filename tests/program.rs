@@ -1,6 +1,9 @@
 //! The program: its calls, its config, starting, stopping, backing up.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -444,4 +447,57 @@ fn a_backup_never_overwrites_what_is_there_without_a_word() {
         output.status.success() != (now == b"precious"),
         "either a backup or a refusal: {output:?}"
     );
+}
+
+/// What others of the machine may do with what lies in a folder, and with what lies in its folders.
+fn open_to_others(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let found = std::fs::symlink_metadata(&path).expect("it is there");
+        if found.is_dir() {
+            open.extend(open_to_others(&path));
+        }
+        if found.mode() & 0o077 != 0 {
+            open.push((path, found.mode() & 0o777));
+        }
+    }
+    open
+}
+
+#[test]
+fn all_that_the_server_and_its_copies_write_is_its_users_alone() {
+    let mut server = Server::start();
+    let ann = server.connect("ann");
+    ann.say("hello");
+    let upload = ann.request("POST", "/files?name=a.txt");
+    upload.body("private", "text/plain").send();
+    assert_eq!(open_to_others(&server.data()), []);
+    let written = Folder::new();
+    let data = server.data().display().to_string();
+    for (command, file) in [("backup", "copy.tar"), ("export", "lines")] {
+        let output = run(written.path(), [command, file, "--data", &data]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let output = run(written.path(), ["import", "lines", "--data", "other"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(open_to_others(written.path()), []);
+    assert!(server.stop().success());
+    assert_eq!(open_to_others(&server.data()), []);
+
+    // Also where what is copied was open.
+    let files = server.data().join("files");
+    for file in std::fs::read_dir(files).into_iter().flatten() {
+        let file = file.expect("an entry").path();
+        std::fs::set_permissions(file, Permissions::from_mode(0o644)).expect("ours");
+    }
+    let output = run(written.path(), ["backup", "copy.tar", "--data", &data]);
+    assert!(output.status.success(), "{output:?}");
+    let copy = std::fs::File::open(written.join("copy.tar")).expect("the copy");
+    let mut copy = tar::Archive::new(copy);
+    for entry in copy.entries().expect("a tar") {
+        let entry = entry.expect("an entry");
+        let mode = entry.header().mode().expect("a mode");
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

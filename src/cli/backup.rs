@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use rusqlite::Connection;
+use tar::Header;
 
 use super::copy::{self, CopyError, Moment, inside};
 use crate::config::S3;
@@ -20,8 +21,15 @@ pub(super) fn write(data: &Path, s3: &S3, file: &Path) -> Result<(), CopyError> 
 fn pack(moment: &Moment<'_>, out: &mut dyn Write) -> Result<Vec<String>, CopyError> {
     let mut tar = tar::Builder::new(out);
     let mut damage = moment.objects(|named, mut found| {
-        tar.append_file(inside(&named.place).join(&named.object), &mut found)
-            .map_err(|source| moment.failed(source))
+        let mut header = Header::new_gnu();
+        let mut append = || {
+            header.set_metadata(&found.metadata()?);
+            // Also where it lay open to others.
+            header.set_mode(0o600);
+            let path = inside(&named.place).join(&named.object);
+            tar.append_data(&mut header, path, &mut found)
+        };
+        append().map_err(|source| moment.failed(source))
     })?;
     open_copy(moment.copy)?.verify(&mut |line| damage.push(line));
     // Each start on a copy of this names a history of its own.

@@ -72,13 +72,14 @@ pub(crate) fn lock(folder: &Path) -> Result<File, ServeError> {
     }
 }
 
-/// Says so where others of the machine may look into a data folder. Who made it so may mean it, for
-/// a group that takes backups.
+/// Says so where others of the machine may look into a data folder. What the server makes is its user's
+/// alone wherever it lies, but what was there before has the rights that it had: those are not the
+/// server's to take away.
 fn warn_if_shared(folder: &Path) {
     let mode = folder.metadata().map_or(0, |found| found.mode() & 0o777);
     if mode & 0o077 != 0 {
         let (folder, mode) = (folder.display(), format!("{mode:03o}"));
-        tracing::warn!(%folder, mode, "others may look into the data folder; chmod 700 keeps it private");
+        tracing::warn!(%folder, mode, "others may look into the data folder; chmod -R go-rwx keeps it private");
     }
 }
 
