@@ -26,10 +26,6 @@ use crate::counts::{COUNTS, signed};
 /// While there is room for others, one that is too many of its address is closed without a word.
 const REFUSALS: usize = 64;
 
-/// TLS handshakes at once. Each keeps a processor busy for a millisecond or so; a client that does
-/// not go on with its own is gone within `Limits::head_timeout`. One more is closed without a word.
-const GREETINGS: usize = 1024;
-
 /// The first and the longest pause after an accept that failed for want of something.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -231,10 +227,6 @@ impl<S: Service> Connections<S> {
             self.open(stream, None, peer, place);
             return None;
         };
-        if self.greetings.len() >= GREETINGS {
-            tracing::debug!(%peer, "too many handshakes");
-            return None;
-        }
         let (tls, limits) = (Arc::clone(tls), Arc::clone(&self.hall.limits));
         self.greetings
             .spawn(async move { Some((tls.greet(stream, peer, &limits).await?, place)) });

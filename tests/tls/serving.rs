@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use veche::testing::{Wire, wait_until};
 
@@ -73,6 +74,24 @@ fn who_does_not_go_on_with_a_handshake_is_let_go() {
     }
     // Others were served meanwhile, and are after it.
     authority.join(&server, "ann");
+}
+
+#[test]
+fn handshakes_that_do_not_go_on_take_the_places_of_connections_and_no_others() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(8_000)), hard).expect("a limit");
+    let authority = Authority::new();
+    let server = authority.server("");
+    // As many as five addresses may have.
+    let begun: Vec<_> = (0..5 * 256)
+        .map(|_| {
+            let mut wire = Wire::open(server.address());
+            wire.write([22, 3, 1]);
+            wire
+        })
+        .collect();
+    authority.join(&server, "ann");
+    drop(begun);
 }
 
 #[test]
