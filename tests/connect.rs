@@ -1,7 +1,7 @@
 //! Connecting: names, passwords, tokens, a user's several clients, and leaving.
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Server};
+use veche::testing::{Client, Server, wait_until};
 
 #[test]
 fn a_new_name_is_answered_201_with_all_that_a_client_begins_with() {
@@ -488,4 +488,93 @@ fn the_welcome_and_the_events_after_its_cursor_leave_no_hole() {
         assert_eq!(unread.len(), OTHERS, "{}", client.welcome);
         assert!(unread.iter().all(|(_, unread)| *unread == 1), "{unread:?}");
     }
+}
+
+/// A server on which a user may have so many clients, and ann's first one.
+fn few_clients(most: usize) -> (Server, Client) {
+    let server = Server::builder().core();
+    let server = server
+        .config(format!("[server]\nclients = {most}\n"))
+        .start();
+    let ann = server.connect("ann");
+    (server, ann)
+}
+
+#[test]
+fn one_client_too_many_signs_out_the_one_that_was_seen_longest_ago() {
+    let (server, first) = few_clients(4);
+    let (second, third) = (first.again(), first.again());
+    let mut events = first.events();
+    // Who only listens was seen longest ago, and is there.
+    third.get("/status").expect(200);
+    wait_until("a moment to pass", || {
+        let status = second.status();
+        let clients = status["user"]["clients"].as_array().expect("clients");
+        let seen = |of: &Client| clients.iter().find(|one| one["id"] == of.id.as_str());
+        let seen = |of: &Client| seen(of).and_then(|one| one["seen"].as_str());
+        (seen(&second) > seen(&third)).then_some(())
+    });
+    let fourth = first.again();
+    let fifth = first.again();
+    third.get("/status").problem(401, "unauthorized");
+    for client in [&second, &fourth, &fifth] {
+        client.get("/status").expect(200);
+    }
+    let told = events.until(|event| event.data["live"] == false);
+    assert_eq!(told.last().expect("an event").data["id"], third.id.as_str());
+    // Another's are their own.
+    let bob = server.connect("bob");
+    let own =
+        [&bob, &bob.again(), &bob.again(), &bob.again()].map(|client| client.get("/status").status);
+    assert_eq!(own, [200; 4]);
+}
+
+#[test]
+fn where_all_of_a_users_clients_are_there_one_more_is_refused() {
+    let (server, first) = few_clients(2);
+    let second = first.again();
+    let (_one, two) = (first.events(), second.events());
+    let again = || {
+        let request = first.request("POST", "/connect");
+        request.json(&json!({ "name": "ann" })).send()
+    };
+    again().problem(429, "too_many");
+    second.get("/status").expect(200);
+    drop(two);
+    // The server notices the end of a stream when it does.
+    wait_until("room", || (again().status == 200).then_some(()));
+    second.get("/status").problem(401, "unauthorized");
+    first.get("/status").expect(200);
+    server.connect("bob");
+}
+
+#[test]
+fn a_setting_that_is_lowered_lets_go_of_all_that_are_beyond_it() {
+    let (mut server, first) = few_clients(50);
+    let others: Vec<_> = (0..20).map(|_| first.again()).collect();
+    server.stop();
+    server.configure("[server]\nclients = 3\n");
+    server.restart();
+    first.get("/status").expect(200);
+    let last = first.again();
+    let status = last.status();
+    let left = status["user"]["clients"].as_array().expect("clients");
+    assert_eq!(left.len(), 3, "{status}");
+    first.get("/status").expect(200);
+    let live = others
+        .iter()
+        .filter(|client| client.get("/status").status == 200);
+    assert_eq!(live.count(), 1);
+}
+
+#[test]
+fn of_many_that_connect_at_once_no_more_stay_than_a_user_may_have() {
+    let (server, first) = few_clients(8);
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| first.again());
+        }
+    });
+    let status = server.told(&["users"]);
+    assert_eq!(status["users"][0]["clients"], 8, "{status}");
 }

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -154,8 +155,8 @@ struct Streams {
     published: Pos,
     /// The mailboxes of those who have no seat.
     followers: HashMap<UserId, Vec<Arc<Mailbox>>>,
-    /// How many streams a user has, seated ones among them.
-    open: HashMap<UserId, usize>,
+    /// Of which clients a user has streams, each as often, seated ones among them.
+    open: HashMap<UserId, SmallVec<[ClientId; 1]>>,
     count: usize,
     lingering: HashMap<UserId, Instant>,
     /// Who is online at the other nodes of a cluster.
@@ -238,7 +239,7 @@ impl Hub {
         }
         let mailbox = Arc::new(Mailbox::new(user, client, self.queue));
         streams.count += 1;
-        *streams.open.entry(user).or_default() += 1;
+        streams.open.entry(user).or_default().push(client);
         streams.follow(&mailbox);
         drop(streams);
         Some(Registered {
@@ -277,6 +278,13 @@ impl Hub {
             .copied()
             .chain(streams.all_elsewhere())
             .collect()
+    }
+
+    /// Those of a user's clients that have streams here.
+    pub(crate) fn clients_of(&self, user: UserId) -> BTreeSet<ClientId> {
+        let streams = self.lock();
+        let clients = streams.open.get(&user).into_iter().flatten();
+        clients.copied().collect()
     }
 
     /// How many streams there are.
@@ -360,8 +368,10 @@ impl Drop for Registered {
         streams.count -= 1;
         streams.unfollow(&self.mailbox);
         if let Some(open) = streams.open.get_mut(&user) {
-            *open -= 1;
-            if *open > 0 {
+            if let Some(place) = open.iter().position(|one| *one == self.mailbox.client) {
+                open.swap_remove(place);
+            }
+            if !open.is_empty() {
                 return;
             }
         }

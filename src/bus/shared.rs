@@ -396,6 +396,19 @@ impl Bus {
             .clone()
     }
 
+    /// When some of them were, in the same way.
+    pub(crate) fn seen_lately_of(
+        &self,
+        clients: impl IntoIterator<Item = ClientId>,
+    ) -> BTreeMap<ClientId, Time> {
+        let seen = &self.shared.notices.seen;
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = clients.into_iter();
+        clients
+            .filter_map(|client| Some((client, *seen.get(&client)?)))
+            .collect()
+    }
+
     /// Has the writer finish what waits, and end.
     pub(crate) async fn stop(&self) {
         // The writer may have ended already.

@@ -11,10 +11,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Digest, Fact, Folded, Name, not_found, password, status};
-use crate::bus::{Answer, Tx};
+use crate::bus::{Answer, Tx, View};
 use crate::feature::{Call, parse_json};
 use crate::http::{Problem, Request, Response};
-use crate::log::{Audience, UserId};
+use crate::log::{Audience, ClientId, UserId};
 use crate::openapi::strings;
 use crate::server::{Core, json_body, peer, respond};
 
@@ -23,6 +23,10 @@ const AGENT: usize = 200;
 
 /// Decided again so often when a name was taken or freed meanwhile.
 const RACES: usize = 3;
+
+/// So many clients at most make room for one that comes, which matters where a setting was lowered.
+/// They are looked for when so few more have room, for others may come at the same time.
+const LEAVING: usize = 64;
 
 /// The code of a decision that must be prepared anew; never answered.
 const RACE: &str = "race";
@@ -93,6 +97,10 @@ async fn connect_as(
     };
     for _ in 0..RACES {
         let claim = claim(&core, name, &shown).await?;
+        let others = match &claim {
+            Claim::New(_) => Others::default(),
+            Claim::Known(user, token) => Others::of(&core, *user, *token).await?,
+        };
         let client = Uuid::new_v4();
         let token = new_token()?;
         let is_new = matches!(claim, Claim::New(_));
@@ -103,6 +111,8 @@ async fn connect_as(
             client,
             token: Digest::of(&token),
             agent: agent.clone(),
+            most: core.config.server.clients,
+            others,
         };
         match core.join(joining).await {
             Err(problem) if problem.code == RACE => {}
@@ -146,6 +156,19 @@ pub(crate) struct Joining {
     client: Uuid,
     token: Digest,
     agent: String,
+    /// How many clients a user may have.
+    most: usize,
+    others: Others,
+}
+
+/// The other clients of a user for whom one more comes.
+#[derive(Default, Serialize, Deserialize)]
+struct Others {
+    /// Those that are there, and the one that lets it in.
+    staying: Vec<ClientId>,
+    /// Those that may make room for it, the one that was seen longest ago first, where that may be
+    /// needed.
+    leaving: Vec<ClientId>,
 }
 
 impl Joining {
@@ -156,7 +179,10 @@ impl Joining {
             Claim::Known(_, Some(token)) if tx.world().chat.client_by_token(*token).is_none() => {
                 return Err(race());
             }
-            Claim::Known(user, _) => *user,
+            Claim::Known(user, _) => {
+                self.make_room(tx, *user)?;
+                *user
+            }
             Claim::New(_) if tx.find_user(&self.name).is_some() => return Err(race()),
             Claim::New(password) => {
                 let fact = Fact::Joined {
@@ -174,6 +200,67 @@ impl Joining {
         };
         tx.core(&fact, Audience::Users(vec![user]))?;
         Ok(Answer::ok(user.0))
+    }
+
+    /// Signs clients out where their user has as many as one may.
+    fn make_room(&self, tx: &mut Tx<'_>, user: UserId) -> Result<(), Problem> {
+        let state = &tx.world().chat;
+        let Some(known) = state.user(user) else {
+            return Ok(());
+        };
+        let beyond = (known.clients.len() + 1).saturating_sub(self.most);
+        if beyond == 0 {
+            return Ok(());
+        }
+        let leaving = self.others.leaving.iter();
+        let leaving = leaving.filter(|client| state.client(**client).is_some());
+        let mut going: Vec<_> = leaving.take(beyond).copied().collect();
+        if going.is_empty() {
+            // Others that came at the same time were faster; each of them may go as well.
+            let staying = &self.others.staying;
+            let others = known.clients.iter();
+            let others = others.filter(|client| !staying.contains(client));
+            let first =
+                others.min_by_key(|client| state.client(**client).map(|client| client.seen));
+            going.extend(first);
+        }
+        if going.is_empty() {
+            return Err(too_many(self.most));
+        }
+        for client in going {
+            let fact = Fact::Disconnected { user, client };
+            tx.core(&fact, Audience::Users(vec![user]))?;
+        }
+        Ok(())
+    }
+}
+
+impl Others {
+    /// Those of a user to whom this token lets a further one in, if one did.
+    async fn of(core: &Core, user: UserId, token: Option<Digest>) -> Result<Self, Problem> {
+        let most = core.config.server.clients;
+        let look = |view: &View<'_>| {
+            let state = &view.world().chat;
+            let shown = token.and_then(|token| state.client_by_token(token));
+            let own = state.user(user).map(|user| &user.clients);
+            let own = own.filter(|own| own.len() + LEAVING > most);
+            let own = own.into_iter().flatten();
+            let own = own.filter_map(|id| Some((*id, state.client(*id)?.seen)));
+            (shown.map(|(client, _)| client), own.collect::<Vec<_>>())
+        };
+        let (shown, mut own) = core.bus.read(look).await?;
+        let mut staying = core.hub.clients_of(user);
+        staying.extend(shown);
+        own.retain(|(client, _)| !staying.contains(client));
+        let lately = core
+            .bus
+            .seen_lately_of(own.iter().map(|(client, _)| *client));
+        own.sort_unstable_by_key(|(client, seen)| lately.get(client).max(Some(seen)).copied());
+        let leaving = own.into_iter().take(LEAVING).map(|(client, _)| client);
+        Ok(Self {
+            staying: staying.into_iter().collect(),
+            leaving: leaving.collect(),
+        })
     }
 }
 
@@ -302,6 +389,13 @@ fn agent(headers: &HeaderMap) -> String {
 
 fn race() -> Problem {
     Problem::new(StatusCode::CONFLICT, RACE, "the name was taken meanwhile")
+}
+
+fn too_many(most: usize) -> Problem {
+    let detail = format!(
+        "you have {most} clients, as many as one may, and all of them are there: sign one out"
+    );
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail)
 }
 
 fn taken() -> Problem {

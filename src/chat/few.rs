@@ -37,6 +37,11 @@ impl<T: Ord, const N: usize> Few<T, N> {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, T> {
         self.0.iter()

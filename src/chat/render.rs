@@ -1,10 +1,13 @@
 //! Messages and events as JSON.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::{Client, Fact, Handed, address};
+use super::{Fact, Handed, address};
 use crate::bus::{Event, Fields, Shown, Subject, View};
 use crate::feature::Features;
 use crate::log::{ChatId, ClientId, Contents, Id, MessageRow, Record, UserId};
@@ -238,12 +241,11 @@ fn end_fields(
 }
 
 /// A client as its user sees it.
-pub(super) fn client_json(id: ClientId, client: &Client, seen: Time, current: bool) -> Value {
-    json!({
-        "id": id,
-        "agent": client.agent,
-        "since": client.since.to_string(),
-        "seen": seen.to_string(),
-        "current": current,
-    })
+#[derive(Serialize)]
+pub(super) struct ShownClient {
+    pub(super) id: ClientId,
+    pub(super) agent: Arc<str>,
+    pub(super) since: String,
+    pub(super) seen: String,
+    pub(super) current: bool,
 }

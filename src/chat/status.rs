@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::glimpses::Glimpse;
 use super::reading::{delivers, show};
-use super::render::Message;
+use super::render::{Message, ShownClient};
 use super::tails::Stamp;
 use super::{address, render, sees};
 use crate::bus::{Answer, Subject, View, internal};
 use crate::feature::Call;
 use crate::http::Problem;
 use crate::log::reader::Reading;
-use crate::log::{ChatId, Id, LogError, MessageRow, Pos, UserId, unless_damaged};
+use crate::log::{ChatId, ClientId, Id, LogError, MessageRow, Pos, UserId, unless_damaged};
 use crate::server::Core;
+use crate::time::Time;
 
 /// What a user sees of all their chats at one position of the log.
 pub(super) struct Overview {
@@ -314,33 +316,42 @@ async fn outlines(core: &Core, user: UserId) -> Result<(Vec<Outline>, Pos), Prob
 /// `GET /status`
 pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Problem> {
     let (overview, _) = overview(&core, call.user, false).await?;
-    let lately = core.bus.seen_lately();
-    let user = core
-        .bus
-        .read(|view| {
-            let state = &view.world().chat;
-            let user = state.user(call.user)?;
-            let clients: Vec<Value> = user
-                .clients
-                .iter()
-                .filter_map(|id| {
-                    let client = state.client(*id)?;
-                    let seen = lately.get(id).copied().unwrap_or_default();
-                    let seen = client.seen.max(seen).min(view.now());
-                    Some(render::client_json(*id, client, seen, *id == call.client))
-                })
-                .collect();
-            let mut json = Map::new();
-            json.insert("name".into(), user.name.as_str().into());
-            json.insert("clients".into(), clients.into());
-            json.extend(render::parts(
-                view,
-                &core.features,
-                &Subject::User(call.user),
-            ));
-            Some(json)
-        })
-        .await?;
+    // Of a user with many clients no more is done under the world's lock than must be.
+    let look = |view: &View<'_>| {
+        let state = &view.world().chat;
+        let user = state.user(call.user)?;
+        let clients = user.clients.iter().filter_map(|id| {
+            let client = state.client(*id)?;
+            Some((*id, Arc::clone(&client.agent), client.since, client.seen))
+        });
+        let parts = render::parts(view, &core.features, &Subject::User(call.user));
+        Some((
+            user.name.clone(),
+            clients.collect::<Vec<_>>(),
+            parts,
+            view.now(),
+        ))
+    };
+    let found = core.bus.read(look).await?;
+    let user = found.map(|(name, clients, parts, now)| {
+        let ids = clients.iter().map(|(id, ..)| *id);
+        let lately = core.bus.seen_lately_of(ids);
+        let one = |(id, agent, since, seen): (ClientId, Arc<str>, Time, Time)| {
+            let lately = lately.get(&id).copied().unwrap_or_default();
+            ShownClient {
+                id,
+                agent,
+                since: since.to_string(),
+                seen: seen.max(lately).min(now).to_string(),
+                current: id == call.client,
+            }
+        };
+        User {
+            name,
+            clients: clients.into_iter().map(one).collect(),
+            parts,
+        }
+    });
     let mut server = Map::new();
     server.insert("name".into(), core.config.server.name.as_str().into());
     server.insert("version".into(), env!("CARGO_PKG_VERSION").into());
@@ -351,7 +362,8 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
         core.bus
             .peek(|view| render::parts(view, &core.features, &Subject::Server)),
     );
-    let room = (overview.chats.len() + 2) * CHAT;
+    let clients = user.as_ref().map_or(0, |user| user.clients.len());
+    let room = (overview.chats.len() + clients + 2) * CHAT;
     let body = Status {
         server,
         user,
@@ -364,6 +376,16 @@ pub(super) async fn status(core: Arc<Core>, call: Call) -> Result<Answer, Proble
 #[derive(Serialize)]
 struct Status {
     server: Map<String, Value>,
-    user: Option<Map<String, Value>>,
+    user: Option<User>,
     chats: Vec<Chat>,
+}
+
+/// Oneself.
+#[derive(Serialize)]
+struct User {
+    name: CompactString,
+    clients: Vec<ShownClient>,
+    /// The features' parts.
+    #[serde(flatten)]
+    parts: Map<String, Value>,
 }

@@ -43,6 +43,9 @@ crate::settings! {
         /// The IP addresses and networks for which per_address does not count, nor their guesses;
         /// a name's always do. Empty it to hold this machine to them, too.
         pub exempt: Vec<String> = loopback() => networks,
+        /// How many clients one user may have, 1 to 1000000. Where one more connects, the one that was
+        /// seen longest ago and has no stream open is signed out; where all have, it is answered 429.
+        pub clients: usize = 1000 => 1..=1_000_000,
         /// How many event streams and long polls may be open at once, 1 to 1000000. One more is
         /// answered 503.
         pub streams: usize = 4096 => 1..=1_000_000,
