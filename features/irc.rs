@@ -98,9 +98,10 @@ impl Feature for Irc {
 
     fn listens(&self) -> Vec<Listen> {
         let (plain, secure) = (&self.settings.listen, &self.settings.listen_tls);
-        let both = [(plain, false), (secure, true)].into_iter();
-        both.filter(|(address, _)| !address.is_empty())
-            .map(|(address, tls)| Listen {
+        let both = [("listen", plain, false), ("listen_tls", secure, true)].into_iter();
+        both.filter(|(_, address, _)| !address.is_empty())
+            .map(|(setting, address, tls)| Listen {
+                setting,
                 address: address.clone(),
                 tls,
             })

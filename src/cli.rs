@@ -287,6 +287,7 @@ fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {
         let config = load(&arguments.settings)?;
         server::check_tls(&config)?;
         let features = Features::build(&config).map_err(server::ServeError::Feature)?;
+        server::check_doors(&config, &features)?;
         server::check_stores(&config, &features)?;
         config.print()
     };

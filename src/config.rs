@@ -17,6 +17,7 @@ use std::path::Path;
 use crate::settings::{Field, Problem, Table};
 
 pub use error::{ConfigError, Fault};
+pub(crate) use tables::listen;
 pub use tables::{Chat, Cluster, Format, LogOutput, S3, Server, Storage, Tls};
 
 /// The file that is read where none is named.

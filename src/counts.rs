@@ -14,8 +14,8 @@ use std::time::Duration;
 use http::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// What all names begin with.
@@ -56,6 +56,8 @@ pub(crate) struct Counts {
     pub(crate) elsewhere: RouteCounts,
     /// Open connections.
     pub(crate) connections: IntGauge,
+    /// Open connections to where features listen, by the feature and by its setting that says where.
+    pub(crate) feature_connections: IntGaugeVec,
     /// Commands in a batch.
     pub(crate) batch: Histogram,
     /// What a commit takes: an fsync, mostly.
@@ -116,6 +118,10 @@ impl Counts {
             "How long answers took, of streams their heads",
         );
         let seconds = HistogramVec::new(seconds.buckets(ANSWERS.to_vec()), &["method", "route"]);
+        let guests = Opts::new(
+            "feature_connections",
+            "Open connections to where features listen",
+        );
         let build = Opts::new("build_info", "The version, with the value 1")
             .const_label("version", env!("CARGO_PKG_VERSION"));
         let build = IntGauge::with_opts(build).expect("a name");
@@ -128,6 +134,10 @@ impl Counts {
             seconds: register(&registry, seconds.expect("a name")),
             elsewhere: RouteCounts::new(NONE, NONE),
             connections: gauge("http_connections", "Open connections"),
+            feature_connections: register(
+                &registry,
+                IntGaugeVec::new(guests, &["feature", "door"]).expect("a name"),
+            ),
             batch: histogram("batch_commands", "Commands in a batch", &BATCHES),
             commit: histogram(
                 "commit_duration_seconds",

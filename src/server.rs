@@ -46,6 +46,7 @@ use guesses::Guesses;
 pub(crate) use lane::Lane;
 pub(crate) use start::{check_stores, check_tls, lock, serve};
 pub(crate) use systemd::listener;
+pub(crate) use works::check_doors;
 
 /// How a client shows who it is.
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");

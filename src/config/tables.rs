@@ -303,7 +303,7 @@ impl fmt::Display for Format {
     clippy::ptr_arg,
     reason = "a rule is called with the setting's own type"
 )]
-fn listen(address: &String) -> Result<(), String> {
+pub(crate) fn listen(address: &String) -> Result<(), String> {
     let is_host = |host: &str| {
         let last = host.rsplit('.').next().unwrap_or_default();
         host.len() <= 253

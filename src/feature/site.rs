@@ -26,10 +26,13 @@ const GATHER: Duration = Duration::from_millis(20);
 /// Where a feature listens beside the server.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// The address and port.
+    /// Which setting of the feature's says so: what is wrong with it is told by this name, and
+    /// connections are counted by it.
+    pub setting: &'static str,
+    /// The address and port, in the words of `[server] listen`; another stops the start, and `veche check`.
     pub address: String,
     /// Whether connections come with TLS, by the server's certificate (`[server.tls]`), which is read
-    /// again as it is for HTTPS. Where the server has none, that stops the start.
+    /// again as it is for HTTPS. Where the server has none, that stops them, too.
     pub tls: bool,
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -25,23 +26,27 @@ pub(crate) struct Door {
     /// What frees connections of TLS, where they come with it.
     tls: Option<Arc<Tls>>,
     places: Arc<Places>,
+    /// How many connections are open.
+    open: IntGauge,
     /// How long a handshake may take.
     patience: Duration,
 }
 
 impl Door {
     /// Listens on an address. Connections come with TLS where there is any; each address may have as
-    /// many open as `places` has for it.
+    /// many open as `places` has for it, and all that are open are counted.
     pub(crate) async fn open(
         address: &str,
         tls: Option<Arc<Tls>>,
         places: Arc<Places>,
+        open: IntGauge,
         patience: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
             listener: TcpListener::bind(address).await?,
             tls,
             places,
+            open,
             patience,
         })
     }
@@ -64,7 +69,7 @@ impl Door {
             stream,
             address: peer.ip().to_canonical(),
             tls: self.tls.clone(),
-            place,
+            held: Held::new(place, &self.open),
             patience: self.patience,
         })
     }
@@ -101,12 +106,34 @@ pub(crate) async fn next_guest(doors: &[Door]) -> Guest {
     }
 }
 
+/// What a connection holds until it is closed: its address's place, and one of those that are counted.
+struct Held {
+    _place: Place,
+    open: IntGauge,
+}
+
+impl Held {
+    fn new(place: Place, open: &IntGauge) -> Self {
+        open.inc();
+        Self {
+            _place: place,
+            open: open.clone(),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
 /// A connection that has come to a door; dropping it closes it.
 pub struct Guest {
     stream: TcpStream,
     address: IpAddr,
     tls: Option<Arc<Tls>>,
-    place: Place,
+    held: Held,
     patience: Duration,
 }
 
@@ -131,7 +158,7 @@ impl Guest {
         };
         Ok(GuestStream {
             stream,
-            _place: self.place,
+            _held: self.held,
         })
     }
 }
@@ -143,8 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Duplex for S {}
 /// A guest's connection, in the clear on this side; dropping it closes it.
 pub struct GuestStream {
     stream: Box<dyn Duplex>,
-    /// Held as long as the connection is.
-    _place: Place,
+    _held: Held,
 }
 
 impl AsyncRead for GuestStream {

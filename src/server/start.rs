@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::admin::{Board, Commands, Desk, Socket};
 use super::gate::Gate;
 use super::guesses::Guesses;
-use super::works::{end_works, open_doors, run_features};
+use super::works::{check_doors, end_works, open_doors, run_features};
 use super::{Core, Lane, ServeError, Target, descriptors, signals, systemd};
 use crate::bus::{
     Bus, Durable, Frames, Hub, Indexer, Shared, Snapshotter, World, Writer, WriterOptions,
@@ -113,6 +113,7 @@ pub(crate) async fn serve(
     let (mut stop, hangup) = (signals::stop()?, signals::hangup()?);
     let tls = open_tls(&config)?.map(Arc::new);
     let features = Arc::new(Features::build(&config).map_err(ServeError::Feature)?);
+    check_doors(&config, &features)?;
     let _lock = lock(&config.server.data)?;
     warn_if_shared(&config.server.data);
     let log = SqliteLog::open(&config.server.data)?;

@@ -126,3 +126,26 @@ fn there_are_no_more_connections_than_are_allowed() {
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 }
+
+#[cfg(has_feature = "metrics")]
+#[test]
+fn those_who_are_connected_are_counted_by_feature_and_door() {
+    use veche::testing::wait_until;
+
+    let server = server("", "[features.metrics]\nenabled = true\n");
+    let counted = |count: u32| {
+        let line =
+            format!("veche_feature_connections{{door=\"listen\",feature=\"irc\"}} {count}\n");
+        wait_until(&line, || {
+            let text = server.guest().get("/metrics").text;
+            text.contains(&line).then_some(())
+        });
+    };
+    counted(0);
+    let (mut ann, stranger) = (Irc::plain(&server, "ann"), Irc::dial(&server));
+    counted(2);
+    drop(stranger);
+    counted(1);
+    ann.quit();
+    counted(0);
+}

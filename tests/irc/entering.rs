@@ -259,11 +259,42 @@ fn with_a_certificate_there_is_tls_and_without_there_is_none() {
     // What comes is an alert of TLS at most.
     let _ = std::io::Read::read_to_end(&mut reader, &mut heard);
     assert!(heard.len() < 16, "{heard:?}");
+}
 
-    // What is to have TLS is never spoken without.
-    let settings = super::stage::config("listen_tls = \"127.0.0.1:0\"", "");
-    folder.write("config.toml", settings);
-    let output = run(folder.path(), ["serve", "--listen", "127.0.0.1:0"]);
-    assert!(!output.status.success());
-    assert!(output.stderr.contains("[server.tls]"), "{output:?}");
+#[test]
+fn where_nobody_can_listen_is_said_by_the_check_and_by_the_start_under_the_settings_names() {
+    let folder = Folder::new();
+    let told = |settings: &str| {
+        folder.write("config.toml", format!("[features.irc]\n{settings}"));
+        let [check, start] = [&["check"][..], &["serve", "--listen", "127.0.0.1:0"]]
+            .map(|arguments| run(folder.path(), arguments));
+        assert!(!check.status.success() && !start.status.success());
+        assert_eq!(check.stderr, start.stderr);
+        check.stderr
+    };
+    let both = told("listen = \"6667\"\nlisten_tls = \"127.0.0.1:6697\"\n");
+    for line in [
+        "features.irc.listen: \"6667\" is no address to listen on: write an IP address or a host name, ",
+        // What is to have TLS is never spoken without.
+        "features.irc.listen_tls: \"127.0.0.1:6697\" needs a certificate, and [server.tls] has none",
+    ] {
+        assert!(both.contains(line), "{both}");
+    }
+    // Of a feature that is off nothing is asked.
+    folder.write(
+        "config.toml",
+        "[features.irc]\nenabled = false\nlisten = \"6667\"\n",
+    );
+    let off = run(folder.path(), ["check"]);
+    assert!(off.status.success(), "{off:?}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    folder.write(
+        "config.toml",
+        format!("[features.irc]\nlisten = \"{address}\"\n"),
+    );
+    let start = run(folder.path(), ["serve", "--listen", "127.0.0.1:0"]);
+    let named = format!("features.irc.listen: {address} can't be listened on");
+    assert!(start.stderr.contains(&named), "{start:?}");
 }
