@@ -6,7 +6,7 @@ use super::caps::Cap;
 use super::line::{Line, Out};
 use super::link::{End, Link, SERVER};
 use super::names::{COMMON, channel, field, folded, name, nick, part, source, title};
-use super::text::banned;
+use super::text::{banned, unbroken};
 
 /// How many users a page of a list has.
 const PAGE: usize = 200;
@@ -347,7 +347,7 @@ impl Link {
         if channel.title.is_empty() {
             self.numeric("331", &[&channel.name], "No topic is set");
         } else {
-            self.numeric("332", &[&channel.name], &channel.title);
+            self.numeric("332", &[&channel.name], &unbroken(&channel.title));
         }
     }
 
@@ -374,14 +374,15 @@ impl Link {
                 .iter()
                 .find(|chat| chat["chat"] == channel.address.as_str());
             let count = chat.map_or(0, |chat| chat["members"].as_u64().unwrap_or_default());
-            self.numeric("322", &[&channel.name, &count.to_string()], &channel.title);
+            let title = unbroken(&channel.title);
+            self.numeric("322", &[&channel.name, &count.to_string()], &title);
         }
         let listed = self.inside.get("/rooms").await.body;
         for invite in listed["invites"].as_array().into_iter().flatten() {
             let (room, title) = (field(invite, "room"), field(invite, "title"));
             let name = channel(title, room);
             let text = format!("{title} ({} invites you)", nick(field(invite, "from")));
-            self.numeric("322", &[&name, "0"], &text);
+            self.numeric("322", &[&name, "0"], &unbroken(&text));
         }
         self.numeric("323", &[], "End of /LIST");
     }

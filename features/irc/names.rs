@@ -5,7 +5,7 @@
 //!   with a digit or `-`, as no nick may, has a `|` before it. No name has those characters.
 //! - A channel is `#`, the room's title and the beginning of its id: `#kitchen~0f8fad5b`. Titles are
 //!   nobody's, so a title alone names no channel. In it a space is written `_`; what can't be in a channel's
-//!   name, and what has a meaning here, is written as bytes in hex, as in a URL: `%5F` is `_`.
+//!   name, what has a meaning here, and what nobody sees, is written as bytes in hex, as in a URL: `%5F` is `_`.
 
 use veche::prelude::*;
 
@@ -34,16 +34,20 @@ pub fn source(name: &str) -> String {
     format!("{nick}!{nick}@veche")
 }
 
-/// What a title is in a channel's name.
+/// What a title is in a channel's name: as much of it as there is room for.
 fn spelt(title: &str) -> String {
     let mut spelt = String::from("#");
     for c in title.chars() {
-        match c {
-            ' ' => spelt.push('_'),
-            '_' | '%' | ',' | '~' | ':' | '\u{7f}' => spelt += &escaped(c),
-            c if c.is_control() => spelt += &escaped(c),
-            c => spelt.push(c),
+        let c = match c {
+            ' ' => "_".to_owned(),
+            '_' | '%' | ',' | '~' | ':' => escaped(c),
+            c if is_unseen(c) => escaped(c),
+            c => c.to_string(),
+        };
+        if spelt.len() + c.len() > TITLE {
+            break;
         }
+        spelt += &c;
     }
     spelt
 }
@@ -52,6 +56,20 @@ fn escaped(c: char) -> String {
     let mut bytes = [0; 4];
     let bytes = c.encode_utf8(&mut bytes).bytes();
     bytes.map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Whether a character is a blank, or one that shows itself by what it does to others alone, such as those
+/// that turn their order: names with and without it would look alike. These are Unicode's
+/// `Default_Ignorable_Code_Point`, but for the selectors of a form, which emoji have.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || c.is_whitespace()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The title that a channel's name without an id spells; none where it spells none.
@@ -81,14 +99,7 @@ pub fn folded(channel: &str) -> String {
 
 /// The channel of a room, the same for everybody and always.
 pub fn channel(title: &str, room: &str) -> String {
-    let mut spelt = spelt(title);
-    let end = spelt.floor_char_boundary(TITLE);
-    // Not within an escape.
-    let end = spelt[..end]
-        .rfind('%')
-        .filter(|at| at + 3 > end)
-        .unwrap_or(end);
-    spelt.truncate(end);
+    let spelt = spelt(title);
     let id = room.strip_prefix("room:").unwrap_or(room);
     let id: String = id.chars().take(8).collect();
     format!("{spelt}~{id}")
@@ -144,6 +155,12 @@ mod tests {
             ("Кухня 🍲", "#Кухня_🍲"),
             ("~", "#%7E"),
             ("#1", "##1"),
+            ("❤️", "#❤️"),
+            ("kit\u{202e}chen", "#kit%E2%80%AEchen"),
+            ("\u{2066}a\u{2069}", "#%E2%81%A6a%E2%81%A9"),
+            ("می\u{200c}خواهم", "#می%E2%80%8Cخواهم"),
+            ("a\u{a0}b\u{3000}c", "#a%C2%A0b%E3%80%80c"),
+            ("\u{ad}\u{feff}\u{e0041}", "#%C2%AD%EF%BB%BF%F3%A0%81%81"),
         ] {
             let channel = channel(room, "room:0f8fad5b-d9cb");
             assert_eq!(channel, format!("{spelt}~0f8fad5b"));
@@ -160,6 +177,7 @@ mod tests {
         for long in [
             "é".repeat(100),
             "_".repeat(100),
+            "\u{202e}".repeat(100),
             format!("{}ab", "_".repeat(21)),
         ] {
             let name = channel(&long, room);

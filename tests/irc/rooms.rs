@@ -308,3 +308,32 @@ fn rooms_of_one_title_are_told_apart_and_none_is_taken_for_another() {
     assert_eq!(ann.texts(&second), ["to the second"]);
     assert_eq!(ann.texts(&odd), ["to the odd one"]);
 }
+
+#[test]
+fn what_nobody_sees_in_a_title_is_spelt_and_turns_nothing_around() {
+    let server = server("", "");
+    let bob = server.connect("bob");
+    let mut ann = Irc::plain(&server, "ann");
+    let title = "kit\u{202e}chen\u{2069}";
+    let room = bob.post("/rooms", &json!({"title": title})).expect(201);
+    let path = format!(
+        "/rooms/{}",
+        room["room"].as_str().unwrap().replace("room:", "")
+    );
+    bob.post(&format!("{path}/invites"), &json!({"user": "ann"}))
+        .expect(201);
+    let line = ann.line(" INVITE ann ");
+    let channel = line.split("INVITE ann ").nth(1).unwrap().to_owned();
+    assert!(
+        channel.starts_with("#kit%E2%80%AEchen%E2%81%A9~"),
+        "{channel}"
+    );
+    ann.send(&format!("JOIN {channel}"));
+    let lines = ann.until(" 366 ");
+    let topic = lines.iter().find(|line| line.contains(" 332 ")).unwrap();
+    assert!(topic.ends_with(" :kit chen "), "{topic:?}");
+    // The spelling leads to the room that has the title, wherever it is typed.
+    ann.send("JOIN #kit%E2%80%AEchen%E2%81%A9");
+    let line = ann.line(" 470 ");
+    assert!(line.contains(&format!(" {channel} ")), "{line}");
+}
