@@ -106,9 +106,6 @@ impl Link {
         if targets.is_empty() {
             return self.numeric("411", &[], "No recipient given");
         }
-        if text.is_empty() {
-            return self.numeric("412", &[], "No text to send");
-        }
         if targets.split(',').count() > TARGETS {
             return self.numeric("407", &[targets], "Too many recipients");
         }
@@ -118,6 +115,9 @@ impl Link {
         // Programs answer questions of programs with notices, and people ask nothing by them.
         if is_notice && line.param(1).starts_with('\u{1}') {
             return;
+        }
+        if text.is_empty() {
+            return self.numeric("412", &[], "No text to send");
         }
         for target in targets.split(',').filter(|target| !target.is_empty()) {
             let Some(to) = self.address(target) else {

@@ -14,6 +14,9 @@ use super::text::{banned, beginning, outgoing};
 /// How many characters of a message stand before a comment on it.
 const QUOTED: usize = 30;
 
+/// The most lines of one text; one more says how many there are beyond them.
+const LINES: usize = 50;
+
 /// The shortest room of a line for a text, whatever stands before it.
 const ROOM: usize = 40;
 
@@ -97,7 +100,37 @@ impl Link {
             Some(batch) => line.tag("batch", batch),
             None => line,
         };
-        split(&line, &text, id, &when)
+        self.split(&line, &text, id, &when)
+    }
+
+    /// A text as lines like this one, with `before` at the beginning of the first. The first has the
+    /// message's id, the others that id and their place. Of many lines the last says how many are left out.
+    fn split(&self, line: &Out, text: &str, id: &str, before: &str) -> Vec<Out> {
+        let room = line.room().max(ROOM);
+        let text = match text.strip_prefix("/me ") {
+            _ if before.is_empty() => text.to_owned(),
+            Some(does) => format!("{before}* {does}"),
+            None => format!("{before}{text}"),
+        };
+        let mut lines = outgoing(&text, room);
+        if lines.len() > LINES {
+            let page = match self.irc.settings.url.as_str() {
+                "" => "the page".to_owned(),
+                url => format!("the page ({url})"),
+            };
+            let more = lines.len() - LINES;
+            lines.truncate(LINES);
+            lines.push(format!(
+                "… {more} more lines: all of it is in {page} and in the console client"
+            ));
+        }
+        let lines = lines.into_iter().enumerate();
+        lines
+            .map(|(place, text)| {
+                let id = line_id(id, place);
+                line.clone().tag("msgid", id).text(&text)
+            })
+            .collect()
     }
 
     /// Whom or where a line of somebody's message goes to.
@@ -138,12 +171,8 @@ impl Link {
         let line = line.tag(REPLY, comment["message"].to_string());
         let quoted = beginning(field(&message, "text"), QUOTED);
         let before = format!("re \u{201c}{quoted}\u{201d}: ");
-        split(
-            &line,
-            field(comment, "text"),
-            &comment["id"].to_string(),
-            &before,
-        )
+        let id = comment["id"].to_string();
+        self.split(&line, field(comment, "text"), &id, &before)
     }
 
     async fn commented(&self, id: &Value) -> Value {
@@ -348,24 +377,6 @@ impl Link {
         };
         self.notice(&text);
     }
-}
-
-/// A text as lines like this one, with `before` at the beginning of the first. The first has the
-/// message's id, the others that id and their place.
-fn split(line: &Out, text: &str, id: &str, before: &str) -> Vec<Out> {
-    let room = line.room().max(ROOM);
-    let text = match text.strip_prefix("/me ") {
-        _ if before.is_empty() => text.to_owned(),
-        Some(does) => format!("{before}* {does}"),
-        None => format!("{before}{text}"),
-    };
-    let lines = outgoing(&text, room).into_iter().enumerate();
-    lines
-        .map(|(place, text)| {
-            let id = line_id(id, place);
-            line.clone().tag("msgid", id).text(&text)
-        })
-        .collect()
 }
 
 /// A size for people.

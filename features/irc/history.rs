@@ -10,6 +10,9 @@ use super::names::{field, nick, part};
 /// The most unread messages of one chat that are given unasked; the newest.
 const MISSED: u64 = 1000;
 
+/// Of so many lines no more of its messages are.
+const MISSED_LINES: usize = 5000;
+
 /// How many messages are read at a time.
 const PAGE: u64 = 200;
 
@@ -44,14 +47,15 @@ impl Link {
 
     async fn missed(&mut self, chat: &str, unread: u64, read: Id, last: Id) -> Result<(), End> {
         let wanted = unread.min(MISSED);
-        let (mut begin, mut found) = (last + 1, 0);
-        while found < wanted {
+        let (mut begin, mut found, mut lines) = (last + 1, 0, 0);
+        while found < wanted && lines < MISSED_LINES {
             let query = format!("before={begin}&limit={PAGE}");
             let (messages, more) = self.page(chat, &query).await;
             for message in messages.iter().rev() {
-                if found < wanted {
+                if found < wanted && lines < MISSED_LINES {
                     begin = message["id"].as_u64().unwrap_or_default();
                     found += u64::from(field(message, "from") != self.me);
+                    lines += self.message_lines(message, Some("")).len();
                 }
             }
             if !more || messages.is_empty() {
@@ -59,12 +63,13 @@ impl Link {
             }
         }
         self.let_go(chat);
-        if unread > MISSED {
+        let is_cut = found == wanted || lines >= MISSED_LINES;
+        if is_cut && found < unread {
             let query = format!("after={read}&limit=1");
             let (first, _) = self.page(chat, &query).await;
             let first = first.first().and_then(|first| first["id"].as_u64());
             self.hold(chat, first.unwrap_or(begin), begin);
-            let (name, more) = (self.target(chat), unread - MISSED);
+            let (name, more) = (self.target(chat), unread - found);
             self.notice(&format!(
                 "{name}: {more} more are unread before these, and it stays unread until you have them: \
                  CHATHISTORY BEFORE {name} msgid={begin} {LIMIT}"
@@ -85,9 +90,9 @@ impl Link {
                     }
                     let lines = self.message_lines(message, Some(&batch));
                     self.give(id, &id.to_string(), lines);
+                    self.relieve().await?;
                 }
             }
-            self.flush().await?;
             if !more || messages.is_empty() {
                 break;
             }
@@ -194,6 +199,7 @@ impl Link {
             let id = message["id"].as_u64().unwrap_or_default();
             let lines = self.message_lines(message, Some(&batch));
             self.give(id, &id.to_string(), lines);
+            self.relieve().await?;
         }
         self.close_batch(batch);
         let id = |message: Option<&Value>| message.and_then(|message| message["id"].as_u64());

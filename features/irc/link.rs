@@ -276,6 +276,14 @@ impl Link {
         self.wire.flush().await.map_err(|_| End::Gone)
     }
 
+    /// Writes what waits, if that is much.
+    pub async fn relieve(&mut self) -> Result<(), End> {
+        match self.wire.has_much() {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
     /// What comes until [`end_label`](Self::end_label) answers a command with a label.
     pub fn begin_label(&mut self, line: &Line) {
         if self.caps.has(Cap::LabeledResponse)

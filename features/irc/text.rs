@@ -8,8 +8,8 @@ const CTCP: char = '\u{1}';
 /// What begins a text that says what its author does, as people type it.
 const ME: &str = "/me ";
 
-/// A text as it is posted: without colours and other control codes. None where there is nothing for
-/// people in it, as in a question of one program to another.
+/// A text as it is posted: without colours and other control codes; empty where nothing but blanks is left.
+/// None where it is not for people, but a question of one program to another.
 pub fn incoming(text: &str) -> Option<String> {
     let (text, does) = match text.strip_prefix(CTCP) {
         None => (text, false),
@@ -19,10 +19,11 @@ pub fn incoming(text: &str) -> Option<String> {
         }
     };
     let text = plain(text);
-    if text.trim().is_empty() {
-        return None;
-    }
-    Some(if does { format!("{ME}{text}") } else { text })
+    Some(match text.trim() {
+        "" => String::new(),
+        _ if does => format!("{ME}{text}"),
+        _ => text,
+    })
 }
 
 /// A text without control codes, and without what follows those of colours.
@@ -142,7 +143,7 @@ fn pieces(grapheme: &str, room: usize) -> impl Iterator<Item = &str> {
 }
 
 /// A text with a space for all that would break its line.
-fn unbroken(text: &str) -> String {
+pub fn unbroken(text: &str) -> String {
     let blank = |c: char| c.is_control() || is_break(c);
     text.chars()
         .map(|c| if blank(c) { ' ' } else { c })
@@ -188,8 +189,9 @@ mod tests {
             ("a\tb", Some("a\tb")),
             ("\u{1}ACTION waves\u{1}", Some("/me waves")),
             ("\u{1}VERSION\u{1}", None),
-            ("\u{2}\u{2} ", None),
-            ("", None),
+            ("\u{1}ACTION  \u{1}", Some("")),
+            ("\u{2}\u{2} ", Some("")),
+            ("", Some("")),
         ] {
             assert_eq!(incoming(sent).as_deref(), posted, "{sent:?}");
         }

@@ -14,6 +14,9 @@ use super::line::{LINE, Line, Out, TAGS, Wrong};
 const BURST: u32 = 50;
 const PACE: Duration = Duration::from_millis(200);
 
+/// Of a long answer so many bytes wait before some are written.
+const MUCH: usize = 64 * 1024;
+
 /// Room for one reading.
 const ROOM: usize = 4096;
 
@@ -93,6 +96,11 @@ impl Wire {
     /// Puts a line behind those that wait to be written.
     pub fn push(&mut self, out: &Out, caps: Caps) {
         out.write(caps, &mut self.out);
+    }
+
+    /// Whether so much waits to be written that nothing more should be put behind it.
+    pub fn has_much(&self) -> bool {
+        self.out.len() > MUCH
     }
 
     /// Writes what waits.

@@ -174,6 +174,63 @@ fn what_is_not_given_is_not_read_until_it_is_asked_for() {
     });
 }
 
+#[test]
+fn of_what_has_very_many_lines_less_is_given_unasked() {
+    let server = server("", limit());
+    Irc::plain(&server, "ann").quit();
+    let (bob, phone) = (server.connect("bob"), beside(&server, "ann"));
+    let long = "line\n".repeat(100);
+    for number in 0..150 {
+        bob.tell("ann", &format!("number {number}.\n{long}"));
+    }
+    let mut ann = Irc::modern(&server, "ann");
+    let lines = ann.until(" BATCH -");
+    // 51 lines each: 99 have 5049.
+    let numbers: Vec<_> = said(&lines)
+        .into_iter()
+        .filter(|text| text.starts_with("number "))
+        .collect();
+    let expected: Vec<_> = (51..150)
+        .map(|number| format!("number {number}."))
+        .collect();
+    assert_eq!(numbers, expected);
+    let notice = lines.iter().find(|line| line.contains(":bob: 51 more "));
+    let ask = notice.and_then(|line| line.split("have them: ").nth(1));
+    ann.send(ask.expect("how to ask for the rest"));
+    let rest = said(&ann.until(" BATCH -"));
+    let rest = rest.iter().filter(|text| text.starts_with("number "));
+    assert_eq!(rest.count(), 51);
+    wait_until("all to be read", || {
+        ann.sync();
+        (unread_in(&phone, "@bob") == 0).then_some(())
+    });
+}
+
+#[cfg(has_feature = "edits")]
+#[test]
+fn what_was_edited_in_the_meantime_is_given_as_it_is_by_then_and_what_was_removed_is_not() {
+    let server = server("", "");
+    let bob = server.connect("bob");
+    let mut ann = Irc::modern(&server, "ann");
+    let phone = beside(&server, "ann");
+    bob.say("at noon");
+    ann.line("at noon");
+    wait_until("what was shown to be read", || {
+        ann.sync();
+        (unread(&phone) == 0).then_some(())
+    });
+    ann.quit();
+    let [changed, removed] = ["at ten", "never mind"].map(|text| bob.say(text)["id"].clone());
+    bob.post("/edit", &json!({"message": changed, "text": "at two"}))
+        .expect(200);
+    bob.post("/remove", &json!({"message": removed}))
+        .expect(204);
+    let mut ann = Irc::modern(&server, "ann");
+    assert_eq!(said(&ann.sync()), ["at two"]);
+    ann.send("CHATHISTORY LATEST #common * 10");
+    assert_eq!(said(&ann.until(" BATCH -")), ["at noon", "at two"]);
+}
+
 /// How many messages of a chat are unread.
 fn unread_in(client: &Client, chat: &str) -> u64 {
     let status = client.get("/status").expect(200);

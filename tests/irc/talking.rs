@@ -112,6 +112,32 @@ fn long_texts_are_split_and_lines_kept_both_ways() {
 }
 
 #[test]
+fn of_very_many_lines_the_last_one_says_how_many_there_are_and_where() {
+    let server = server("url = \"https://chat.example.org\"", "");
+    let mut ann = Irc::modern(&server, "ann");
+    let bob = server.connect("bob");
+    let text = |count: usize| {
+        let lines: Vec<_> = (0..count).map(|number| format!("line {number}")).collect();
+        lines.join("\n")
+    };
+    bob.say(&text(50));
+    let whole = said(&ann.until("line 49"));
+    assert_eq!(whole.len(), 50);
+    bob.say(&text(300));
+    let lines = ann.until("more lines");
+    let texts = said(&lines);
+    assert_eq!(texts[..50], whole[..]);
+    assert_eq!(
+        texts[50..],
+        [
+            "… 250 more lines: all of it is in the page (https://chat.example.org) and in the console client"
+        ]
+    );
+    bob.say("and now?");
+    assert_eq!(said(&ann.until("and now?")), ["and now?"]);
+}
+
+#[test]
 fn names_that_irc_can_not_spell_have_a_spelling() {
     let server = server("", "");
     let mut ann = Irc::plain(&server, "ann^b");
@@ -150,7 +176,19 @@ fn what_clients_put_into_texts_is_not_posted_and_actions_are() {
     let mut events = bob.events();
     ann.send("PRIVMSG #common :\u{2}bold\u{2} and \u{3}04,01red\u{f}");
     assert_eq!(events.next("message").data["text"], "bold and red");
+    // Programs' questions are not passed on, people's blanks neither, and only they are told.
     ann.send("PRIVMSG bob :\u{1}VERSION\u{1}");
+    ann.send("NOTICE bob :\u{1}VERSION some client\u{1}");
+    let told = |ann: &mut Irc| {
+        let lines = ann.sync().into_iter();
+        let numerics = lines.filter(|line| line.starts_with(":irc.veche "));
+        numerics.collect::<Vec<_>>()
+    };
+    assert!(told(&mut ann).is_empty());
+    for blank in ["   ", "\u{2}\u{3}4 \u{f}", "\u{1}ACTION  \u{1}"] {
+        ann.send(&format!("PRIVMSG #common :{blank}"));
+        assert_eq!(told(&mut ann), [":irc.veche 412 ann :No text to send"]);
+    }
     ann.send("PRIVMSG #common :\u{1}ACTION waves\u{1}");
     assert_eq!(events.next("message").data["text"], "/me waves");
     bob.say("/me waves back\r\nQUIT");
