@@ -15,6 +15,7 @@
 //! - `irc/names.rs`, `irc/text.rs`: how IRC spells users and rooms; texts, split and without colours.
 //! - `irc/link.rs`: one connection from its first line to its last; `irc/welcome.rs` lets it in.
 //! - `irc/commands.rs`, `irc/channels.rs`, `irc/people.rs`, `irc/history.rs`: what clients ask for.
+//! - `irc/fuzz.rs`: what holds whatever they send.
 //! - `irc/events.rs`: what they are told of; `irc/given.rs`: what they were given, to take it back or count it as read.
 
 #[path = "irc/caps.rs"]
@@ -25,6 +26,9 @@ mod channels;
 mod commands;
 #[path = "irc/events.rs"]
 mod events;
+#[cfg(any(test, fuzzing))]
+#[path = "irc/fuzz.rs"]
+mod fuzz;
 #[path = "irc/given.rs"]
 mod given;
 #[path = "irc/history.rs"]

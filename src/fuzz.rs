@@ -34,6 +34,27 @@ pub(crate) use random::fuzz;
 /// What takes an input, and panics where a promise is broken.
 pub type Target = Box<dyn Fn(&[u8])>;
 
+/// A target of a feature's own, for what strangers send to where it listens: it has the feature's name.
+/// [`fuzzed!`](crate::fuzzed!) makes it.
+pub struct Own {
+    /// The feature's name.
+    pub name: &'static str,
+    /// What takes an input.
+    pub target: fn(&[u8]),
+}
+
+inventory::collect!(Own);
+
+/// Makes a function the fuzz target of a feature.
+#[macro_export]
+macro_rules! fuzzed {
+    ($feature:ty, $target:expr) => {
+        $crate::inventory::submit! {
+            $crate::fuzz::Own { name: <$feature as $crate::feature::Named>::NAME, target: $target }
+        }
+    };
+}
+
 /// The target of this name, which is that of its seeds' folder.
 pub fn target(name: &str) -> Option<Target> {
     Some(match name {
@@ -58,7 +79,10 @@ pub fn target(name: &str) -> Option<Target> {
             Box::new(move |input| settings(input, &tables))
         }
         "events" => Box::new(crate::client::fuzz::events),
-        _ => return None,
+        _ => {
+            let mut own = inventory::iter::<Own>().filter(|own| own.name == name);
+            Box::new(own.next()?.target)
+        }
     })
 }
 

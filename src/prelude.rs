@@ -16,6 +16,8 @@ pub use crate::feature::{
     Answered, Ask, Call, Events, Feature, Fixed, Happened, Inside, Listen, Named, NoQuery, Paging,
     Routes, Site, Verdict, Visit, parse_json, parse_query,
 };
+#[cfg(any(test, fuzzing))]
+pub use crate::fuzzed;
 pub use crate::http::{Guest, GuestStream, Network};
 pub use crate::http::{Params, Problem, Upload};
 pub use crate::log::{ChatId, ClientId, Id, Mark, Marked, MessageRow, Pos, Row, UserId};

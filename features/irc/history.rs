@@ -23,7 +23,7 @@ const LIMIT: u64 = 100;
 const STEPS: usize = 60;
 
 /// Where a part of a chat's history begins or ends.
-enum Edge {
+pub enum Edge {
     Id(Id),
     /// As the API writes times, so that the later one is the greater text.
     Time(String),
@@ -346,7 +346,7 @@ impl Link {
 }
 
 /// A selector: `msgid=ID` or `timestamp=TIME`.
-fn edge(text: &str) -> Option<Edge> {
+pub fn edge(text: &str) -> Option<Edge> {
     if let Some(id) = text.strip_prefix("msgid=") {
         return super::commands::message_id(id).map(Edge::Id);
     }

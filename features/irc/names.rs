@@ -61,7 +61,7 @@ fn escaped(c: char) -> String {
 /// Whether a character is a blank, or one that shows itself by what it does to others alone, such as those
 /// that turn their order: names with and without it would look alike. These are Unicode's
 /// `Default_Ignorable_Code_Point`, but for the selectors of a form, which emoji have.
-fn is_unseen(c: char) -> bool {
+pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
         || matches!(c,

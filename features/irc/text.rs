@@ -92,7 +92,7 @@ pub fn outgoing(text: &str, room: usize) -> Vec<String> {
 }
 
 /// What is a line's end, or turns the order of what stands around it.
-fn is_break(c: char) -> bool {
+pub fn is_break(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

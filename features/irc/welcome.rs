@@ -309,7 +309,7 @@ impl Link {
 }
 
 /// Name and password of a SASL PLAIN answer: `[authzid] NUL authcid NUL passwd`, in Base64.
-fn credentials(answer: &str) -> Option<(String, String)> {
+pub fn credentials(answer: &str) -> Option<(String, String)> {
     let bytes = STANDARD.decode(answer).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let mut parts = text.split('\0');

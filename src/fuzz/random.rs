@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 
-use super::target;
+use super::{Own, target};
 
 /// How long each target is fuzzed where nothing else is asked for.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -226,4 +226,11 @@ fn settings_are_read_back_and_mistakes_have_a_place() {
 #[test]
 fn what_a_hostile_server_sends_steers_no_terminal() {
     keeps_its_promise("events");
+}
+
+#[test]
+fn what_features_hear_where_they_listen_keeps_their_promises() {
+    for own in inventory::iter::<Own>() {
+        keeps_its_promise(own.name);
+    }
 }
