@@ -123,7 +123,7 @@ impl Usage {
         let arguments = self.arguments.iter().filter(|argument| !argument.is_flag);
         let given = arguments.filter_map(|argument| {
             let (_, value) = pairs.iter().find(|(field, _)| *field == argument.field)?;
-            Some(value.as_ref())
+            Some(cut(value))
         });
         given.collect::<Vec<_>>().join(" ")
     }
@@ -171,12 +171,27 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part) && !name.starts_with('-')
 }
 
+/// How much of each argument, and of each one's name, is recorded and logged. What is refused is on
+/// record, too, and that is kept for good; a reason that counts is kept whole with what it is for.
+const RECORDED: usize = 1000;
+
+/// So many arguments are recorded: more than any command takes.
+const ARGUMENTS: usize = 16;
+
 /// The arguments of a command as they were given, for the record.
 pub(crate) fn given(form: &str) -> Value {
     let pairs = form_urlencoded::parse(form.as_bytes());
     pairs
-        .map(|(field, value)| (field.into_owned(), Value::from(value.into_owned())))
+        .take(ARGUMENTS)
+        .map(|(field, value)| (cut(&field), Value::from(cut(&value))))
         .collect()
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(RECORDED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A form's text.
@@ -242,6 +257,20 @@ impl<F: Feature> Routes<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_recorded_is_cut_at_a_bound() {
+        let long = "ü".repeat(2000);
+        let fields: String = (0..99).map(|n| format!("&f{n}={long}")).collect();
+        let recorded = given(&format!("{long}=1{fields}"));
+        let recorded = recorded.as_object().expect("an object");
+        assert_eq!(recorded.len(), ARGUMENTS);
+        let short = format!("{}…", "ü".repeat(RECORDED));
+        assert_eq!(recorded[&short], "1");
+        assert_eq!(recorded["f0"], short);
+        let usage = Usage::read("ban F0").expect("a usage");
+        assert_eq!(usage.subject(&fields), short);
+    }
 
     #[test]
     fn a_usage_is_a_name_with_what_must_be_and_what_may_be_there() {

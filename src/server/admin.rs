@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::ALLOW;
-use http::{Method, StatusCode};
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::unix::UCred;
@@ -32,6 +32,9 @@ const PATH: &str = "/admin";
 
 /// Connections at once: some administrators and their scripts.
 const CONNECTIONS: usize = 16;
+
+/// How a command's arguments come.
+const KIND: &str = "application/x-www-form-urlencoded";
 
 /// How long a command's arguments may be.
 const FORM: usize = 64 * 1024;
@@ -260,6 +263,9 @@ impl Desk {
         let (answer, form) = match &target.duty {
             Duty::Write(_) => {
                 let body = request.body_mut().bytes(FORM).await?;
+                if !body.is_empty() {
+                    check_type(request.headers())?;
+                }
                 let form = form(&body)?.to_owned();
                 let order = Order {
                     name: name.clone(),
@@ -299,6 +305,22 @@ impl Desk {
             tracing::warn!(%problem, command = name, "a command is not in the record");
         }
     }
+}
+
+/// Whether arguments come as a form's fields, and say so.
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    if let (Some(kind), None) = (kinds.next(), kinds.next())
+        && !headers.contains_key(CONTENT_ENCODING)
+        && let Some(kind) = kind.to_str().ok().and_then(|kind| kind.split(';').next())
+        && kind.trim().eq_ignore_ascii_case(KIND)
+    {
+        return Ok(());
+    }
+    let detail = format!("the arguments are the fields of a form: one `Content-Type: {KIND}`");
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Problem::new(status, "unsupported_type", detail)
+        .header(ACCEPT, HeaderValue::from_static(KIND)))
 }
 
 fn status(answer: &Result<Answer, Problem>) -> u16 {

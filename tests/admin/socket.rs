@@ -2,27 +2,69 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use serde_json::{Value, json};
 use veche::testing::{Folder, Server, binary, features, run};
 
-/// The commands that a server offers, as its socket describes them.
-fn offered(server: &Server) -> Vec<Value> {
-    use std::io::{Read, Write};
-    let mut socket = std::os::unix::net::UnixStream::connect(server.data().join("admin.sock"))
-        .expect("somebody listens");
-    socket
-        .write_all(b"GET /admin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .expect("it takes a request");
+/// What the socket answers to a request, whole.
+fn asked(server: &Server, request: &str) -> String {
+    let socket = server.data().join("admin.sock");
+    let mut socket = UnixStream::connect(socket).expect("somebody listens");
+    socket.write_all(request.as_bytes()).expect("it takes it");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+/// The commands that a server offers, as its socket describes them.
+fn offered(server: &Server) -> Vec<Value> {
+    let request = "GET /admin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = asked(server, request);
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let body: Value = serde_json::from_str(body).expect("JSON");
     body["commands"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn arguments_come_as_a_forms_fields_and_nothing_else_is_taken_for_them() {
+    let server = Server::core();
+    let ann = server.connect("ann");
+    let id = ann.say("hello")["id"].to_string();
+    let remove = |kind: &str, body: &str| {
+        let length = body.len();
+        let head = "POST /admin/remove HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let request = format!("{head}{kind}Content-Length: {length}\r\n\r\n{body}");
+        asked(&server, &request)
+    };
+    for kind in [
+        "Content-Type: application/json\r\n",
+        "Content-Type: text/plain\r\n",
+        "",
+    ] {
+        let answer = remove(kind, &json!({ "message": id }).to_string());
+        assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+        assert!(answer.contains("unsupported_type"), "{answer}");
+        let allowed = "application/x-www-form-urlencoded";
+        assert!(answer.contains(allowed), "{answer}");
+    }
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let long = "x".repeat(60_000);
+    let answer = remove(kind, &format!("message={long}"));
+    assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
+    let answer = remove(kind, &format!("message={id}"));
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let audit = server.told(&["audit"]);
+    let record = audit["audit"].as_array().expect("a record");
+    assert_eq!(record.len(), 2, "{record:?}");
+    let kept = &record[0]["arguments"]["message"];
+    let kept = kept.as_str().expect("an argument");
+    assert_eq!(kept.chars().count(), 1001);
+    assert!(!server.log().contains(&long));
 }
 
 #[test]
