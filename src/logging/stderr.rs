@@ -69,8 +69,13 @@ impl Stderr {
             COUNTS.lost_lines.inc();
             return;
         }
+        // Where some wait already, whoever writes them is on its way.
+        let is_first = waiting.lines.is_empty();
         waiting.lines.extend_from_slice(line);
-        self.more.notify_one();
+        drop(waiting);
+        if is_first {
+            self.more.notify_one();
+        }
     }
 
     /// Waits until all is written, but not for somebody who does not read.
