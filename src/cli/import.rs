@@ -221,7 +221,7 @@ fn next<R: BufRead>(lines: &mut Reader<R>) -> Result<Line, ImportError> {
     match line {
         Ok(Some(line)) => Ok(line),
         Ok(None) => Err(told(lines, "the export is cut off here")),
-        Err(faulty @ Faulty::Damaged) => Err(told(lines, faulty.to_string())),
+        Err(faulty @ (Faulty::Damaged | Faulty::TooLong)) => Err(told(lines, faulty.to_string())),
         Err(faulty) => Err(because(lines, "it can't be taken", faulty)),
     }
 }

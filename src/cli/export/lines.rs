@@ -4,10 +4,21 @@
 //! over the checksum of the line before: so one that is changed, lost, or in another's place shows.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use crc32fast::Hasher;
 use serde_json::value::RawValue;
+
+/// The longest line that is read. A piece of a file has 64 KiB and the longest text half a MiB; the longest
+/// there are name many ids at once, and have some MiB.
+const LONGEST: u64 = 64 << 20;
+
+/// How one begins that may be longer: everybody and all their chats stand in it, of two million users
+/// a GiB and more.
+const WORLD: &[u8] = b"{\"snapshot\":";
+
+/// The longest of these.
+const LONGEST_WORLD: u64 = 4 << 30;
 
 /// What stands before a checksum.
 const SUM: &str = ",\"crc\":";
@@ -59,6 +70,9 @@ pub(in crate::cli) enum Faulty {
     /// It can't be read.
     #[error("it can't be read")]
     Unreadable(#[source] io::Error),
+    /// It has no end where every line has one.
+    #[error("it is longer than a line of an export can be")]
+    TooLong,
     /// It is not what was written, or the one before it is missing.
     #[error("it is damaged: its checksum is another's")]
     Damaged,
@@ -94,14 +108,27 @@ impl<R: BufRead> Reader<R> {
     /// The next one; none at the end.
     pub(in crate::cli) fn next(&mut self) -> Result<Option<Line>, Faulty> {
         let mut bytes = Vec::new();
-        let read = self.from.read_until(b'\n', &mut bytes);
         self.count += 1;
-        if read.map_err(Faulty::Unreadable)? == 0 {
+        let mut is_whole = self.take(LONGEST, &mut bytes)?;
+        if bytes.is_empty() {
             return Ok(None);
+        }
+        if !is_whole && bytes.starts_with(WORLD) {
+            is_whole = self.take(LONGEST_WORLD - LONGEST, &mut bytes)?;
+        }
+        if !is_whole {
+            return Err(Faulty::TooLong);
         }
         let text = String::from_utf8(bytes).map_err(|_| Faulty::Damaged)?;
         let line = self.whole(&text).ok_or(Faulty::Damaged)?;
         Ok(Some(line))
+    }
+
+    /// Reads on to the end of a line, or of all; not where that is further than `most`.
+    fn take(&mut self, most: u64, bytes: &mut Vec<u8>) -> Result<bool, Faulty> {
+        let read = self.from.by_ref().take(most).read_until(b'\n', bytes);
+        let read = read.map_err(Faulty::Unreadable)?;
+        Ok(bytes.ends_with(b"\n") || (read as u64) < most)
     }
 
     fn whole(&mut self, text: &str) -> Option<Line> {
@@ -135,6 +162,19 @@ mod tests {
                     return read;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_read_for_ever_and_a_snapshot_may_be_long() {
+        let mut endless = Reader::new(io::BufReader::new(io::repeat(b'a')));
+        assert!(matches!(endless.next(), Err(Faulty::TooLong)));
+        let world = format!("\"{}\"", "x".repeat(LONGEST as usize));
+        for (kind, is_read) in [("snapshot", true), ("facts", false)] {
+            let mut lines = Lines::new(Vec::new());
+            lines.put(kind, &world).expect("a line");
+            let mut reader = Reader::new(&*lines.out);
+            assert_eq!(reader.next().is_ok(), is_read, "{kind}");
         }
     }
 
