@@ -3,11 +3,13 @@
 #![cfg(has_feature = "search")]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use veche::testing::{Client, Server, encode, wait_until};
+use veche::testing::{Client, Server, encode, run, wait_until};
 
 /// Everything is looked up, so that the index is what answers.
 const INDEXED: &str = "newest = 0";
@@ -435,4 +437,75 @@ fn an_edited_message_is_found_by_what_it_says_now() {
     server.told(&["remove", &id.to_string()]);
     assert_eq!(texts(&ann, "qzafter"), [""; 0]);
     assert_eq!(terms(&server.data(), "qz"), 0);
+}
+
+/// Some messages of which every other one was removed, and another server on what a command of `veche` has
+/// copied of them.
+fn copied(settings: &str, copy: &[&str], bring: impl Fn(&Server, &Path)) {
+    let server = Server::only("search", settings);
+    let ann = server.connect("ann");
+    for number in 0..20 {
+        let id = says(&ann, &format!("qz{number} shared 東京"));
+        if number == 0 && settings == INDEXED {
+            // One goes from the index, the others from what is not in it yet.
+            indexed(&ann, &server.data());
+        }
+        if number % 2 == 0 {
+            server.told(&["remove", &id.to_string()]);
+        }
+    }
+    let output = run(server.folder().path(), copy);
+    assert!(output.status.success(), "{output:?}");
+    let mut other = Server::only("search", settings);
+    other.stop();
+    fs::remove_dir_all(other.data()).expect("the data folder goes");
+    bring(&other, &server.folder().join(copy[1]));
+    other.restart();
+    let ann = Client::new(&other.url(), &ann.token);
+    let look = |when: &str| {
+        assert_eq!(texts(&ann, "shared").len(), 10, "{when}");
+        assert_eq!(texts(&ann, "東京").len(), 10, "{when}");
+        for number in 0..20 {
+            let found = texts(&ann, &format!("qz{number}"));
+            assert_eq!(found.len(), number % 2, "{number}, {when}");
+        }
+        assert_eq!(search(&ann, "shared", "")["complete"], true, "{when}");
+    };
+    wait_until("all to be looked into", || {
+        (search(&ann, "shared", "")["complete"] == true).then_some(())
+    });
+    look("at once");
+    // And it goes on: what is said and removed from here on is found, or not.
+    let id = says(&ann, "qzlast");
+    assert_eq!(texts(&ann, "qzlast"), ["qzlast"]);
+    other.told(&["remove", &id.to_string()]);
+    assert_eq!(texts(&ann, "qzlast"), [""; 0]);
+    if settings == INDEXED {
+        indexed(&ann, &other.data());
+        assert_eq!(terms(&other.data(), "qz"), 10);
+    }
+    look("later");
+}
+
+#[test]
+fn after_an_import_what_there_is_is_found_and_what_was_removed_is_not() {
+    for settings in ["", INDEXED] {
+        copied(settings, &["export", "copy.jsonl"], |server, file| {
+            let file = file.to_string_lossy();
+            let output = run(server.folder().path(), ["import", &file]);
+            assert!(output.status.success(), "{output:?}");
+        });
+    }
+}
+
+#[test]
+fn after_a_backup_is_restored_what_there_is_is_found_and_what_was_removed_is_not() {
+    for settings in ["", INDEXED] {
+        copied(settings, &["backup", "copy.tar"], |server, file| {
+            fs::create_dir(server.data()).expect("a new folder");
+            let mut tar = Command::new("tar");
+            tar.arg("-xf").arg(file).arg("-C").arg(server.data());
+            assert!(tar.status().expect("tar is there").success());
+        });
+    }
 }

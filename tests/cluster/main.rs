@@ -8,6 +8,8 @@ mod bucket;
 #[allow(dead_code, reason = "the other test has more to do with it")]
 mod buckets;
 mod coming;
+#[cfg(has_feature = "search")]
+mod finding;
 mod first;
 mod keys;
 mod kills;
