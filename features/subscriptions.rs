@@ -12,7 +12,8 @@
 //! `give_up` the subscription is off until its owner switches it on again.
 //!
 //! How far each has come is a fact, recorded not for each message but once a while: so a crash has some
-//! posted again, and none is lost. URL and secret lie in the row, which is erased with the subscription.
+//! posted again, and none is lost. URL and secret lie in the row, which is erased with the subscription. Another
+//! secret lies in a row of its own; that of before is erased when it signs no more.
 //!
 //! - `subscriptions/state.rs`: facts and their fold.
 //! - `subscriptions/desk.rs`: the routes.
@@ -40,6 +41,9 @@ use veche::prelude::*;
 use desk::{MadeSubscription, Standing, SubscriptionList, SubscriptionView};
 pub use state::{Fact, State};
 
+/// So many secrets of before are taken away at once.
+const AT_ONCE: usize = 100;
+
 settings! {
     /// Messages that are posted to programs.
     pub struct Settings {
@@ -57,6 +61,9 @@ settings! {
         pub longest_pause: Period = Period::hours(4) => Period::ms(100)..=Period::days(1),
         /// How long a program may fail until its subscription is off, 1s to 30d.
         pub give_up: Period = Period::days(3) => Period::secs(1)..=Period::days(30),
+        /// How long the secret of before signs beside a new one, so that a program has time to learn that,
+        /// 0ms to 30d.
+        pub old_secret: Period = Period::days(1) => Period::ms(0)..=Period::days(30),
         /// IP addresses and networks that may be called although they are not public, such as
         /// "10.1.2.0/24". Whoever may subscribe reaches what listens there.
         pub allow: Vec<String> = Vec::new() => |allow: &Vec<String>| networks(allow).map(drop),
@@ -110,6 +117,13 @@ impl Feature for Subscriptions {
             )
             .body_optional()
             .returns::<SubscriptionView>(200, "The subscription")
+            .post(
+                "/subscriptions/{id}/secret",
+                "Signs with a new secret, and for a while with the one of before, too",
+                Self::renew,
+            )
+            .body_optional()
+            .returns::<MadeSubscription>(200, "The subscription, whose secret is shown only here")
             .delete("/subscriptions/{id}", "Ends a subscription", Self::remove)
             .returns_nothing(204, "Nothing is posted any more")
     }
@@ -125,6 +139,13 @@ impl Feature for Subscriptions {
                 let Telling { view, id, at, .. } = *telling;
                 let made = SubscriptionView::new(view, id, *by, *place, at, url);
                 Event::new("subscription", json!(made))
+            }
+            Fact::Renewed { subscription, .. } => {
+                let url = letter::Secrets::read(telling.text?)?.url;
+                let (id, view) = (*subscription, telling.view);
+                let one = view.state::<Self>().get(id)?;
+                let shown = SubscriptionView::new(view, id, one.by, one.place, one.at, url);
+                Event::new("subscription", json!(shown.standing(one.failure.as_ref())))
             }
             Fact::Failed {
                 subscription,
@@ -146,8 +167,25 @@ impl Feature for Subscriptions {
             Fact::Removed { subscription } => {
                 Event::new("subscription_removed", json!({"id": subscription}))
             }
-            Fact::Taken { .. } => return None,
+            Fact::Taken { .. } | Fact::Retired { .. } => return None,
         })
+    }
+
+    fn due(&self, state: &State, _: &Tx<'_>) -> Option<Time> {
+        Some(state.ends().next()?.0)
+    }
+
+    /// Secrets of before that sign no more go from every file.
+    fn wake(&self, state: &State, tx: &mut Tx<'_>) -> Result<(), Problem> {
+        let now = tx.now();
+        let over = state.ends().take_while(|(until, _)| *until <= now);
+        let over: Vec<Id> = over.take(AT_ONCE).map(|(_, id)| id).collect();
+        let before = |id: &Id| Some(state.get(*id)?.before?.0);
+        let rows = over.iter().filter_map(before).collect();
+        tx.record(Entry::<Self>::new(Fact::Retired {
+            subscriptions: over,
+        }))?;
+        tx.erase::<Self>(rows)
     }
 
     async fn run(self: Arc<Self>, site: Site<Self>) {

@@ -56,11 +56,11 @@ pub async fn attempt(
         });
     };
     let failed = |why| Ok(Outcome::Failed { why, asked: None });
-    let kept = site
-        .row(id)
-        .await?
-        .and_then(|row| Secrets::read(&row.text?));
-    let Some(Secrets { url, secret }) = kept else {
+    let secrets = async |row| {
+        let row = site.row(row).await?;
+        Ok::<_, Problem>(row.and_then(|row| Secrets::read(&row.text?)))
+    };
+    let Some(Secrets { url, secret }) = secrets(one.row(id)).await? else {
         return failed(Why::Internal);
     };
     // It was one when it was made; what is allowed may be less by now.
@@ -69,7 +69,17 @@ pub async fn attempt(
     };
     let letter = Letter::new(row.id, row.at, &message);
     let now = site.view(|view| view.now()).await?;
-    let Some(headers) = letter.headers(&secret, now) else {
+    // One that has gone meanwhile signs no more.
+    let before = match one.before.filter(|(_, until)| now < *until) {
+        Some((row, _)) => secrets(row).await?.map(|before| before.secret),
+        None => None,
+    };
+    let signs: Vec<&str> = [Some(&secret), before.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let Some(headers) = letter.headers(&signs, now) else {
         return failed(Why::Internal);
     };
     match feature

@@ -180,6 +180,12 @@ impl SubscriptionView {
             standing: Standing::of(None),
         }
     }
+
+    /// As it stands with a failure, or without.
+    pub fn standing(mut self, failure: Option<&Failure>) -> Self {
+        self.standing = Standing::of(failure);
+        self
+    }
 }
 
 impl Subscriptions {
@@ -228,17 +234,16 @@ impl Subscriptions {
         let own = ask.view(|view| {
             let own = view.state::<Self>().of(ask.call.user);
             own.map(|(id, one)| {
-                let mut shown =
+                let shown =
                     SubscriptionView::new(view, id, one.by, one.place, one.at, String::new());
-                shown.standing = Standing::of(one.failure.as_ref());
-                shown
+                (one.row(id), shown.standing(one.failure.as_ref()))
             })
             .collect::<Vec<_>>()
         });
         let mut subscriptions = Vec::new();
-        for mut one in own.await? {
+        for (row, mut one) in own.await? {
             // One that goes meanwhile has no row any more.
-            let row = ask.row(one.id).await?;
+            let row = ask.row(row).await?;
             if let Some(known) = row.and_then(|row| Secrets::read(&row.text?)) {
                 one.url = known.url;
                 subscriptions.push(one);
@@ -258,27 +263,66 @@ impl Subscriptions {
             let fact = Fact::On { subscription: id };
             tx.record(Entry::<Self>::new(fact).tell(vec![call.user]))?;
         }
+        let row = one.row(id);
         let url = tx
-            .row::<Self>(id)?
+            .row::<Self>(row)?
             .and_then(|row| Secrets::read(&row.text?));
         let url = url.map(|known| known.url).unwrap_or_default();
         let shown = SubscriptionView::new(tx, id, one.by, one.place, one.at, url);
-        Ok(Answer::ok(json!(shown)).made(id))
+        Ok(Answer::ok(json!(shown)).made(row))
+    }
+
+    pub(super) fn renew(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        _: &Nothing,
+    ) -> Result<Answer, Problem> {
+        let (id, one) = own(tx, call)?;
+        let row = tx.row::<Self>(one.row(id))?;
+        let known = row.and_then(|row| Secrets::read(&row.text?));
+        let known = known.ok_or_else(unknown)?;
+        let Secrets { url, secret } = Secrets::new(known.url)?;
+        let kept = json!(Secrets {
+            url: url.clone(),
+            secret: secret.clone()
+        });
+        let until = tx.now().plus(self.settings.old_secret);
+        let fact = Fact::Renewed {
+            subscription: id,
+            until,
+        };
+        let entry = Entry::<Self>::new(fact).tell(vec![call.user]).kept();
+        let made = tx.record(entry.text(&kept.to_string()))?;
+        // Of three the oldest signs no more.
+        if let Some((row, _)) = one.before {
+            tx.erase::<Self>(vec![row])?;
+        }
+        let shown = SubscriptionView::new(tx, id, one.by, one.place, one.at, url);
+        let renewed = MadeSubscription {
+            subscription: shown.standing(one.failure.as_ref()),
+            secret,
+        };
+        Ok(Answer::ok(json!(renewed)).made(made))
     }
 
     pub(super) fn remove(&self, tx: &mut Tx<'_>, call: &Call) -> Result<Answer, Problem> {
-        let (id, _) = own(tx, call)?;
+        let (id, one) = own(tx, call)?;
         let fact = Fact::Removed { subscription: id };
         tx.record(Entry::<Self>::new(fact).tell(vec![call.user]))?;
-        // Where to it went, and what was signed with, also in the answer that is kept for a repeat.
-        tx.erase::<Self>(vec![id])?;
+        // Where to it went, and what was signed with, also in the answers that are kept for a repeat.
+        let rows = [Some(one.row(id)), one.before.map(|(row, _)| row)];
+        tx.erase::<Self>(rows.into_iter().flatten().collect())?;
         Ok(Answer::no_content())
     }
 }
 
+fn unknown() -> Problem {
+    not_found("there is no such subscription")
+}
+
 /// The subscription that a path names, if it is the caller's own.
 fn own(tx: &Tx<'_>, call: &Call) -> Result<(Id, super::state::Subscription), Problem> {
-    let unknown = || not_found("there is no such subscription");
     let id = call.param("id").parse().map_err(|_| unknown())?;
     let found = tx.state::<Subscriptions>().get(id);
     let found = found

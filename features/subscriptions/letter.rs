@@ -45,15 +45,19 @@ impl Letter {
         }
     }
 
-    /// The fields that go with it; none where the secret is none.
-    pub fn headers(&self, secret: &str, now: Time) -> Option<HeaderMap> {
-        let key: Key = secret.strip_prefix(PREFIX)?.parse().ok()?;
+    /// The fields that go with it, signed with each of these secrets; none where one is none.
+    pub fn headers(&self, secrets: &[&str], now: Time) -> Option<HeaderMap> {
         let second = now.0.div_euclid(1000);
-        let signed = key.sign(&format!("{}.{second}.{}", self.id, self.json));
+        let signed = format!("{}.{second}.{}", self.id, self.json);
+        let signatures = secrets.iter().map(|secret| {
+            let key: Key = secret.strip_prefix(PREFIX)?.parse().ok()?;
+            Some(format!("v1,{}", key.sign(&signed)))
+        });
+        let signatures = signatures.collect::<Option<Vec<_>>>()?.join(" ");
         let fields = [
             ("webhook-id", self.id.clone()),
             ("webhook-timestamp", second.to_string()),
-            ("webhook-signature", format!("v1,{signed}")),
+            ("webhook-signature", signatures),
         ];
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
@@ -75,7 +79,8 @@ mod tests {
         };
         let now = Time(1_614_265_330_999);
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let headers = letter.headers(secret, now).unwrap_or_default();
+        let signed = |secrets: &[&str]| letter.headers(secrets, now).unwrap_or_default();
+        let headers = signed(&[secret]);
         let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(field("webhook-id"), Some("msg_p5jXN8AQM9LWM0D4loKWxJek"));
         assert_eq!(field("webhook-timestamp"), Some("1614265330"));
@@ -83,11 +88,20 @@ mod tests {
             field("webhook-signature"),
             Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
         );
-        assert!(
-            letter
-                .headers("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now)
-                .is_none()
-        );
+        let no_secret = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for secrets in [&[no_secret][..], &[secret, no_secret]] {
+            assert!(letter.headers(secrets, now).is_none());
+        }
+        // With two secrets there are two signatures, the newer one's first.
+        let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let one = |secret| {
+            signed(&[secret])["webhook-signature"]
+                .to_str()
+                .map(str::to_owned)
+        };
+        let (new, old) = (one(other).expect("ASCII"), one(secret).expect("ASCII"));
+        let both = signed(&[other, secret]);
+        assert_eq!(both["webhook-signature"], format!("{new} {old}"));
     }
 
     #[test]

@@ -32,6 +32,18 @@ pub enum Fact {
         /// Which.
         subscription: Id,
     },
+    /// One is signed with another secret from now on. Its URL and that secret are the fact's text.
+    Renewed {
+        /// Which.
+        subscription: Id,
+        /// Until when the secret of before signs, too.
+        until: Time,
+    },
+    /// Secrets of before sign no more.
+    Retired {
+        /// Those of these.
+        subscriptions: Vec<Id>,
+    },
     /// One is no more.
     Removed {
         /// Which.
@@ -100,6 +112,12 @@ pub struct Subscription {
     /// That it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The row with its URL and its secret, where that is not the one that it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renewed: Option<Id>,
+    /// The row with the secret of before, and until when that signs, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<(Id, Time)>,
 }
 
 impl Failure {
@@ -115,6 +133,11 @@ impl Subscription {
     pub fn is_off(&self) -> bool {
         self.failure.is_some_and(|failure| failure.next.is_none())
     }
+
+    /// The row with the URL and the secret of the one that has this id.
+    pub fn row(&self, id: Id) -> Id {
+        self.renewed.unwrap_or(id)
+    }
 }
 
 /// The subscriptions that there are.
@@ -123,6 +146,9 @@ pub struct State {
     all: BTreeMap<Id, Subscription>,
     /// By their owners.
     owners: BTreeMap<UserId, BTreeSet<Id>>,
+    /// Those of which a secret of before signs, by when it ends.
+    #[serde(default)]
+    ends: BTreeSet<(Time, Id)>,
 }
 
 impl State {
@@ -136,6 +162,8 @@ impl State {
                     at: stamp.at,
                     upto: stamp.pos,
                     failure: None,
+                    renewed: None,
+                    before: None,
                 };
                 self.all.insert(stamp.pos, made);
                 self.owners.entry(by).or_default().insert(stamp.pos);
@@ -160,7 +188,22 @@ impl State {
                     one.failure = None;
                 }
             }
+            Fact::Renewed {
+                subscription,
+                until,
+            } => {
+                self.retire(subscription);
+                if let Some(one) = self.all.get_mut(&subscription) {
+                    one.before = Some((one.row(subscription), until));
+                    one.renewed = Some(stamp.pos);
+                    self.ends.insert((until, subscription));
+                }
+            }
+            Fact::Retired { subscriptions } => {
+                subscriptions.into_iter().for_each(|id| self.retire(id));
+            }
             Fact::Removed { subscription } => {
+                self.retire(subscription);
                 let Some(gone) = self.all.remove(&subscription) else {
                     return;
                 };
@@ -172,6 +215,18 @@ impl State {
                 }
             }
         }
+    }
+
+    fn retire(&mut self, id: Id) {
+        let one = self.all.get_mut(&id);
+        if let Some((_, until)) = one.and_then(|one| one.before.take()) {
+            self.ends.remove(&(until, id));
+        }
+    }
+
+    /// When the next secret of before ends, and of which subscription.
+    pub fn ends(&self) -> impl Iterator<Item = (Time, Id)> {
+        self.ends.iter().copied()
     }
 
     /// One of them.

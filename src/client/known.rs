@@ -229,11 +229,13 @@ impl Known {
             }
             "hook_removed" => self.hooks.retain(|hook| data["id"] != hook.id),
             "subscription" => {
-                if let Ok(one) = Subscription::deserialize(data)
-                    && self.subscriptions.len() < MAX
-                {
-                    self.subscriptions.retain(|known| known.id != one.id);
-                    self.subscriptions.push(one);
+                if let Ok(one) = Subscription::deserialize(data) {
+                    let mut all = self.subscriptions.iter();
+                    match all.position(|known| known.id == one.id) {
+                        Some(place) => self.subscriptions[place] = one,
+                        None if self.subscriptions.len() < MAX => self.subscriptions.push(one),
+                        None => {}
+                    }
                 }
             }
             "subscription_state" => {

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod failing;
+mod renewing;
 mod seeing;
 mod taking;
 
@@ -46,8 +47,8 @@ fn texts(received: &[Received]) -> Vec<&str> {
     received.iter().map(text).collect()
 }
 
-/// Verifies as Standard Webhooks says.
-fn verify(received: &Received, secret: &Value) {
+/// The signature of what was received, with a secret.
+fn signed(received: &Received, secret: &Value) -> String {
     let secret = secret.as_str().unwrap_or_default();
     let key: Key = secret
         .strip_prefix("whsec_")
@@ -58,8 +59,17 @@ fn verify(received: &Received, secret: &Value) {
         received.header("webhook-timestamp"),
     );
     let signed = key.sign(&format!("{id}.{second}.{}", received.text));
-    assert_eq!(received.header("webhook-signature"), format!("v1,{signed}"));
+    format!("v1,{signed}")
+}
+
+/// Verifies as Standard Webhooks says.
+fn verify(received: &Received, secret: &Value) {
+    assert_eq!(
+        received.header("webhook-signature"),
+        signed(received, secret)
+    );
     let now = jiff::Timestamp::now().as_second();
-    let second: i64 = second.parse().expect("whole seconds");
+    let second = received.header("webhook-timestamp").parse::<i64>();
+    let second = second.expect("whole seconds");
     assert!((now - 60..=now).contains(&second), "{second}");
 }
