@@ -88,19 +88,18 @@ impl Link {
         let Some(target) = self.target_of(message) else {
             return Vec::new();
         };
-        let when = match batch {
+        let line = said(from, &target, at, batch);
+        self.split(&line, &text, id, &self.when(at, batch))
+    }
+
+    /// When something of long ago was, for those who read no tags.
+    fn when(&self, at: &str, batch: Option<&str>) -> String {
+        match batch {
             Some(_) if !self.caps.has(Cap::ServerTime) => {
                 format!("[{}] ", at.get(..16).unwrap_or(at).replace('T', " "))
             }
             _ => String::new(),
-        };
-        let line = Out::new(&source(from), "PRIVMSG").word(&target);
-        let line = line.tag("time", at).tag("account", from);
-        let line = match batch {
-            Some(batch) => line.tag("batch", batch),
-            None => line,
-        };
-        self.split(&line, &text, id, &when)
+        }
     }
 
     /// A text as lines like this one, with `before` at the beginning of the first. The first has the
@@ -151,7 +150,7 @@ impl Link {
 
     async fn comment(&mut self, data: &Value) {
         let id = data["id"].as_u64().unwrap_or_default();
-        if self.is_own(id) {
+        if self.is_own(id) || self.was_given(id) {
             return;
         }
         let lines = self.comment_lines(data).await;
@@ -159,18 +158,23 @@ impl Link {
         self.give(message, &id.to_string(), lines);
     }
 
-    /// A comment as lines: what it is on stands before it, shortened.
+    /// A comment as lines.
     pub async fn comment_lines(&self, comment: &Value) -> Vec<Out> {
         let message = self.commented(&comment["message"]).await;
-        let Some(target) = self.answered_to(&message, field(comment, "from")) else {
+        self.comment_on(&message, comment, None)
+    }
+
+    /// A comment as lines: what it is on stands before it, shortened.
+    pub fn comment_on(&self, message: &Value, comment: &Value, batch: Option<&str>) -> Vec<Out> {
+        let (from, at) = (field(comment, "from"), field(comment, "at"));
+        let Some(target) = self.answered_to(message, from) else {
             return Vec::new();
         };
-        let (from, at) = (field(comment, "from"), field(comment, "at"));
-        let line = Out::new(&source(from), "PRIVMSG").word(&target);
-        let line = line.tag("time", at).tag("account", from);
+        let line = said(from, &target, at, batch);
         let line = line.tag(REPLY, comment["message"].to_string());
-        let quoted = beginning(field(&message, "text"), QUOTED);
-        let before = format!("re \u{201c}{quoted}\u{201d}: ");
+        let quoted = beginning(field(message, "text"), QUOTED);
+        let when = self.when(at, batch);
+        let before = format!("{when}re \u{201c}{quoted}\u{201d}: ");
         let id = comment["id"].to_string();
         self.split(&line, field(comment, "text"), &id, &before)
     }
@@ -376,6 +380,16 @@ impl Link {
             _ => "A message that was to be sent later was not sent".to_owned(),
         };
         self.notice(&text);
+    }
+}
+
+/// The line of somebody's text, without it.
+fn said(from: &str, target: &str, at: &str, batch: Option<&str>) -> Out {
+    let line = Out::new(&source(from), "PRIVMSG").word(target);
+    let line = line.tag("time", at).tag("account", from);
+    match batch {
+        Some(batch) => line.tag("batch", batch),
+        None => line,
     }
 }
 

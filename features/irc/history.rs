@@ -10,8 +10,11 @@ use super::names::{field, nick, part};
 /// The most unread messages of one chat that are given unasked; the newest.
 const MISSED: u64 = 1000;
 
-/// Of so many lines no more of its messages are.
+/// Of so many lines no more of its messages are, and no more of their comments.
 const MISSED_LINES: usize = 5000;
+
+/// The most comments of one of them that are given behind it.
+const COMMENTS: usize = 50;
 
 /// How many messages are read at a time.
 const PAGE: u64 = 200;
@@ -76,6 +79,7 @@ impl Link {
             ));
         }
         let batch = self.open_batch(chat);
+        let mut room = MISSED_LINES;
         let mut after = begin.saturating_sub(1);
         while after < last {
             let (messages, more) = self
@@ -90,6 +94,9 @@ impl Link {
                     }
                     let lines = self.message_lines(message, Some(&batch));
                     self.give(id, &id.to_string(), lines);
+                    if room > 0 && message["comments"].as_u64().is_some_and(|count| count > 0) {
+                        room = room.saturating_sub(self.comments(message, &batch).await);
+                    }
                     self.relieve().await?;
                 }
             }
@@ -99,6 +106,22 @@ impl Link {
         }
         self.close_batch(batch);
         self.flush().await
+    }
+
+    /// Gives the first comments of a message that was missed; says how many lines they have.
+    async fn comments(&mut self, message: &Value, batch: &str) -> usize {
+        let id = message["id"].as_u64().unwrap_or_default();
+        let path = format!("/messages/{id}/comments?limit={COMMENTS}");
+        let listed = self.inside.get(&path).await.body;
+        let mut count = 0;
+        for comment in listed["comments"].as_array().into_iter().flatten() {
+            let lines = self.comment_on(message, comment, Some(batch));
+            count += lines.len();
+            let own = comment["id"].as_u64().unwrap_or_default();
+            self.gave_comment(own);
+            self.give(id, &own.to_string(), lines);
+        }
+        count
     }
 
     /// Messages of a chat, and whether there are more.

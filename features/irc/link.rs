@@ -29,7 +29,8 @@ const LAST: Duration = Duration::from_millis(500);
 /// A client is seen at least so often, so that those whose server was killed can be told from it.
 const SEEN: Duration = Duration::from_secs(600);
 
-/// Ids of one's own posts that have not come back as events; more are not known to be one's own.
+/// Ids of one's own posts that have not come back as events, of which more are not known to be one's own;
+/// and of comments that were given before their events.
 const OWN: usize = 4096;
 
 /// Why a connection ends.
@@ -55,6 +56,8 @@ pub struct Link {
     pub channels: Channels,
     /// What this connection has posted, and was not told yet.
     own: BTreeSet<Id>,
+    /// Comments that were given with their messages, and may come as events yet.
+    comments: BTreeSet<Id>,
     /// What was given of messages beyond one line.
     pub lines: Lines,
     /// Chats that stay unread.
@@ -110,6 +113,7 @@ impl Link {
             me: String::new(),
             channels: Channels::default(),
             own: BTreeSet::new(),
+            comments: BTreeSet::new(),
             lines: Lines::default(),
             held: Held::default(),
             shown: HashMap::new(),
@@ -228,6 +232,20 @@ impl Link {
     /// Whether this connection has posted it; it comes back once.
     pub fn is_own(&mut self, id: Id) -> bool {
         self.own.remove(&id)
+    }
+
+    /// Notes a comment that was given with its message.
+    pub fn gave_comment(&mut self, id: Id) {
+        self.comments.insert(id);
+        // The oldest have come before, if they were to.
+        if self.comments.len() > OWN {
+            self.comments.pop_first();
+        }
+    }
+
+    /// Whether a comment was given with its message; its event comes once.
+    pub fn was_given(&mut self, id: Id) -> bool {
+        self.comments.remove(&id)
     }
 
     /// Puts a line before the client.

@@ -206,6 +206,45 @@ fn of_what_has_very_many_lines_less_is_given_unasked() {
     });
 }
 
+#[cfg(has_feature = "comments")]
+#[test]
+fn comments_on_what_was_missed_come_behind_it_and_once() {
+    let server = server("", "");
+    let bob = server.connect("bob");
+    Irc::plain(&server, "ann").quit();
+    let missed = bob.say("lunch?");
+    let comments = format!("/messages/{}/comments", missed["id"]);
+    let comment = |text: &str| bob.post(&comments, &json!({"text": text})).expect(201);
+    comment("at noon");
+    let last = comment("at one");
+    bob.say("hello?");
+    let mut ann = Irc::modern(&server, "ann");
+    // So all of it stays unread.
+    ann.answers = false;
+    let lines = ann.sync();
+    let expected = [
+        "lunch?",
+        "re “lunch?”: at noon",
+        "re “lunch?”: at one",
+        "hello?",
+    ];
+    assert_eq!(said(&lines), expected);
+    let line = lines.iter().find(|line| line.contains("at one")).unwrap();
+    assert_eq!(tag(line, "msgid"), Some(last["id"].to_string().as_str()));
+    assert_eq!(tag(line, "time"), last["at"].as_str());
+    assert!(tag(line, "batch").is_some(), "{line}");
+    comment("at two");
+    assert_eq!(said(&ann.until("at two")), ["re “lunch?”: at two"]);
+    drop(ann);
+    // Who reads no tags is told when it was.
+    let mut old = Irc::plain(&server, "ann");
+    let texts = said(&old.until("hello?"));
+    assert!(
+        texts[1].starts_with("[20") && texts[1].ends_with("] re “lunch?”: at noon"),
+        "{texts:?}"
+    );
+}
+
 #[cfg(has_feature = "edits")]
 #[test]
 fn what_was_edited_in_the_meantime_is_given_as_it_is_by_then_and_what_was_removed_is_not() {
