@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::internal;
 use crate::http::Problem;
-use crate::log::Id;
+use crate::log::{Id, Told};
 use crate::objects::Stored;
 
 /// A part of an object as an answer's body.
@@ -134,6 +134,19 @@ impl Answer {
     /// What was made.
     pub fn id(&self) -> Option<Id> {
         self.made
+    }
+
+    /// What can be told of it again without what can be erased: of a message that was posted, and of what
+    /// is answered without a body.
+    pub(crate) fn told(&self) -> Option<Told> {
+        let posted = self.made.filter(|made| {
+            let path = format!("/messages/{made}");
+            self.headers
+                .get(LOCATION)
+                .is_some_and(|location| *location == path)
+        });
+        let is_whole = matches!(self.body, Body::None) && self.headers.is_empty();
+        (is_whole || posted.is_some()).then(|| Told(self.status.as_u16(), posted))
     }
 
     /// Says where what was made can be read.

@@ -42,7 +42,7 @@ pub(crate) use hub::{Hub, Live, Recipients, Registered, Seated, Sent, about};
 pub(crate) use indexer::Indexer;
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use shared::{
-    Bus, Command, Decide, Durable, Health, KeySpec, MOVED, Others, Shared, moved,
+    Bus, Command, Decide, Durable, From, Health, KeySpec, MOVED, Once, Others, Shared, moved,
 };
 pub use show::{Event, Fields, Shown, Subject, Telling};
 pub(crate) use snapshot::{Snapshotter, fold};
@@ -51,4 +51,4 @@ pub use tx::Tx;
 pub use view::{Stamp, View};
 pub use world::World;
 pub(crate) use world::WorldError;
-pub(crate) use writer::{Writer, WriterOptions};
+pub(crate) use writer::{Writer, WriterOptions, unknown_outcome};

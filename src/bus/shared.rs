@@ -26,10 +26,32 @@ pub(crate) struct Command {
     /// The request that asks, for the log.
     pub(crate) request: Option<RequestId>,
     pub(crate) reply: oneshot::Sender<Result<Answer, Problem>>,
-    /// Names it, where another node of the cluster may have done it already.
-    pub(crate) once: Option<Uuid>,
+    /// Where nodes of a cluster hand it to each other.
+    pub(crate) once: Option<Once>,
     /// Whether the one who asked hands it to the node that decides now, where that is another one.
     pub(crate) moves: bool,
+}
+
+/// A command that nodes of a cluster hand to each other: one of them does it, once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Once {
+    /// Names it.
+    pub(crate) command: Uuid,
+    pub(crate) from: From,
+}
+
+/// Where such a command comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    /// Another node, which had followed the log's stream so far. It counts on this one until another
+    /// appends: then it is refused with the code [`MOVED`].
+    Elsewhere { since: u64 },
+    /// It was asked for here.
+    Here {
+        /// Whether another node was handed it and has not answered: then nothing is answered but behind
+        /// a batch of this node's own, after which that one can't do it any more.
+        in_doubt: bool,
+    },
 }
 
 /// The code of the refusal of a command that is another node's to decide by now. It reaches no client.
@@ -225,7 +247,7 @@ impl Bus {
         by: Option<(UserId, ClientId)>,
         key: Option<KeySpec>,
         decide: Decide,
-        once: Option<Uuid>,
+        once: Option<Once>,
     ) -> Result<Answer, Problem> {
         self.put(by, key, decide, once, true).await
     }
@@ -235,7 +257,7 @@ impl Bus {
         by: Option<(UserId, ClientId)>,
         key: Option<KeySpec>,
         decide: Decide,
-        once: Option<Uuid>,
+        once: Option<Once>,
         moves: bool,
     ) -> Result<Answer, Problem> {
         let (reply, answer) = oneshot::channel();

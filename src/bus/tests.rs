@@ -267,6 +267,51 @@ async fn a_command_that_lost_to_the_node_that_decides_now_is_given_back_to_be_ha
     assert!(bench.knows("other") && !bench.knows("ann"));
 }
 
+/// Refuses, or does nothing.
+fn idle(is_refused: bool) -> Decide {
+    Box::new(move |_| match is_refused {
+        true => Err(Problem::new(http::StatusCode::CONFLICT, "taken", "taken")),
+        false => Ok(Answer::no_content()),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_node_may_have_done_is_answered_behind_a_batch_alone() {
+    let bench = Bench::new();
+    for (commits, (in_doubt, is_refused)) in [
+        (0, (false, true)),
+        (1, (true, true)),
+        (1, (false, false)),
+        (2, (true, false)),
+    ] {
+        let once = Once {
+            command: uuid::Uuid::new_v4(),
+            from: From::Here { in_doubt },
+        };
+        let asked = bench
+            .bus
+            .submit_once(None, None, idle(is_refused), Some(once));
+        assert_eq!(bounded(asked).await.is_err(), is_refused);
+        assert_eq!(*bench.script.commits.lock().expect("unpoisoned"), commits);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_counted_on_this_node_is_given_back_once_another_has_appended() {
+    let bench = Bench::new();
+    *bench.script.others.lock().expect("unpoisoned") = 7;
+    for since in [6, 7] {
+        let once = Once {
+            command: uuid::Uuid::new_v4(),
+            from: From::Elsewhere { since },
+        };
+        let asked = bench.bus.submit_once(None, None, idle(false), Some(once));
+        let outcome = bounded(asked).await.map_err(|problem| problem.code.clone());
+        assert_eq!(outcome.is_ok(), since == 7);
+        assert!(outcome.is_ok() || outcome.is_err_and(|code| code == MOVED));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_storage_refuses_keeps_nothing_and_recovers_by_itself() {
     let bench = Bench::new();

@@ -19,7 +19,7 @@ use crate::feature::{Feature, Features};
 use crate::http::Problem;
 use crate::log::{
     Audience, Beside, CORE, ChatId, Contents, Going, Id, Kept, Log, LogError, Marked, MessageRow,
-    Pos, Record, Row, UserId,
+    Pos, Record, Row, Told, UserId,
 };
 use crate::time::Time;
 
@@ -229,6 +229,20 @@ impl<'a> Tx<'a> {
             .made(row.id)
             .location(&format!("/messages/{}", row.id))
             .headers(passed.headers))
+    }
+
+    /// What was told of a command that another node did; none where that can't be told again.
+    pub(crate) fn retell(&self, Told(status, posted): Told) -> Option<Answer> {
+        let mut answer = Answer::no_content();
+        if let Some(id) = posted {
+            // It may be gone again.
+            let row = self.message_row(id).ok()??;
+            answer = Answer::created(self.shown(row).ok()?)
+                .made(id)
+                .location(&format!("/messages/{id}"));
+        }
+        answer.status = StatusCode::from_u16(status).ok()?;
+        Some(answer)
     }
 
     /// Whether a message has something beside its text.

@@ -504,7 +504,7 @@ impl Writer {
 }
 
 /// The answer to what may have been kept, and may not.
-fn unknown_outcome() -> Problem {
+pub(crate) fn unknown_outcome() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "unknown_outcome",

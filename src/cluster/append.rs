@@ -23,8 +23,12 @@ pub(super) enum Outcome {
 impl Link {
     /// Appends texts, each as a message; gives their sequences, in the same order. None where not
     /// all were taken in time: then the batch can't be appended.
-    pub(super) async fn append_texts(&self, batch: Uuid, texts: &[Texts]) -> Option<Vec<u64>> {
-        let deadline = Instant::now() + self.patience();
+    pub(super) async fn append_texts(
+        &self,
+        batch: Uuid,
+        texts: &[Texts],
+        deadline: Instant,
+    ) -> Option<Vec<u64>> {
         let mut seqs = vec![None; texts.len()];
         let subject = self.subject("text");
         loop {
@@ -69,8 +73,13 @@ impl Link {
 
     /// Appends a batch, if the stream still ends at `expected`. It is tried again until its outcome
     /// is known: NATS knows its id.
-    pub(super) async fn append(&self, id: Uuid, bytes: Bytes, expected: u64) -> Outcome {
-        let deadline = Instant::now() + self.patience();
+    pub(super) async fn append(
+        &self,
+        id: Uuid,
+        bytes: Bytes,
+        expected: u64,
+        deadline: Instant,
+    ) -> Outcome {
         let subject = self.subject("batch");
         loop {
             let message = PublishMessage::build()

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::ClusterError;
@@ -52,11 +53,13 @@ pub(super) async fn bring(
         id,
         node,
         commands: Vec::new(),
+        told: Vec::new(),
         texts: Vec::new(),
         records: Vec::new(),
     };
     let bytes = first.encode().map_err(|_| ClusterError::NotBrought)?;
-    match link.append(id, bytes.into(), 0).await {
+    let deadline = Instant::now() + link.patience();
+    match link.append(id, bytes.into(), 0, deadline).await {
         Outcome::Appended(seq) => {
             local.come_to(seq)?;
             tracing::info!(pos, "this server's history is the stream's");
@@ -92,8 +95,9 @@ async fn bring_texts(link: &Link, local: &mut SqliteLog) -> Result<(), ClusterEr
 async fn append(link: &Link, texts: &[Texts]) -> Result<Vec<u64>, ClusterError> {
     let page = Uuid::new_v4();
     for _ in 0..TRIES {
+        let deadline = Instant::now() + link.patience();
         // NATS knows those that it has taken already.
-        if let Some(seqs) = link.append_texts(page, texts).await {
+        if let Some(seqs) = link.append_texts(page, texts, deadline).await {
             return Ok(seqs);
         }
     }

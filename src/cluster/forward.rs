@@ -47,6 +47,9 @@ pub(crate) struct Asked {
     pub(crate) key: Option<(String, String)>,
     /// Its name in log lines.
     pub(crate) request: Option<String>,
+    /// How far the one who asks has followed the stream.
+    #[serde(default)]
+    pub(crate) since: Option<u64>,
 }
 
 impl Asked {
@@ -64,6 +67,7 @@ impl Asked {
             path: path.to_owned(),
             key: key.map(|key| (key.key.clone(), key.digest.clone())),
             request: RequestId::current().map(|request| request.as_str().to_owned()),
+            since: None,
         }
     }
 }

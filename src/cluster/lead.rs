@@ -1,9 +1,11 @@
 //! Between nodes: asking the one that decides, answering the others, and noticing that it is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_nats::client::RequestErrorKind;
 use async_nats::{Client, Request};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -18,7 +20,10 @@ use super::forward::{Asked, Question, Told, heard, pack, tell, unpack};
 use super::link::{Link, QUIET};
 use super::live;
 use super::role::Role;
-use crate::bus::{Answer, Bus, Decide, Health, KeySpec, Live, MOVED, Others, Shared, moved};
+use crate::bus::{
+    Answer, Bus, Decide, From, Health, KeySpec, Live, MOVED, Once, Others, Shared, moved,
+    unknown_outcome,
+};
 use crate::http::{Problem, RequestId};
 use crate::log::{ClientId, Id, Pos};
 use crate::server::Core;
@@ -30,6 +35,9 @@ const ASK: Duration = Duration::from_millis(400);
 /// How long its answer to that is waited for. Both together are well below the 2 s within which
 /// another takes over.
 const ANSWER: Duration = Duration::from_millis(700);
+
+/// How long another takes at most to take over from a node that is gone.
+const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// How often a command is handed on, where the writer changes meanwhile.
 const TURNS: usize = 4;
@@ -50,71 +58,116 @@ impl Cluster {
         key: Option<KeySpec>,
         decide: Decide,
     ) -> Result<Answer, Problem> {
-        let by = asked.by;
+        let in_doubt = AtomicBool::new(false);
+        let deciding = self.decide_somewhere(bus, asked, body, key, decide, &in_doubt);
+        let decided = timeout(self.link.patience() + TAKE_OVER, deciding).await;
+        // It may still wait for its turn here.
+        let (outcome, pos) = decided.map_err(|_| unknown_outcome())?;
+        // Who asks here is to find it here.
+        let _ = timeout(self.link.patience(), bus.reached(pos)).await;
+        match outcome {
+            // This node did not keep it; that one may have.
+            Err(problem) if in_doubt.into_inner() && !is_decided(&problem) => {
+                Err(unknown_outcome())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The same; says how far the log reaches with it, and notes whether a node was handed it that has
+    /// not answered.
+    async fn decide_somewhere(
+        &self,
+        bus: &Bus,
+        asked: Asked,
+        body: &Bytes,
+        key: Option<KeySpec>,
+        decide: Decide,
+        in_doubt: &AtomicBool,
+    ) -> (Result<Answer, Problem>, Pos) {
+        let (by, command) = (asked.by, asked.command);
         // It may be tried more than once.
         let decide = Arc::new(Mutex::new(decide));
-        for _ in 0..TURNS {
-            let command = match self.hand_on(bus, asked.clone(), body).await {
-                Handed::Decided(outcome) => return *outcome,
-                Handed::Back(command) => command,
-            };
+        let mut turns = 0;
+        while turns < TURNS {
+            if let Some(decided) = self.hand_on(asked.clone(), body, in_doubt).await {
+                return decided;
+            }
             let decide = Arc::clone(&decide);
-            let once: Decide = Box::new(move |tx| {
+            let again: Decide = Box::new(move |tx| {
                 let decide = decide.lock().unwrap_or_else(PoisonError::into_inner);
                 decide(tx)
             });
-            match bus.submit_once(by, key.clone(), once, command).await {
-                Err(problem) if problem.code == MOVED => {}
-                outcome => return outcome,
+            let in_doubt = in_doubt.load(Ordering::Acquire);
+            let from = From::Here { in_doubt };
+            let once = in_doubt.then_some(Once { command, from });
+            match bus.submit_once(by, key.clone(), again, once).await {
+                Err(problem) if problem.code == MOVED => turns += 1,
+                // Once NATS is back, it shows what became of it.
+                Err(problem) if in_doubt && is_kept_by_none(&problem) => sleep(AGAIN).await,
+                outcome => return (outcome, 0),
             }
         }
-        Err(Health::NoLog.problem().unwrap_or_else(moved))
+        (Err(Health::NoLog.problem().unwrap_or_else(moved)), 0)
     }
 
-    /// Hands a command on to the node that decides.
-    async fn hand_on(&self, bus: &Bus, asked: Asked, body: &Bytes) -> Handed {
-        let leader = self.role.leader().filter(|_| self.link.is_connected());
-        let Some(mut leader) = leader else {
-            return Handed::Back(None);
-        };
-        let command = asked.command;
-        let Ok(question) = pack(&Question::Decide(asked), body) else {
-            return Handed::Back(None);
-        };
+    /// Hands a command on to the node that decides; none where it is to be decided here, unless it was
+    /// decided already.
+    async fn hand_on(
+        &self,
+        mut asked: Asked,
+        body: &Bytes,
+        in_doubt: &AtomicBool,
+    ) -> Option<(Result<Answer, Problem>, Pos)> {
         for _ in 0..TURNS {
             let mut writers = self.role.watch();
+            // In this order: what came between the two is not counted on.
+            asked.since = Some(*self.role.reached().borrow());
+            let leader = self.role.leader().filter(|_| self.link.is_connected())?;
+            let question = pack(&Question::Decide(asked.clone()), body).ok()?;
+            let was_in_doubt = in_doubt.swap(true, Ordering::AcqRel);
+            // Where it is certain that this one has not taken it.
+            let untaken = || in_doubt.store(was_in_doubt, Ordering::Release);
             let answer = tokio::select! {
-                answer = ask(&self.link, leader, question.clone(), self.link.patience()) => answer,
+                answer = ask(&self.link, leader, question, self.link.patience()) => answer,
                 // It is gone, or another has taken over, which knows of this command if it was
                 // decided.
-                _ = writers.wait_for(|writer| *writer != Some(leader)) => Err(Gone),
+                _ = writers.wait_for(|writer| *writer != Some(leader)) => Err(Gone::Silent),
             };
             match answer {
-                Ok((Told::NotHere, _)) => break,
                 Ok((told, body)) => match heard(told, body) {
-                    Some((Err(problem), _)) if is_cut_off(&problem) => self.role.lost(leader),
+                    Some((Err(problem), _)) if is_cut_off(&problem) => {
+                        if is_kept_by_none(&problem) {
+                            untaken();
+                        }
+                        self.role.lost(leader);
+                    }
                     // This node hears of the one that decides now as that appends.
                     Some((Err(problem), _)) if problem.code == MOVED => {
+                        untaken();
                         let another = writers.wait_for(|writer| *writer != Some(leader));
                         if timeout(ANSWER, another).await.is_err() {
                             self.role.lost(leader);
                         }
                     }
-                    Some((outcome, pos)) => {
-                        // Who asks here is to find it here.
-                        let _ = timeout(self.link.patience(), bus.reached(pos)).await;
-                        return Handed::Decided(Box::new(outcome));
+                    Some(decided) => {
+                        untaken();
+                        return Some(decided);
                     }
-                    None => break,
+                    None => {
+                        untaken();
+                        return None;
+                    }
                 },
-                Err(Gone) => self.role.lost(leader),
-            }
-            match self.role.leader() {
-                Some(another) => leader = another,
-                None => break,
+                Err(gone) => {
+                    if matches!(gone, Gone::NotThere) {
+                        untaken();
+                    }
+                    self.role.lost(leader);
+                }
             }
         }
-        Handed::Back(Some(command))
+        None
     }
 
     /// Follows the log up to where it ends now, as far as that is soon; says whether it was.
@@ -155,27 +208,28 @@ impl Cluster {
     }
 }
 
-/// What came of handing a command on.
-enum Handed {
-    /// It was decided.
-    Decided(Box<Result<Answer, Problem>>),
-    /// It is to be decided here, unless it was decided already, under this name.
-    Back(Option<Uuid>),
+/// Nobody answers.
+enum Gone {
+    /// NATS knows of no such node: it has heard nothing.
+    NotThere,
+    /// It may have heard what was said.
+    Silent,
 }
 
-/// Nobody answers.
-struct Gone;
-
-/// Whether a node refuses because it can't write: another may.
+/// Whether a node refuses because it can't write: another may, or find out what became of it.
 fn is_cut_off(problem: &Problem) -> bool {
-    [
-        "no_log",
-        "storage_failed",
-        "storage_full",
-        "storage_busy",
-        "stopping",
-    ]
-    .contains(&&*problem.code)
+    let fails = ["storage_failed", "stopping", "unknown_outcome"];
+    fails.contains(&&*problem.code) || is_kept_by_none(problem)
+}
+
+/// Whether a node that can't write has kept nothing of what it refuses.
+fn is_kept_by_none(problem: &Problem) -> bool {
+    ["no_log", "storage_full", "storage_busy"].contains(&&*problem.code)
+}
+
+/// Whether a refusal is the decision itself.
+fn is_decided(problem: &Problem) -> bool {
+    !is_cut_off(problem) && ![MOVED, "overloaded"].contains(&&*problem.code)
 }
 
 async fn ask(
@@ -189,10 +243,13 @@ async fn ask(
     let answer = link.client().send_request(subject, request).await;
     let answer = answer.map_err(|error| {
         tracing::debug!(%error, %node, "asking a node");
-        Gone
+        match error.kind() {
+            RequestErrorKind::NoResponders => Gone::NotThere,
+            _ => Gone::Silent,
+        }
     })?;
     match unpack(&answer.payload) {
-        None | Some((Told::No, _)) => Err(Gone),
+        None | Some((Told::No, _)) => Err(Gone::Silent),
         Some(told) => Ok(told),
     }
 }
@@ -216,8 +273,8 @@ async fn look_after(link: Link, role: Arc<Role>, bus: Bus) {
         // Without NATS nobody can be heard, and nobody can take over.
         match ask(&link, leader, question.clone(), ANSWER).await {
             Ok(_) => role.hear(),
-            Err(Gone) if !link.is_connected() => {}
-            Err(Gone) => {
+            Err(_) if !link.is_connected() => {}
+            Err(_) => {
                 role.lost(leader);
                 bus.wake();
             }
@@ -302,9 +359,14 @@ async fn decide(core: &Arc<Core>, asked: Asked, body: &Bytes) -> Option<Result<A
         Err(problem) => return Some(Err(problem)),
     };
     let key = asked.key.map(|(key, digest)| KeySpec { key, digest });
-    let deciding = core
-        .bus
-        .submit_once(asked.by, key, decide, Some(asked.command));
+    let from = From::Elsewhere {
+        since: asked.since.unwrap_or(u64::MAX),
+    };
+    let once = Once {
+        command: asked.command,
+        from,
+    };
+    let deciding = core.bus.submit_once(asked.by, key, decide, Some(once));
     let name = asked.request.and_then(|name| {
         let value = HeaderValue::from_str(&name).ok()?;
         RequestId::given(&value)

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::done::Done;
@@ -26,10 +27,11 @@ use super::follow::{Handed, Incoming};
 use super::link::Link;
 use super::role::Role;
 use super::wire::{Batch, FORMAT, Texts};
+use crate::log;
 use crate::log::sqlite::{Placed, SqliteLog};
 use crate::log::{
     AppendError, Change, ChatId, Followed, Going, Id, Kept, Log, LogError, Mark, Marked,
-    MessageRow, Pos, Record, Row, Snapshot, UserId,
+    MessageRow, Pos, Record, Row, Snapshot, Told, UserId,
 };
 use crate::time::Time;
 
@@ -50,6 +52,8 @@ pub(crate) struct ClusterLog {
     seq: u64,
     /// One that is known to be there: following waits for it.
     target: u64,
+    /// The last one that another node appended.
+    others: u64,
     open: Open,
     /// Commands that were handed from node to node, and done.
     done: Done,
@@ -75,6 +79,7 @@ impl ClusterLog {
             pending: None,
             seq,
             target: last,
+            others: 0,
             open: Open::default(),
             done: Done::default(),
         }
@@ -98,13 +103,16 @@ impl ClusterLog {
             .iter()
             .map(|staged| staged.texts.clone())
             .collect();
-        let seqs = self.wait(self.link.append_texts(id, &texts));
+        // Both together.
+        let deadline = Instant::now() + self.link.patience();
+        let seqs = self.wait(self.link.append_texts(id, &texts, deadline));
         let seqs = seqs.ok_or(AppendError::Away)?;
         let batch = Batch {
             format: FORMAT,
             id,
             node: self.role.node(),
             commands: open.commands,
+            told: open.told,
             texts: seqs.clone(),
             records: open.records,
         };
@@ -114,9 +122,9 @@ impl ClusterLog {
                 source,
             })
         })?;
-        match self.wait(self.link.append(id, bytes.into(), self.seq)) {
+        match self.wait(self.link.append(id, bytes.into(), self.seq, deadline)) {
             Outcome::Appended(seq) => {
-                self.done.extend(batch.commands);
+                self.done.extend(batch.commands, batch.told);
                 let placed = seqs.iter().zip(open.texts).map(|(seq, staged)| Placed {
                     id: staged.texts.of,
                     seq: *seq,
@@ -158,12 +166,17 @@ impl Log for ClusterLog {
         Ok(())
     }
 
-    fn is_done(&self, command: Uuid) -> bool {
-        self.done.has(command)
+    fn done(&self, command: Uuid) -> Option<log::Done> {
+        self.done.get(command)
     }
 
-    fn stage_command(&mut self, command: Uuid) {
+    fn stage_command(&mut self, command: Uuid, told: Option<Told>) {
         self.open.commands.push(command);
+        self.open.told.push(told);
+    }
+
+    fn is_overtaken(&self, since: u64) -> bool {
+        self.others > since
     }
 
     fn is_full(&self) -> bool {

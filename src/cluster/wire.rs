@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::log::{Id, Pos, Record, UserId};
+use crate::log::{Done, Id, Pos, Record, UserId};
 use crate::time::Time;
 
 /// The number of this form. A node that knows a lower one than it meets stops.
@@ -24,6 +24,9 @@ pub(super) struct Batch {
     /// The forwarded commands that it is the outcome of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) commands: Vec<Uuid>,
+    /// What was told of them, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) told: Vec<Done>,
     /// Where its texts lie in their stream, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) texts: Vec<u64>,
@@ -139,6 +142,7 @@ mod tests {
             id: Uuid::new_v4(),
             node: Uuid::new_v4(),
             commands: Vec::new(),
+            told: Vec::new(),
             texts: vec![3],
             records: vec![Entry(record.pos, record.at, record)],
         }

@@ -223,6 +223,14 @@ pub enum Change {
 /// made is gone.
 pub type Kept = (String, Option<KeptAnswer>);
 
+/// A command that was done: what was told of it, where that can be told again.
+pub(crate) type Done = Option<Told>;
+
+/// What was told of a command, without what can be erased: the HTTP status, and the message that it
+/// posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told(pub u16, pub Option<Id>);
+
 /// What lies beside a record and can be erased.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
@@ -453,12 +461,18 @@ pub trait Log: Send {
     fn rollback(&mut self);
 
     /// Whether a command that nodes hand to each other was done: it is in a batch.
-    fn is_done(&self, _command: Uuid) -> bool {
-        false
+    fn done(&self, _command: Uuid) -> Option<Done> {
+        None
     }
 
-    /// Notes in the open batch that it does such a command.
-    fn stage_command(&mut self, _command: Uuid) {}
+    /// Notes in the open batch that it does such a command, and what is told of it.
+    fn stage_command(&mut self, _command: Uuid, _told: Option<Told>) {}
+
+    /// Whether a node that had followed the others to `since` handed a command to this one in vain:
+    /// another has appended since, and goes by that.
+    fn is_overtaken(&self, _since: u64) -> bool {
+        false
+    }
 
     /// Whether the open batch should end here: a message of the cluster's is only so long.
     fn is_full(&self) -> bool {

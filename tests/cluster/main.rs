@@ -16,6 +16,7 @@ mod kills;
 mod load;
 mod nats;
 mod nodes;
+mod outcomes;
 mod partitions;
 mod plain;
 mod proxy;

@@ -159,6 +159,16 @@ impl Nats {
         })
     }
 
+    /// The number of the server that leads the log's stream.
+    pub fn leader(&self) -> Option<usize> {
+        self.ask(async |jetstream| {
+            let stream = jetstream.get_stream("veche").await.ok()?;
+            let cluster = stream.cached_info().cluster.as_ref()?;
+            let name = cluster.leader.as_deref()?;
+            name.strip_prefix('n')?.parse().ok()
+        })
+    }
+
     /// Waits until it takes connections.
     pub fn wait(&self) {
         wait_until("a NATS server", || TcpStream::connect(self.address).ok());

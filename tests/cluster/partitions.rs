@@ -1,6 +1,7 @@
 //! Ways between nodes and NATS servers, and among those, are cut or go silent: what is acknowledged
 //! is there once, what can't be is refused, and who asks is told what is not known.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -12,6 +13,9 @@ use crate::stage::{Cluster, agreed, texts};
 
 /// How NATS clients begin to append a batch.
 const BATCH: &str = "PUB veche.batch";
+
+/// How a node begins to hand a command to another.
+const HANDED_ON: &str = "{\"decide\":";
 
 /// How long a write waits for NATS here.
 const TIMEOUT: &str = "timeout = \"1s\"";
@@ -103,7 +107,11 @@ fn without_a_majority_of_nats_reads_go_on_and_writes_are_refused_under_load() {
 
 /// Two nodes, of which the first decides.
 fn led() -> (Cluster, Vec<Client>) {
-    let cluster = Cluster::apart(1, 2, TIMEOUT);
+    led_within(TIMEOUT)
+}
+
+fn led_within(timeout: &str) -> (Cluster, Vec<Client>) {
+    let cluster = Cluster::apart(1, 2, timeout);
     let ann = cluster.join("ann");
     ann[0].tell("ann", "first");
     agreed(&ann, "@ann", 1);
@@ -153,15 +161,51 @@ fn an_outcome_that_is_unknown_is_told_by_the_repeat_where_it_did_not_happen() {
 fn a_command_without_a_key_that_two_nodes_tried_happens_once() {
     let (cluster, ann) = led();
     // The node that decides appends it, hears nothing of that, and answers nothing; then this one
-    // finds it done, and does not know the answer.
+    // finds it done, and what was to be told of it.
     cluster.ways[0][0].after(BATCH, Way::Deaf);
     let begun = Instant::now();
-    ann[1].send("@ann", "once").problem(503, "unknown_outcome");
+    let message = ann[1].send("@ann", "once");
     assert!(begun.elapsed() < Duration::from_secs(5));
+    let location = message.header("location").map(str::to_owned);
+    let message = message.expect(201);
+    assert_eq!(location, Some(format!("/messages/{}", message["id"])));
+    assert_eq!(message, ann[1].get(&location.expect("a path")).expect(200));
     assert_eq!(agreed(&ann[1..], "@ann", 2), ["first", "once"]);
     cluster.set(0, Way::Open);
     ann[1].tell("ann", "last");
     assert_eq!(agreed(&ann, "@ann", 3), ["first", "once", "last"]);
+}
+
+#[test]
+fn what_another_node_did_unheard_is_never_told_as_kept_by_none() {
+    let (cluster, ann) = led();
+    // It hands it on, and then hears no more of NATS, nor of that node.
+    cluster.ways[1][0].after(HANDED_ON, Way::Deaf);
+    let unknown = ann[1].send("@ann", "kept");
+    unknown.problem(503, "unknown_outcome");
+    assert_eq!(agreed(&ann[..1], "@ann", 2), ["first", "kept"]);
+    cluster.set(1, Way::Cut);
+    refuses(&ann[1], "@ann");
+    cluster.set(1, Way::Open);
+    assert_eq!(agreed(&ann, "@ann", 2), ["first", "kept"]);
+}
+
+#[test]
+fn what_another_node_did_unheard_is_found_out_where_nats_comes_back_in_time() {
+    let (cluster, ann) = led_within("timeout = \"3s\"");
+    cluster.ways[1][0].after(HANDED_ON, Way::Deaf);
+    let kept = thread::scope(|scope| {
+        let posting = scope.spawn(|| ann[1].send("@ann", "kept"));
+        agreed(&ann[..1], "@ann", 2);
+        // The answer is lost with the connection.
+        cluster.set(1, Way::Cut);
+        cluster.set(1, Way::Open);
+        posting.join().expect("an answer")
+    });
+    let message = kept.expect(201);
+    assert_eq!(agreed(&ann, "@ann", 2), ["first", "kept"]);
+    let path = format!("/messages/{}", message["id"]);
+    assert_eq!(ann[0].get(&path).expect(200), message);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Script {
     pub(super) faults: Arc<Mutex<VecDeque<Fault>>>,
     pub(super) probes: Arc<Mutex<VecDeque<Fault>>>,
     pub(super) commits: Arc<Mutex<usize>>,
+    /// The stream's sequence that another node appended last.
+    pub(super) others: Arc<Mutex<u64>>,
 }
 
 pub(super) struct Faulty {
@@ -95,6 +97,9 @@ impl Log for Faulty {
             }
             Some(fault) => Err(error(&fault)),
         }
+    }
+    fn is_overtaken(&self, since: u64) -> bool {
+        *self.script.others.lock().expect("unpoisoned") > since
     }
     fn rollback(&mut self) {
         self.inner.rollback();

@@ -9,12 +9,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::{Broken, Noted, RETRY, SCRUB_AFTER, Writer, unknown_outcome};
-use crate::bus::shared::Durable;
+use crate::bus::shared::{Durable, From, moved};
 use crate::bus::{Answer, Command, Outcome, Recipients, Sent, Tx, WorldError, decide};
 use crate::chat::{self, Fact, Handed};
 use crate::counts::COUNTS;
 use crate::http::Problem;
-use crate::log::{AppendError, Audience, Change, Contents, Followed, LogError, Pos, UserId};
+use crate::log::{AppendError, Audience, Change, Contents, Done, Followed, LogError, Pos, UserId};
 use crate::time::Time;
 
 /// How often one feature does what is due within a batch: posts wait for so much at most.
@@ -35,6 +35,7 @@ impl Writer {
         self.sent.clear();
         self.live.clear();
         let mut answers = Vec::with_capacity(commands.len());
+        let mut in_doubt = false;
         let shared = Arc::clone(&self.o.shared);
         let before = shared.world().pos;
         if !self.is_led() {
@@ -43,12 +44,23 @@ impl Writer {
         }
         self.note(now, noted)?;
         for command in commands {
-            // One with a key gets its answer by that.
-            if command.key.is_none() && command.once.is_some_and(|once| self.o.log.is_done(once)) {
-                answers.push(Err(unknown_outcome()));
-                continue;
-            }
             let by = command.by.map(|(user, _)| user);
+            if let Some(once) = command.once {
+                // One with a key gets its answer by that.
+                if let Some(told) = self.o.log.done(once.command)
+                    && command.key.is_none()
+                {
+                    answers.push(self.retell(now, by, told));
+                    continue;
+                }
+                if let From::Elsewhere { since } = once.from
+                    && self.o.log.is_overtaken(since)
+                {
+                    answers.push(Err(moved()));
+                    continue;
+                }
+                in_doubt |= matches!(once.from, From::Here { in_doubt: true });
+            }
             let decided = self.look(now, by, |tx| {
                 let mut decide = || decide::guarded(|| decide::decide(tx, command));
                 match &command.request {
@@ -60,7 +72,7 @@ impl Writer {
                 Err(problem) => answers.push(Err(problem)),
                 Ok((answer, outcome)) => {
                     if let Some(once) = command.once.filter(|_| !outcome.records.is_empty()) {
-                        self.o.log.stage_command(once);
+                        self.o.log.stage_command(once.command, answer.told());
                     }
                     self.apply(outcome)?;
                     answers.push(Ok(answer));
@@ -69,6 +81,9 @@ impl Writer {
             if self.o.log.is_full() {
                 break;
             }
+        }
+        if in_doubt && shared.world().pos == before {
+            self.mark(now)?;
         }
         let after = shared.world().pos;
         if after > before {
@@ -102,6 +117,29 @@ impl Writer {
         let after = self.o.shared.world().pos;
         self.tell(after);
         Ok(())
+    }
+
+    /// What is answered to a command that was done already.
+    fn retell(&self, now: Time, by: Option<UserId>, told: Done) -> Result<Answer, Problem> {
+        let told = told.and_then(|told| {
+            let world = self.o.shared.world();
+            self.tx(&world, now, by).retell(told)
+        });
+        told.ok_or_else(unknown_outcome)
+    }
+
+    /// Records what changes nothing, and is appended like any other.
+    fn mark(&mut self, now: Time) -> Result<(), Broken> {
+        let clients = Vec::new();
+        let seen = Fact::Seen { clients };
+        let marked = self.look(now, None, |tx| tx.core(&seen, Audience::Nobody));
+        match marked {
+            Ok((_, outcome)) => self.apply(outcome),
+            Err(problem) => {
+                tracing::error!(%problem, "marking the end of the log");
+                Err(AppendError::Unknown.into())
+            }
+        }
     }
 
     fn commit(&mut self, before: Pos) -> Result<(), AppendError> {

@@ -113,7 +113,10 @@ impl ClusterLog {
             following: Some(seq),
             ..Open::default()
         };
-        self.done.extend(batch.commands);
+        self.done.extend(batch.commands, batch.told);
+        if batch.node != self.role.node() {
+            self.others = seq;
+        }
         self.local.begin()?;
         // They follow on one another.
         let at = |pos: Pos| {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::cluster::wire::{Entry, Text, Texts};
 use crate::log::sqlite::KEY_LIFE;
-use crate::log::{Beside, Change, Id, Record};
+use crate::log::{Beside, Change, Done, Id, Record};
 use crate::time::Time;
 
 /// What the open batch is.
@@ -15,6 +15,7 @@ pub(super) struct Open {
     pub(super) following: Option<u64>,
     pub(super) records: Vec<Entry>,
     pub(super) commands: Vec<Uuid>,
+    pub(super) told: Vec<Done>,
     pub(super) texts: Vec<Staged>,
     /// The length of the records as they travel, more or less.
     pub(super) bytes: usize,
