@@ -286,6 +286,7 @@ fn check(arguments: &Check) -> Result<(), Box<dyn Error>> {
     } else {
         let config = load(&arguments.settings)?;
         server::check_tls(&config)?;
+        server::check_cluster(&config)?;
         let features = Features::build(&config).map_err(server::ServeError::Feature)?;
         server::check_doors(&config, &features)?;
         server::check_stores(&config, &features)?;

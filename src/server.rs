@@ -44,7 +44,7 @@ pub(crate) use error::ServeError;
 pub(crate) use gate::{Gate, digest, idempotency_key, peer};
 use guesses::Guesses;
 pub(crate) use lane::Lane;
-pub(crate) use start::{check_stores, check_tls, lock, serve};
+pub(crate) use start::{check_cluster, check_stores, check_tls, lock, serve};
 pub(crate) use systemd::listener;
 pub(crate) use works::check_doors;
 

@@ -104,6 +104,38 @@ fn an_address_in_use_is_an_error_that_names_it() {
 }
 
 #[test]
+fn what_leads_to_no_nats_is_refused_with_its_setting_and_its_file() {
+    for (settings, says) in [
+        ("nats = \"http://10.0.0.1:4222\"", "cluster.nats"),
+        ("nats = \"nats://10.0.0.1:99999\"", "cluster.nats"),
+        ("nats = \"nats://10.0.0.1:4222,,\"", "cluster.nats"),
+        ("nats = \"nats://a b:4222\"", "cluster.nats"),
+        ("nats = \"nats://ann:secret@a:4222\"", "`credentials`"),
+        (
+            "nats = \"a:4222\"\nstream = \"veche-texts\"",
+            "cluster.stream",
+        ),
+        (
+            "nats = \"a:4222\"\nca = \"nowhere.pem\"",
+            "`ca`: nowhere.pem",
+        ),
+        (
+            "nats = \"a:4222\"\ncredentials = \"nowhere\"",
+            "`credentials`: nowhere",
+        ),
+        ("nats = \"a:4222\"\ncert = \"own.pem\"", "`cert` and `key`"),
+    ] {
+        let config = format!("[cluster]\n{settings}\n");
+        refused(&config, &[says]);
+        assert!(!check(&config).stderr.contains("secret"), "{config}");
+    }
+    for nats in ["", "a:4222, tls://b.example.org:4223", "nats://[::1]:4222"] {
+        let output = check(&format!("[cluster]\nnats = \"{nats}\"\n"));
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+#[test]
 fn a_named_config_must_exist() {
     let folder = Folder::new();
     for call in ["serve", "check"] {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::link::{AGAIN, Link};
 use super::wire::{Batch, Texts};
+use crate::bus::causes;
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl Link {
         let subject = self.subject("text");
         loop {
             let mut under_way = Vec::new();
+            let mut failed = None;
             for (index, texts) in texts.iter().enumerate() {
                 if seqs.get(index).is_some_and(Option::is_some) {
                     continue;
@@ -48,7 +50,10 @@ impl Link {
                         tracing::error!(%error, "appending a text");
                         return None;
                     }
-                    Err(_) => break,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
                 }
             }
             for (index, ack) in under_way {
@@ -58,14 +63,21 @@ impl Link {
                             *seq = Some(ack.sequence);
                         }
                     }
-                    Err(error) => tracing::debug!(%error, "appending a text"),
+                    Err(error) => failed = Some(error),
                 }
             }
             if let Some(seqs) = seqs.iter().copied().collect() {
                 return Some(seqs);
             }
+            let Some(error) = failed else { continue };
+            tracing::debug!(%error, "appending a text");
             if !self.is_connected() || Instant::now() + AGAIN >= deadline {
+                tracing::warn!(error = causes(&error), "NATS takes no texts");
                 return None;
+            }
+            // It says the same while the stream has no leader.
+            if error.kind() == PublishErrorKind::StreamNotFound {
+                self.renew_texts(deadline).await;
             }
             sleep(AGAIN).await;
         }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config as StreamConfig, Republish, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::link::{AGAIN, LinkError, ONE_TRY};
 use super::wire::FORMAT;
@@ -20,11 +21,15 @@ const JWT: &str = "-----BEGIN NATS USER JWT-----";
 /// Messages that are kept until whoever follows has read them.
 const UNREAD: usize = 4096;
 
+/// How long a start waits for a NATS server that can't be reached: both may be started at once.
+const AWAITED: Duration = Duration::from_secs(10);
+
 /// Within this NATS knows a message that it has taken already.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
 /// The stream's own notes of what lies in it.
 pub(super) const META_FORMAT: &str = "veche-format";
+pub(super) const META_ID: &str = "veche-id";
 pub(super) const META_EPOCH: &str = "veche-epoch";
 pub(super) const META_POS: &str = "veche-begins-after";
 
@@ -41,9 +46,9 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, LinkError> {
             Duration::from_millis(50 * u64::try_from(tries.min(20)).unwrap_or(20))
         });
     let is_set = |path: &std::path::Path| !path.as_os_str().is_empty();
-    if is_set(&settings.credentials) {
-        let secret = std::fs::read_to_string(&settings.credentials).map_err(LinkError::Settings)?;
-        options = let_in(options, secret.trim()).map_err(LinkError::Settings)?;
+    if let Some(secret) = settings.secret().map_err(LinkError::Settings)? {
+        let unfit = |error| LinkError::Settings(format!("`credentials`: {error}"));
+        options = let_in(options, secret.trim()).map_err(unfit)?;
     }
     if is_set(&settings.ca) {
         options = options.add_root_certificates(settings.ca.clone());
@@ -52,7 +57,26 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client, LinkError> {
         options = options.add_client_certificate(settings.cert.clone(), settings.key.clone());
     }
     let servers: Vec<&str> = settings.nats.split(',').map(str::trim).collect();
-    Ok(options.connect(servers).await?)
+    let deadline = Instant::now() + AWAITED;
+    let mut is_told = false;
+    loop {
+        let error = match options.clone().connect(servers.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        let is_away = matches!(
+            error.kind(),
+            ConnectErrorKind::Io | ConnectErrorKind::TimedOut | ConnectErrorKind::Dns
+        );
+        if !is_away || Instant::now() + AGAIN >= deadline {
+            return Err(error.into());
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            let most = AWAITED.as_secs();
+            tracing::warn!(%error, most, "no NATS server can be reached: waiting, some seconds at most");
+        }
+        sleep(AGAIN * 10).await;
+    }
 }
 
 /// What lets this server in, of whichever kind: each is told from the others by its form.
@@ -80,20 +104,30 @@ fn is_seed(secret: &str) -> bool {
             .all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
 }
 
-/// A stream as it is there, or as it is made now. Another node may be making it at the same time.
+/// A stream as it is there, or as it is made now, unless there is nothing to make it of. Another node may
+/// be making it at the same time.
 pub(super) async fn found_or_made(
     jetstream: &Context,
-    config: StreamConfig,
+    config: &StreamConfig,
+    make: bool,
     deadline: Instant,
 ) -> Result<Stream, LinkError> {
     loop {
         let error: async_nats::Error = match jetstream.get_stream(&config.name).await {
+            Ok(stream) if stream.cached_info().config.subjects != config.subjects => {
+                return Err(LinkError::Foreign(config.name.clone()));
+            }
             Ok(stream) => return Ok(stream),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(told)
+                    if told.error_code() == ErrorCode::STREAM_NOT_FOUND && !make =>
+                {
+                    return Err(LinkError::Missing(config.name.clone()));
+                }
+                GetStreamErrorKind::JetStream(told)
                     if told.error_code() == ErrorCode::STREAM_NOT_FOUND =>
                 {
-                    match jetstream.create_stream(&config).await {
+                    match jetstream.create_stream(config).await {
                         Ok(stream) => return Ok(stream),
                         Err(error) => match error.kind() {
                             CreateStreamErrorKind::JetStream(told)
@@ -142,6 +176,7 @@ pub(super) fn config(
         metadata: [
             (META_FORMAT, FORMAT.to_string()),
             (META_EPOCH, epoch.to_owned()),
+            (META_ID, Uuid::new_v4().to_string()),
         ]
         .into_iter()
         .chain((pos > 0).then(|| (META_POS, pos.to_string())))

@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::link::{Link, LinkError, Stored, read_texts, told};
+use super::role::Role;
 use super::wire::{Batch, Texts};
 
 /// Batches that wait for the writer.
@@ -37,6 +38,8 @@ const KEPT: usize = 8 << 20;
 pub(super) struct Incoming {
     pub(super) seq: u64,
     pub(super) batch: Batch,
+    /// Whether it was told as it was appended: else it may be old.
+    pub(super) is_new: bool,
     /// Its texts, those that were not erased; none where they were not asked for.
     pub(super) texts: Option<Vec<(u64, Texts)>>,
 }
@@ -48,7 +51,7 @@ pub(super) type Handed = Result<Incoming, FollowError>;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
     /// The next batch is not there.
-    #[error("the stream does not reach back to {0} any more: start this node again")]
+    #[error("the stream does not reach back to {0} any more: this node goes on from a snapshot")]
     Trimmed(u64),
     /// What lies in it can't be read.
     #[error(transparent)]
@@ -58,8 +61,8 @@ pub(crate) enum FollowError {
 /// Reads the stream on and on.
 pub(super) struct Follower {
     link: Link,
-    /// This node, whose own batches come back.
-    node: Uuid,
+    /// This node's, whose own batches come back.
+    role: Arc<Role>,
     /// The next sequence.
     next: u64,
     out: mpsc::Sender<Handed>,
@@ -79,14 +82,14 @@ struct Cache {
 impl Follower {
     pub(super) fn new(
         link: Link,
-        node: Uuid,
+        role: Arc<Role>,
         next: u64,
         out: mpsc::Sender<Handed>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self {
             link,
-            node,
+            role,
             next,
             out,
             wake,
@@ -109,6 +112,9 @@ impl Follower {
             };
             if let Err(error) = self.listen(&mut batches, &mut texts).await {
                 tracing::error!(%error, "following the stream");
+                if matches!(error, FollowError::Trimmed(_)) {
+                    self.role.leave_behind();
+                }
                 // The writer may have ended.
                 let _ = self.out.send(Err(error)).await;
                 (self.wake)();
@@ -170,7 +176,7 @@ impl Follower {
 
     /// Reads what was not told, several messages at once; gives up for now where NATS fails.
     async fn read_up_to(&mut self, last: u64) -> Result<(), FollowError> {
-        let (link, node) = (self.link.clone(), self.node);
+        let (link, node) = (self.link.clone(), self.role.node());
         let mut missing = stream::iter(self.next..=last)
             .map(|seq| {
                 let link = link.clone();
@@ -194,10 +200,11 @@ impl Follower {
     async fn unpack(&mut self, stored: Stored) -> Result<Incoming, FollowError> {
         let seq = stored.seq;
         let batch = Batch::decode(seq, &stored.bytes).map_err(LinkError::from)?;
-        if batch.node == self.node {
+        if batch.node == self.role.node() {
             return Ok(Incoming {
                 seq,
                 batch,
+                is_new: true,
                 texts: None,
             });
         }
@@ -218,7 +225,12 @@ impl Follower {
                 Ok(found) => {
                     texts.extend(found);
                     let texts = Some(texts);
-                    return Ok(Incoming { seq, batch, texts });
+                    return Ok(Incoming {
+                        seq,
+                        batch,
+                        is_new: true,
+                        texts,
+                    });
                 }
                 Err(error @ LinkError::Wire(_)) => return Err(error.into()),
                 Err(error) => tracing::debug!(%error, "reading texts"),
@@ -254,7 +266,12 @@ pub(super) async fn load(
     } else {
         Some(load_texts(link, &batch.texts).await?)
     };
-    Ok(Some(Incoming { seq, batch, texts }))
+    Ok(Some(Incoming {
+        seq,
+        batch,
+        is_new: false,
+        texts,
+    }))
 }
 
 async fn load_texts(link: &Link, seqs: &[u64]) -> Result<Vec<(u64, Texts)>, LinkError> {

@@ -1,18 +1,22 @@
 //! The way to NATS: the connection, the streams, and what is asked of them. Every wait is bounded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{
+    Config as StreamConfig, DirectGetErrorKind, RawMessageErrorKind, Stream,
+};
 use async_nats::{Client, Subscriber, connection};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use super::connect::{META_EPOCH, META_FORMAT, META_POS, config, connect, found_or_made};
+use super::connect::{META_EPOCH, META_FORMAT, META_ID, META_POS, config, connect, found_or_made};
 use super::wire::{FORMAT, Texts, WireError};
 use crate::config::Cluster as Settings;
 use crate::log::Pos;
+use crate::time::Clock;
 
 /// The longest wait for one answer of NATS, shorter than that for all tries together: a server
 /// that dies takes its answers with it.
@@ -25,12 +29,17 @@ pub(super) const AGAIN: Duration = Duration::from_millis(50);
 /// once a second.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
 
+/// The most bytes that a character of a text takes on its way, in it and in the answer kept beside it; and
+/// what stands beside both.
+const PER_CHARACTER: usize = 12;
+const BESIDE: usize = 64 << 10;
+
 /// Why the cluster's log can't be had, or not now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     /// The settings lead nowhere.
-    #[error("[cluster] can't be used")]
-    Settings(#[source] std::io::Error),
+    #[error("{0}")]
+    Settings(String),
     /// No server answers.
     #[error("no NATS server can be reached")]
     Connect(#[from] async_nats::ConnectError),
@@ -46,8 +55,21 @@ pub(crate) enum LinkError {
     #[error("NATS does not answer")]
     Silent,
     /// The stream is not one of ours.
-    #[error("the stream `{0}` was not made by this program")]
+    #[error("the stream `{0}` was not made by this program, for a chat of this name")]
     Foreign(String),
+    /// The stream that this node has followed is not there.
+    #[error("there is no stream `{0}`")]
+    Missing(String),
+    /// What NATS takes is too short.
+    #[error(
+        "NATS takes messages of at most {takes} bytes, and {needs} may be needed: raise its `max_payload`"
+    )]
+    Short {
+        /// What it takes.
+        takes: usize,
+        /// What is needed.
+        needs: usize,
+    },
     /// What lies in it can't be read.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -74,6 +96,8 @@ pub(crate) struct Link {
     log: Stream<()>,
     texts: Stream<()>,
     name: String,
+    /// How the texts' stream is made, where it has to be made again.
+    texts_config: Arc<StreamConfig>,
     replicas: usize,
     /// How long an append may take, with all its tries.
     patience: Duration,
@@ -83,6 +107,8 @@ pub(crate) struct Link {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) epoch: String,
+    /// Names the stream itself: one that is deleted and made again is another. Older ones have none.
+    pub(super) id: Option<String>,
     /// The position up to which its history is in no batch: it was that of a server that was alone.
     pub(super) begins_after: Option<Pos>,
     /// The first sequence that is still there, and the last.
@@ -93,13 +119,20 @@ pub(super) struct Found {
 impl Link {
     /// Connects, and makes the streams where they are not there yet: for a history with this
     /// epoch.
-    /// Where there is history up to `pos` already, they say that it is to come.
+    /// Where there is history up to `pos` already, they say that it is to come. What this node has
+    /// followed already is not made again. A text has up to `text` characters.
     pub(super) async fn open(
         settings: &Settings,
         epoch: &str,
         pos: Pos,
+        is_known: bool,
+        text: usize,
     ) -> Result<(Self, Found), LinkError> {
         let client = connect(settings).await?;
+        let (takes, needs) = (client.max_payload(), BESIDE + text * PER_CHARACTER);
+        if takes < needs {
+            return Err(LinkError::Short { takes, needs });
+        }
         let jetstream = ContextBuilder::new().timeout(ONE_TRY).build(client.clone());
         let name = settings.stream.clone();
         let texts_name = format!("{name}-texts");
@@ -107,9 +140,18 @@ impl Link {
         let deadline = Instant::now() + patience.max(Duration::from_secs(10));
         let log = config(&name, "batch", settings, epoch, pos);
         let texts = config(&texts_name, "text", settings, epoch, pos);
-        // The texts first: where the log is there, they are.
-        let texts = found_or_made(&jetstream, texts, deadline).await?;
-        let log = found_or_made(&jetstream, log, deadline).await?;
+        // The texts first: where the log is there, they are, unless they were lost.
+        let log = match found_or_made(&jetstream, &log, false, deadline).await {
+            Err(LinkError::Missing(_)) if !is_known => {
+                found_or_made(&jetstream, &texts, true, deadline).await?;
+                found_or_made(&jetstream, &log, true, deadline).await?
+            }
+            found => {
+                let found = found?;
+                renewed(&jetstream, &texts, deadline).await?;
+                found
+            }
+        };
         let info = log.cached_info();
         let metadata = &info.config.metadata;
         let (Some(format), Some(epoch)) = (metadata.get(META_FORMAT), metadata.get(META_EPOCH))
@@ -124,6 +166,7 @@ impl Link {
         }
         let found = Found {
             epoch: epoch.clone(),
+            id: metadata.get(META_ID).cloned(),
             begins_after: metadata.get(META_POS).and_then(|pos| pos.parse().ok()),
             first: info.state.first_sequence,
             last: info.state.last_sequence,
@@ -141,10 +184,10 @@ impl Link {
             client,
             jetstream,
             name,
+            texts_config: Arc::new(texts),
             replicas: settings.replicas.into(),
             patience,
         };
-        drop(texts);
         Ok((link, found))
     }
 
@@ -190,6 +233,17 @@ impl Link {
             .map_err(|error| LinkError::nats("asking for the texts' stream")(error.into()))?;
         let state = info.state;
         Ok((state.first_sequence.saturating_sub(1), state.last_sequence))
+    }
+
+    /// Makes the texts' stream again, where it is there no more, and the log's is.
+    pub(super) async fn renew_texts(&self, deadline: Instant) {
+        let renewed = async {
+            self.bounds().await?;
+            renewed(&self.jetstream, &self.texts_config, deadline).await
+        };
+        if let Err(error) = renewed.await {
+            tracing::debug!(%error, "looking for the texts' stream");
+        }
     }
 
     /// A subject of this cluster's own.
@@ -270,6 +324,33 @@ impl Link {
         let texts = self.client.subscribe(self.subject("told.text")).await;
         let texts = texts.map_err(|error| failed(error.into()))?;
         Ok((batches, texts))
+    }
+}
+
+/// Sees that the texts' stream is there. One that is made again begins beyond every sequence that the one
+/// before it may have had: nodes know texts by these.
+async fn renewed(
+    jetstream: &Context,
+    config: &StreamConfig,
+    deadline: Instant,
+) -> Result<(), LinkError> {
+    match found_or_made(jetstream, config, false, deadline).await {
+        Err(LinkError::Missing(stream)) => {
+            tracing::error!(
+                stream,
+                "NATS has lost the stream of texts, and it is made again: nodes keep the texts that they \
+                 have, and new ones come up without these"
+            );
+            let first = Clock::system().now().0.unsigned_abs();
+            let config = StreamConfig {
+                first_sequence: Some(first),
+                ..config.clone()
+            };
+            found_or_made(jetstream, &config, true, deadline)
+                .await
+                .map(drop)
+        }
+        found => found.map(drop),
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct ClusterLog {
     target: u64,
     /// The last one that another node appended.
     others: u64,
+    /// When it was told last that another node's clock is far from this one's.
+    clocks: Option<Time>,
     open: Open,
     /// Commands that were handed from node to node, and done.
     done: Done,
@@ -80,6 +82,7 @@ impl ClusterLog {
             seq,
             target: last,
             others: 0,
+            clocks: None,
             open: Open::default(),
             done: Done::default(),
         }

@@ -96,11 +96,34 @@ pub(crate) enum ClusterError {
         /// The stream's.
         theirs: String,
     },
+    /// The stream is not there any more.
+    #[error(
+        "this node has followed a stream up to {own}, and there is no stream `{stream}`: it was deleted, or \
+         NATS has lost its data, or another name was meant. Restore NATS's data; or, to make a cluster of \
+         what this folder has, start it once without [cluster], and then with it, before all other nodes"
+    )]
+    Gone {
+        /// Its name.
+        stream: String,
+        /// How far this node has come.
+        own: u64,
+    },
+    /// It is another one.
+    #[error(
+        "this node has followed another stream up to {own} than the one that is called `{stream}` now: that \
+         one was deleted and made again. Start this node with an empty folder to join it"
+    )]
+    Other {
+        /// Its name.
+        stream: String,
+        /// How far this node has come.
+        own: u64,
+    },
     /// The stream has lost what was acknowledged.
     #[error(
         "this node has followed the stream up to {own}, and it ends at {last}: NATS has lost what \
-         it had acknowledged; restore its data, or start every node with a copy of this folder and \
-         another stream"
+         it had acknowledged; restore its data, or name another stream, start this node once without \
+         [cluster], then with it, and the others with empty folders"
     )]
     Lost {
         /// How far this node has come.
@@ -124,6 +147,13 @@ pub(crate) enum ClusterError {
     Snapshot(#[from] SnapshotError),
 }
 
+/// Whether the settings are such that a node could take part.
+pub(crate) fn check(settings: &Settings) -> Result<(), ClusterError> {
+    let secret = settings.secret().map_err(LinkError::Settings)?;
+    drop(secret);
+    Ok(())
+}
+
 /// A node's part in the cluster.
 pub(crate) struct Cluster {
     link: Link,
@@ -138,9 +168,15 @@ impl Cluster {
         settings: &Settings,
         data: &Path,
         mut local: SqliteLog,
+        text: usize,
     ) -> Result<(ClusterLog, Self), ClusterError> {
         let known = local.join_stream()?;
-        let (link, found) = Link::open(settings, local.epoch(), local.last()).await?;
+        let (own, pos) = (known.unwrap_or(0), local.last());
+        let opened = Link::open(settings, local.epoch(), pos, own > 0, text).await;
+        let (link, found) = opened.map_err(|error| match error {
+            LinkError::Missing(stream) => ClusterError::Gone { stream, own },
+            error => error.into(),
+        })?;
         if found.epoch != local.epoch() {
             if local.last() > 0 {
                 return Err(ClusterError::OtherHistory {
@@ -151,7 +187,15 @@ impl Cluster {
             local.set_epoch(&found.epoch)?;
         }
         let role = Arc::new(Role::new());
-        let mut own = known.unwrap_or(0);
+        let mut own = own;
+        if own > 0
+            && let (Some(theirs), Some(own)) = (&found.id, local.stream_id()?)
+            && *theirs != own
+        {
+            let stream = settings.stream.clone();
+            let own = known.unwrap_or(0);
+            return Err(ClusterError::Other { stream, own });
+        }
         let (first, mut last) = (found.first, found.last);
         if local.last() > 0 && own == 0 {
             if last == 0 {
@@ -179,6 +223,9 @@ impl Cluster {
         if first > own + 1 {
             return Err(ClusterError::Trimmed { own, first });
         }
+        if let Some(id) = &found.id {
+            local.set_stream_id(id)?;
+        }
         let (out, incoming) = mpsc::channel(WAITING);
         tracing::info!(
             node = %role.node(), epoch = found.epoch, from = own, upto = last, "joined the cluster"
@@ -195,8 +242,13 @@ impl Cluster {
     /// Begins to follow; `wake` tells the writer that something has come.
     pub(crate) fn follow(&self, wake: Arc<dyn Fn() + Send + Sync>) -> JoinHandle<()> {
         let (out, next) = self.following.clone();
-        let (link, node) = (self.link.clone(), self.role.node());
-        tokio::spawn(Follower::new(link, node, next, out, wake).run())
+        let (link, role) = (self.link.clone(), Arc::clone(&self.role));
+        tokio::spawn(Follower::new(link, role, next, out, wake).run())
+    }
+
+    /// Whether the stream was trimmed beyond this node, so that it goes on from a snapshot alone.
+    pub(crate) fn is_left_behind(&self) -> bool {
+        self.role.is_left_behind()
     }
 
     /// Begins to tell and to hear who is online, and to hear what only those are told who are there.

@@ -1,6 +1,7 @@
 //! Who decides. The log itself says so: it is the node that appended last. A node that does not hear
 //! of it any more decides by itself; if its append succeeds, it is the one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ pub(crate) struct Role {
     heard: Mutex<Instant>,
     /// The stream's sequence up to which this node has come.
     reached: watch::Sender<u64>,
+    /// Whether the stream was trimmed beyond that.
+    left: AtomicBool,
 }
 
 impl Role {
@@ -25,6 +28,7 @@ impl Role {
             writer: watch::Sender::new(None),
             heard: Mutex::new(Instant::now()),
             reached: watch::Sender::new(0),
+            left: AtomicBool::new(false),
         }
     }
 
@@ -73,6 +77,16 @@ impl Role {
     /// This node has come so far.
     pub(super) fn reach(&self, seq: u64) {
         self.reached.send_replace(seq);
+    }
+
+    /// The stream does not have what comes next.
+    pub(super) fn leave_behind(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// Whether it has not.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.left.load(Ordering::Acquire)
     }
 
     /// How far this node has come.

@@ -252,7 +252,7 @@ pub(super) async fn restore(link: &Link, data: &Path) -> Result<bool, SnapshotEr
     tracing::info!(newest.seq, newest.pos, "reading a snapshot");
     link.fetch(newest, &file).await?;
     let mut copy = Copy::open(&file)?;
-    let mut after = 0;
+    let (mut after, mut missing) = (0, 0);
     loop {
         let page = copy.texts(after, PAGE)?;
         let Some((last, _)) = page.last().copied() else {
@@ -273,7 +273,15 @@ pub(super) async fn restore(link: &Link, data: &Path) -> Result<bool, SnapshotEr
             }
         }
         copy.put(&found, &gone)?;
+        missing += gone.len();
         after = last;
+    }
+    if missing > 0 {
+        // Those that were removed since are told of by the facts that follow.
+        tracing::warn!(
+            missing,
+            "texts of the snapshot are in the stream no more: what they belong to was removed since, or NATS has lost them"
+        );
     }
     drop(copy);
     fs::File::open(&file)?.sync_all()?;

@@ -135,7 +135,7 @@ crate::settings! {
         /// The addresses of the NATS servers, separated by commas, such as
         /// "nats://a:4222,nats://b:4222"; tls:// instead of nats:// asks for TLS. Empty: this server
         /// is the only one.
-        pub nats: String = String::new(),
+        pub nats: String = String::new() => nats,
         /// A file with what NATS lets this server in by: "USER:PASSWORD", a token, the seed of an nkey,
         /// or a user's .creds. Empty: nothing.
         pub credentials: PathBuf = PathBuf::new(),
@@ -145,12 +145,13 @@ crate::settings! {
         pub cert: PathBuf = PathBuf::new(),
         /// The file of that certificate's private key, in PEM.
         pub key: PathBuf = PathBuf::new(),
-        /// What the stream is called, 1 to 32 letters, digits, - and _. Another one is another chat.
+        /// What the stream is called, 1 to 32 letters, digits, - and _, and not -texts at its end. Another
+        /// one is another chat.
         pub stream: String = "veche".to_owned() => stream,
         /// On how many NATS servers the stream lies, 1 to 5. It counts when the stream is made: three
         /// survive the loss of one.
         pub replicas: u8 = 3 => 1..=5,
-        /// How long a write waits for NATS, 1s to 60s. Then it is answered 503.
+        /// How long a write waits for NATS, 1s to 60s. Then it is answered 503, at most 2 s later.
         pub timeout: Period = Period::secs(5) => Period::secs(1)..=Period::secs(60),
     }
 }
@@ -222,11 +223,72 @@ fn endpoint(url: &String) -> Result<(), String> {
     }
 }
 
+#[expect(
+    clippy::ptr_arg,
+    reason = "a rule is called with the setting's own type"
+)]
+fn nats(urls: &String) -> Result<(), String> {
+    if urls.trim().is_empty() {
+        return Ok(());
+    }
+    for url in urls.split(',').map(str::trim) {
+        let whole = match url.contains("://") {
+            true => url.to_owned(),
+            false => format!("nats://{url}"),
+        };
+        let parsed = Url::parse(&whole).ok().filter(|url| {
+            let is_bare = matches!(url.path(), "" | "/") && url.query().is_none();
+            is_bare && url.has_host() && matches!(url.scheme(), "nats" | "tls")
+        });
+        match parsed {
+            None => {
+                return Err(format!(
+                    "{} is no address of a NATS server: write such as \"nats://10.0.0.1:4222\" or \
+                     \"tls://n1.example.org:4222\", with commas between them",
+                    quoted(url)
+                ));
+            }
+            // What it is stays unsaid.
+            Some(url) if !url.username().is_empty() || url.password().is_some() => {
+                return Err(
+                    "must be without a user and a password: write them into a file, and name that as \
+                     `credentials`"
+                        .to_owned(),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
 impl Cluster {
     /// Whether there are other nodes.
     #[must_use]
     pub fn is_on(&self) -> bool {
         !self.nats.trim().is_empty()
+    }
+
+    /// What lets this server in; none where the settings name no file of it.
+    ///
+    /// # Errors
+    /// What is wrong with a file that the settings name, in words, which are without what lies in it.
+    pub(crate) fn secret(&self) -> Result<Option<String>, String> {
+        let is_set = |file: &Path| !file.as_os_str().is_empty();
+        if is_set(&self.cert) != is_set(&self.key) {
+            return Err("`cert` and `key` must be named together".to_owned());
+        }
+        let read = |key: &str, file: &Path| {
+            let text = std::fs::read_to_string(file);
+            text.map_err(|error| format!("`{key}`: {}: {error}", file.display()))
+        };
+        for (key, file) in [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)] {
+            if is_set(file) {
+                read(key, file)?;
+            }
+        }
+        let file = Some(&self.credentials).filter(|file| is_set(file));
+        file.map(|file| read("credentials", file)).transpose()
     }
 }
 
@@ -352,6 +414,12 @@ fn name(name: &String) -> Result<(), String> {
 )]
 fn stream(name: &String) -> Result<(), String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.ends_with("-texts") {
+        return Err(format!(
+            "must not end with -texts: {} is where another chat's texts are",
+            quoted(name)
+        ));
+    }
     if (1..=32).contains(&name.len()) && name.chars().all(is_plain) {
         return Ok(());
     }

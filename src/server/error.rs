@@ -73,6 +73,9 @@ pub(crate) enum ServeError {
     /// cluster can't be followed.
     #[error("a part of the server ended; why stands above")]
     Broken,
+    /// The cluster's log was trimmed beyond what this node has; it goes on from a snapshot.
+    #[error("the cluster's log has left this node behind")]
+    LeftBehind,
     /// The system refused a thread or a signal handler.
     #[error("the system refused")]
     System(#[from] io::Error),

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use crate::bus::{
     Bus, Durable, Frames, Hub, Indexer, Shared, Snapshotter, World, Writer, WriterOptions,
 };
 use crate::chat::{self, Glimpses, Passwords, Tails};
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{self, Cluster, ClusterError};
 use crate::config::Config;
 use crate::counts::RouteCounts;
 use crate::feature::{Features, Field, Route, conflict, registry};
@@ -37,6 +38,9 @@ pub(super) const DRAIN: Duration = Duration::from_secs(7);
 
 /// After so long a stopping server ends whatever still works: what was acknowledged is durable.
 const LAST: Duration = Duration::from_secs(9);
+
+/// A node that is left behind again so soon ends.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// So many wait to have something looked for; one more is refused.
 const SEARCHES: usize = 32;
@@ -93,6 +97,14 @@ pub(crate) fn check_tls(config: &Config) -> Result<(), TlsError> {
     open_tls(config).map(drop)
 }
 
+/// Whether the files that `[cluster]` names can be read.
+pub(crate) fn check_cluster(config: &Config) -> Result<(), ServeError> {
+    match config.cluster.is_on() {
+        true => Ok(cluster::check(&config.cluster)?),
+        false => Ok(()),
+    }
+}
+
 /// Whether the places of the features' objects are such that they could be used.
 pub(crate) fn check_stores(config: &Config, features: &Features) -> Result<(), ServeError> {
     let shelves = Shelves::new(&config.server.data, &config.s3);
@@ -102,10 +114,32 @@ pub(crate) fn check_stores(config: &Config, features: &Features) -> Result<(), S
     Ok(())
 }
 
-/// Serves until SIGTERM or SIGINT, then drains; on the socket that was handed over, if one was.
+/// Serves until SIGTERM or SIGINT, then drains; on the socket that was handed over, if one was. A node of
+/// a cluster that was left behind begins anew, as a start does, on the same socket.
 pub(crate) async fn serve(
     config: Config,
     handed: Option<std::net::TcpListener>,
+) -> Result<(), ServeError> {
+    let mut socket = handed;
+    let mut left: Option<Instant> = None;
+    loop {
+        match serve_once(config.clone(), &mut socket, left.is_some()).await {
+            // What a snapshot does not bring, another start doesn't, either.
+            Err(ServeError::LeftBehind) if left.is_none_or(|left| left.elapsed() > SETTLED) => {
+                tracing::warn!(
+                    "the cluster's log has left this node behind: starting from a snapshot"
+                );
+                left = Some(Instant::now());
+            }
+            ended => return ended,
+        }
+    }
+}
+
+async fn serve_once(
+    config: Config,
+    socket: &mut Option<std::net::TcpListener>,
+    is_again: bool,
 ) -> Result<(), ServeError> {
     if let Some(conflict) = conflict(registry()) {
         return Err(ServeError::Conflict(conflict));
@@ -121,6 +155,7 @@ pub(crate) async fn serve(
     let behind = features.text_index();
     log.want_index(behind.is_some())?;
     let reader = Reader::new(&config.server.data);
+    warn_of_places(&config, &features);
     let stores = Arc::new(open_stores(&config, &features, &reader, log.as_mut())?);
     stores.reach().await?;
     let clock = Clock::system();
@@ -197,11 +232,15 @@ pub(crate) async fn serve(
         tokio::spawn(indexer.run(bus.clone(), reader.clone()))
     });
 
-    let (listener, address) = match handed {
-        Some(socket) => adopt(socket).map_err(ServeError::Activation)?,
+    let (mut listener, address) = match socket.as_ref() {
+        Some(socket) => adopt(socket.try_clone()?).map_err(ServeError::Activation)?,
         None => listen(&config.server.listen).await?,
     };
-    let socket = admin_socket(&config)?;
+    if cluster.is_some() && socket.is_none() {
+        let (kept, used) = twice(listener)?;
+        (*socket, listener) = (Some(kept), used);
+    }
+    let admin = admin_socket(&config)?;
     let doors = open_doors(&config, &features, tls.as_ref()).await?;
     let mut limits = limits(&config);
     limits.connections = descriptors::bound(limits.connections);
@@ -233,12 +272,14 @@ pub(crate) async fn serve(
     // What the start had to say is there before it is said to be over.
     logging::drain();
     // Whoever started this may not listen to what it says.
-    let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
+    if !is_again {
+        let _ = writeln!(io::stdout(), "listening on {scheme}://{address}");
+    }
     tracing::info!(%address, scheme, "listening");
     let gate = Arc::new(Gate(core));
     let serving = http::serve(listener, tls.clone(), gate, limits, draining.clone());
     let serving = tokio::spawn(serving);
-    let administering = tokio::spawn(desk.serve(socket, draining));
+    let administering = tokio::spawn(desk.serve(admin, draining));
     let reloading = tokio::spawn(signals::reload(hangup, tls));
     let watching = tokio::spawn(systemd::watch(bus.clone()));
     systemd::ready();
@@ -254,7 +295,7 @@ pub(crate) async fn serve(
         _ = &mut hub_gone => tracing::error!("the hub is gone: stopping"),
         never = memory::give_back_at_rest(|| bus.durable_pos()) => match never {},
     }
-    end_at_last();
+    let last = end_at_last();
     reloading.abort();
     systemd::stopping();
     drain.send_replace(true);
@@ -283,6 +324,10 @@ pub(crate) async fn serve(
     stores.delete_trash(&reader).await;
     hub.end();
     let fanned = tokio::task::spawn_blocking(move || fan_out.join()).await;
+    if broken && cluster.is_some_and(|cluster| cluster.is_left_behind()) {
+        last.store(true, Ordering::Release);
+        return Err(ServeError::LeftBehind);
+    }
     if broken || !matches!((stopped, fanned), (Ok(Ok(())), Ok(Ok(Ok(()))))) {
         return Err(ServeError::Broken);
     }
@@ -292,9 +337,16 @@ pub(crate) async fn serve(
 
 /// Ends the process where stopping takes too long: a thread may still be at work that nobody waits
 /// for any more, or at a file that does not answer.
-fn end_at_last() {
-    let end = || {
+///
+/// It does not where what is returned is set by then.
+fn end_at_last() -> Arc<AtomicBool> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let has_ended = Arc::clone(&ended);
+    let end = move || {
         std::thread::sleep(LAST);
+        if has_ended.load(Ordering::Acquire) {
+            return;
+        }
         tracing::warn!(
             "stopping takes too long: ending what still works; nothing that was answered is lost"
         );
@@ -305,6 +357,7 @@ fn end_at_last() {
     if let Err(error) = watch {
         tracing::warn!(%error, "starting a thread");
     }
+    ended
 }
 
 /// The log that the writer gets: this machine's own, or the cluster's.
@@ -320,7 +373,8 @@ async fn join(
         }
         return Ok((Box::new(log), None));
     }
-    let (log, cluster) = Cluster::join(&config.cluster, &config.server.data, log).await?;
+    let data = &config.server.data;
+    let (log, cluster) = Cluster::join(&config.cluster, data, log, config.chat.text).await?;
     Ok((Box::new(log), Some(Arc::new(cluster))))
 }
 
@@ -329,6 +383,30 @@ fn places(features: &Features) -> Vec<(&'static str, String)> {
     let places = features.iter();
     let places = places.filter_map(|feature| Some((feature.name(), feature.objects()?.to_owned())));
     places.collect()
+}
+
+/// Says so where the nodes of a cluster have the objects of a feature each for itself.
+fn warn_of_places(config: &Config, features: &Features) {
+    if !config.cluster.is_on() {
+        return;
+    }
+    for (feature, place) in places(features) {
+        let is_url = place.contains("://");
+        if !is_url
+            && config
+                .server
+                .data
+                .join(&place)
+                .starts_with(&config.server.data)
+        {
+            tracing::warn!(
+                feature,
+                place,
+                "these files lie in the data folder of this node, and the other nodes can't read them: set \
+                 `store` to a bucket, or `dir` to a folder that all nodes reach"
+            );
+        }
+    }
 }
 
 fn open_stores(
@@ -361,6 +439,13 @@ async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), Se
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// A socket that is listened on, to be listened on again.
+fn twice(listener: TcpListener) -> io::Result<(std::net::TcpListener, TcpListener)> {
+    let kept = listener.into_std()?;
+    let used = TcpListener::from_std(kept.try_clone()?)?;
+    Ok((kept, used))
 }
 
 fn adopt(socket: std::net::TcpListener) -> io::Result<(TcpListener, std::net::SocketAddr)> {

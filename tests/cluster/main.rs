@@ -14,6 +14,7 @@ mod first;
 mod keys;
 mod kills;
 mod load;
+mod lost;
 mod nats;
 mod nodes;
 mod outcomes;

@@ -11,7 +11,7 @@ use crate::nats::Nats;
 use crate::stage::{Cluster, agreed, refused};
 
 /// The first sequence that the log's stream still has.
-fn first(nats: &Nats) -> u64 {
+pub fn first(nats: &Nats) -> u64 {
     nats.ask(async |jetstream| {
         let stream = jetstream.get_stream("veche").await.expect("the stream");
         stream.cached_info().state.first_sequence

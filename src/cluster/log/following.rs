@@ -9,11 +9,18 @@ use tokio::time::timeout;
 use super::ClusterLog;
 use super::open::{Open, reworded, untold};
 use crate::cluster::follow::{Handed, Incoming, load};
+use crate::cluster::wire::Entry;
 use crate::log::sqlite::Placed;
 use crate::log::{AppendError, Followed, Log, LogError, Pos};
+use crate::settings::Period;
+use crate::time::{Clock, Time};
 
 /// How long one that is known to be there is waited for, until it is asked for.
 const HANDED_WITHIN: Duration = Duration::from_millis(200);
+
+/// Clocks that are farther apart are told of, and how often.
+const APART: Duration = Duration::from_secs(10);
+const CLOCKS_TOLD: Period = Period::secs(600);
 
 impl ClusterLog {
     /// The next batch of the stream that is not in this log: what has come, and what is known to
@@ -68,8 +75,26 @@ impl ClusterLog {
             AppendError::Away
         })?;
         loaded.ok_or_else(|| {
+            self.role.leave_behind();
             AppendError::Failed(LogError::Stream(format!("it has no batch {seq} any more")))
         })
+    }
+
+    /// Says so, once a while, where a batch was decided by a clock that is far from this node's.
+    fn compare_clocks(&mut self, decided: Time, is_new: bool) {
+        let now = Clock::system().now();
+        let is_told = self
+            .clocks
+            .is_some_and(|told| now.since(told) < CLOCKS_TOLD);
+        if !is_told && let Some(apart) = apart(decided, now, is_new) {
+            self.clocks = Some(now);
+            let seconds = apart.as_secs();
+            tracing::warn!(
+                seconds,
+                "the clock of the node that decided is that far from this one's: let NTP set both, or \
+                 messages end and limits count by the wrong time"
+            );
+        }
     }
 
     /// Begins the next batch that another node appended, and gives its facts with their texts; none
@@ -78,7 +103,15 @@ impl ClusterLog {
         let Some(incoming) = self.next()? else {
             return Ok(None);
         };
-        let Incoming { seq, batch, texts } = incoming;
+        let Incoming {
+            seq,
+            batch,
+            is_new,
+            texts,
+        } = incoming;
+        if let Some(Entry(_, at, _)) = batch.records.last() {
+            self.compare_clocks(*at, is_new);
+        }
         let texts = texts.unwrap_or_default();
         let placed: Vec<_> = texts
             .iter()
@@ -140,6 +173,30 @@ impl ClusterLog {
     }
 }
 
+/// How far two clocks are apart, where it is too far: a batch is of the past where it was not told as it was
+/// appended.
+fn apart(decided: Time, now: Time, is_new: bool) -> Option<Duration> {
+    let (ahead, behind) = (decided.since(now).to_std(), now.since(decided).to_std());
+    let apart = if is_new { ahead.max(behind) } else { ahead };
+    (apart > APART).then_some(apart)
+}
+
 fn stream_failed(error: &dyn std::error::Error) -> AppendError {
     AppendError::Failed(LogError::Stream(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_are_far_apart_are_told_by_what_is_not_old() {
+        let (before, after) = (Time(1_000_000), Time(1_061_000));
+        let minute = Some(Duration::from_secs(61));
+        assert_eq!(apart(after, before, false), minute);
+        assert_eq!(apart(after, before, true), minute);
+        assert_eq!(apart(before, after, true), minute);
+        assert_eq!(apart(before, after, false), None);
+        assert_eq!(apart(before, Time(1_009_000), true), None);
+    }
 }

@@ -12,6 +12,9 @@ use crate::time::Time;
 /// The name of the last sequence in `meta`.
 pub(super) const SEQ: &str = "stream_seq";
 
+/// The name of the stream's own name in `meta`.
+const STREAM: &str = "stream_id";
+
 /// The name of the last text in `meta` up to which none lies in the stream that nothing names.
 pub(crate) const SWEPT: &str = "stream_swept";
 
@@ -41,6 +44,16 @@ impl SqliteLog {
         Ok(seq.map(i64::cast_unsigned))
     }
 
+    /// The stream that this log has come from, where that was noted.
+    pub(crate) fn stream_id(&self) -> Result<Option<String>, LogError> {
+        query::meta::<String>(&self.connection, STREAM)
+    }
+
+    /// Notes it.
+    pub(crate) fn set_stream_id(&self, id: &str) -> Result<(), LogError> {
+        Ok(set_meta(&self.connection, STREAM, &id)?)
+    }
+
     /// Leaves the stream for good, where it was part of one: what is written from now on is not there.
     /// Says whether it was.
     pub(crate) fn leave_stream(&mut self) -> Result<bool, AppendError> {
@@ -52,7 +65,7 @@ impl SqliteLog {
             for table in ["stream_texts", "stream_trash"] {
                 log.write(&format!("DELETE FROM {table}"), [])?;
             }
-            for key in [SEQ, SWEPT] {
+            for key in [SEQ, SWEPT, STREAM] {
                 log.write("DELETE FROM meta WHERE key = ?1", [key])?;
             }
             Ok(())
