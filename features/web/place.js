@@ -6,10 +6,11 @@ const isWide = matchMedia("(min-width: 700px)");
 
 export const hashOf = (address) => `#${encodeURIComponent(address)}`;
 
-/** The chat that a hash names. */
+/** The chat that a hash names, if it names one. */
 export function addressIn(hash) {
   try {
-    return decodeURIComponent(hash.slice(1));
+    const address = decodeURIComponent(hash.slice(1));
+    return /^(common$|@|room:)/.test(address) ? address : "";
   } catch {
     return "";
   }

@@ -79,9 +79,9 @@ fn read(input: &mut impl BufRead, jobs: &SyncSender<Job>, here: &Here, has: impl
                     match end.recv() {
                         Ok(Ended::At(chat)) => here.go(Some(chat)),
                         // Who could not leave is still there.
-                        Ok(Ended::Failed) if leaves => {}
+                        Ok(Ended::Failed | Ended::Lost) if leaves => {}
                         // Lines meant for a chat that is not there, or not yet, go nowhere else.
-                        Ok(Ended::Here | Ended::Failed) => here.go(None),
+                        Ok(Ended::Here | Ended::Failed | Ended::Lost) => here.go(None),
                         Err(_) => return,
                     }
                     continue;

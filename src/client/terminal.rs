@@ -172,8 +172,8 @@ fn read(
                 match end {
                     Ended::At(chat) => here.go(Some(chat)),
                     // What was meant for a chat that is not there, or not yet, goes to no other.
-                    Ended::Here | Ended::Failed if wait == Wait::Move && !leaves => here.go(None),
-                    Ended::Here | Ended::Failed => {}
+                    _ if wait == Wait::Move && !leaves => here.go(None),
+                    Ended::Here | Ended::Failed | Ended::Lost => {}
                 }
                 continue;
             }

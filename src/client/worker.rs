@@ -61,6 +61,8 @@ pub enum Ended {
     At(String),
     /// It was not done.
     Failed,
+    /// It was not done, as the server could not be reached.
+    Lost,
 }
 
 /// Takes the jobs from their queue.
@@ -138,7 +140,8 @@ impl Worker {
                     let _ = ended.send(match &done {
                         Ok(None) => Ended::Here,
                         Ok(Some(chat)) => Ended::At(chat.clone()),
-                        Err(_) => Ended::Failed,
+                        Err(Failure::Refused(_)) => Ended::Failed,
+                        Err(Failure::Lost(_)) => Ended::Lost,
                     });
                     done.and_then(|_| self.post_due()).err()
                 }

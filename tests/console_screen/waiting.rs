@@ -1,7 +1,7 @@
 //! What can not be sent now: it waits, is shown, and is sent or given back.
 
 use serde_json::json;
-use veche::testing::{Server, wait_until};
+use veche::testing::{Folder, Server, wait_until};
 
 use crate::screen::{Screen, has};
 
@@ -110,6 +110,55 @@ fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
     let due = typed + jiff::SignedDuration::from_hours(1);
     let due = due.strftime("%H:%M").to_string();
     assert!(ann.shown().contains(&due), "{due}: {}", ann.shown());
+}
+
+#[test]
+fn a_file_that_was_on_its_way_when_the_server_died_goes_out_when_it_is_back() {
+    if !has(&["files"]) {
+        return;
+    }
+    let mut server = Server::only("files", "");
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    ann.home.write("note.txt", "in the file\n");
+    server.terminate("STOP");
+    ann.says("/file note.txt a file");
+    ann.sees("/file note.txt a file  sending…");
+    server.kill();
+    ann.sees("○ offline");
+    server.restart();
+    wait_until("the file", || {
+        (bob.messages("common").last()?["file"]["name"] == "note.txt").then_some(())
+    });
+    ann.until("nothing left", |shown| {
+        shown.contains("a file") && !shown.contains("sending…") && !shown.contains("not sent")
+    });
+    assert_eq!(bob.messages("common").len(), 1);
+}
+
+#[test]
+fn what_waits_in_two_windows_is_each_ones_own_and_kept_for_the_next() {
+    if !has(&["rate_limit"]) {
+        return;
+    }
+    let server = Server::only("rate_limit", "messages = 1\nper = \"1h\"");
+    let ann = Screen::start(&server, "ann");
+    ann.says("one");
+    ann.says("two");
+    ann.sees("1 to send in");
+    let chat = format!("chat ann --server {}", server.url());
+    let home = ann.home.path().display().to_string();
+    let variables = format!("HOME={home}");
+    let other = Screen::run(Folder::new(), &chat, &variables);
+    let seen = other.sees("● connected");
+    assert!(!seen.contains("two"), "{seen}");
+    other.says("three");
+    other.sees("1 to send in");
+    let _ = other.ends();
+    let home = ann.ends();
+    let ann = Screen::with(&server, "ann", home, "");
+    let seen = ann.sees("2 not sent");
+    assert!(seen.contains("two") && seen.contains("three"), "{seen}");
 }
 
 #[test]

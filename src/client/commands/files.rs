@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::super::Output;
+use super::super::answer::CallError;
 use super::super::render::Attached;
 use super::super::session::Session;
 use super::super::text::{safe_line, size};
@@ -51,7 +52,19 @@ impl Command {
             Command::Send { path, text } => {
                 let to = worker.here(current)?.to_owned();
                 let file = upload(&worker.session, &worker.output, &path);
+                let is_typed = worker.typed;
                 let file = file.map_err(|error| {
+                    let error = match error {
+                        // Who waits for it may have it tried again.
+                        TransferError::Call(lost @ CallError::Lost(_)) if is_typed => {
+                            return Failure::Lost(lost);
+                        }
+                        TransferError::Broken(why) if is_typed => {
+                            let lost = ureq::Error::Io(why);
+                            return Failure::Lost(CallError::Lost(Box::new(lost)));
+                        }
+                        error => error,
+                    };
                     Failure::Refused(match error {
                         // This one names the path.
                         TransferError::File { .. } => format!("not sent: {error}"),

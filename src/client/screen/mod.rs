@@ -58,6 +58,8 @@ use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 const NEWS: usize = 1_024;
 /// How much of it is taken before the screen is drawn anew.
 const BATCH: usize = 256;
+/// A file whose connection was lost goes out again after so long, where there seems to be another.
+const AGAIN: Duration = Duration::from_secs(5);
 /// What counts down is drawn so often, and what is typed is kept after so long.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -90,7 +92,7 @@ pub fn run(
     let mut screen = Screen {
         model: Model::new(&me, bell),
         input: Input::new(Completion::new(session.clone()), &store.history()),
-        drafts: Drafts::open(store.drafts(session.api.base(), &me)),
+        drafts: Drafts::open(&store.drafts(session.api.base(), &me)),
         session: session.clone(),
         jobs: jobs.clone(),
         pages,
@@ -332,6 +334,13 @@ impl Screen {
             News::Done(post) | News::Filed(post, Ended::Here) => {
                 self.model.arrived(&post);
                 self.unsaved = true;
+            }
+            News::Filed(post, Ended::Lost) => {
+                let stage = match self.model.link {
+                    Link::Up => Stage::Later(Instant::now() + AGAIN),
+                    _ => Stage::Queued,
+                };
+                self.stage(&post, stage);
             }
             News::Filed(post, _) => {
                 let why = "the file was not uploaded".to_owned();

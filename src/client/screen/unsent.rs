@@ -100,7 +100,9 @@ impl Screen {
             begun,
             outgoing,
             titles,
-        } = self.drafts.all().clone();
+        } = self.drafts.all();
+        // What another window has left is kept here from now on.
+        self.unsaved = true;
         self.session.know_titles(&titles);
         for (chat, text) in begun {
             if chat == self.model.chat().address {
@@ -114,9 +116,10 @@ impl Screen {
             // Also what says itself not where to, as a comment does.
             let at = self.model.place(&here, &self.session.label(&here));
             let here = self.model.chats[at].address.clone();
-            // No more are kept than may wait.
-            self.model
-                .stage_in(&post, &here, Stage::Failed(LEFT.to_owned()));
+            let left = Stage::Failed(LEFT.to_owned());
+            if !self.model.stage_in(&post, &here, left) {
+                self.input.remember(&post.line());
+            }
         }
     }
 
