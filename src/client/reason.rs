@@ -18,6 +18,10 @@ pub fn call(error: &ureq::Error) -> String {
 /// Why a connection was not there, or not for long.
 pub fn connection(error: &io::Error) -> String {
     use io::ErrorKind as Kind;
+    // A body that is being read says so in this way.
+    if let Some(error) = error.get_ref().and_then(|why| why.downcast_ref()) {
+        return call(error);
+    }
     let why = match error.kind() {
         Kind::ConnectionRefused => "nothing listens there",
         Kind::ConnectionReset
@@ -79,6 +83,10 @@ mod tests {
                 "the connection broke off",
             ),
             (ureq::Error::HostNotFound, "there is no host of that name"),
+            (
+                ureq::Error::Io(ureq::Error::Timeout(ureq::Timeout::RecvBody).into_io()),
+                "there is no answer",
+            ),
         ] {
             assert_eq!(call(&error), expected);
         }

@@ -66,7 +66,9 @@ fn commands_typed_while_the_server_is_away_are_shown_kept_and_done() {
     let ann = Screen::start(&server, "ann");
     ann.says("mine");
     ann.sees("ann: mine");
-    let id = wait_until("it", || Some(bob.messages("common").first()?["id"].to_string()));
+    let id = wait_until("it", || {
+        Some(bob.messages("common").first()?["id"].to_string())
+    });
     ann.home.write("note.txt", "in the file\n");
     server.kill();
     ann.sees("○ offline");

@@ -32,6 +32,9 @@ impl Place {
             let (folder, name) = (path, safe_name(name));
             return Ok(Place { folder, name });
         }
+        if path.exists() && !path.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
         let own = path.file_name().and_then(|name| name.to_str());
         let Some(own) = own.filter(|_| !written.ends_with('/')) else {
             return Err(io::Error::new(
