@@ -1,6 +1,7 @@
 //! `veche verify`: all the data read through.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -20,6 +21,9 @@ pub(super) enum VerifyError {
     /// The database can't be opened.
     #[error("the database can't be read")]
     Log(#[from] LogError),
+    /// Whoever asks may not read all of it.
+    #[error("not all can be read: {0}")]
+    Denied(String),
     /// Some of it is not as it was written.
     #[error("{0} damaged places")]
     Damaged(u64),
@@ -44,6 +48,7 @@ pub(super) fn run(data: &Path, s3: &S3) -> Result<(), VerifyError> {
     };
     let reader = Reader::new(data);
     let (shelves, mut closed) = (Shelves::new(data, s3), BTreeSet::new());
+    let mut denied = None;
     let rows = reader.read_here(|reading| {
         let mut is_whole = true;
         let rows = reading.verify(&mut |line| {
@@ -56,10 +61,14 @@ pub(super) fn run(data: &Path, s3: &S3) -> Result<(), VerifyError> {
         }
         match stores(reading, &shelves, &mut tell) {
             Ok(found) => closed = found,
+            Err(VerifyError::Denied(place)) => denied = Some(place),
             Err(error) => tell(causes(&error)),
         }
         Ok(rows)
     })?;
+    if let Some(place) = denied {
+        return Err(VerifyError::Denied(place));
+    }
     objects(&reader, &shelves, &closed, &mut tell)?;
     written?;
     if damaged > 0 {
@@ -74,7 +83,7 @@ fn stores(
     reading: &Reading,
     shelves: &Shelves<'_>,
     tell: &mut dyn FnMut(String),
-) -> Result<BTreeSet<String>, LogError> {
+) -> Result<BTreeSet<String>, VerifyError> {
     let epoch = reading.header()?.epoch;
     let mut closed = BTreeSet::new();
     for (_, place) in reading.stores()? {
@@ -82,6 +91,9 @@ fn stores(
         if !epoch.is_empty()
             && let Err(error) = shelves.owner(&place, &epoch)
         {
+            if is_denied(&error) {
+                return Err(VerifyError::Denied(causes(&error)));
+            }
             tell(causes(&error));
             closed.insert(place);
         }
@@ -95,7 +107,7 @@ fn objects(
     shelves: &Shelves<'_>,
     closed: &BTreeSet<String>,
     tell: &mut dyn FnMut(String),
-) -> Result<(), LogError> {
+) -> Result<(), VerifyError> {
     let all = reader.read_here(Reading::objects)?;
     for named in all.iter().filter(|named| !closed.contains(&named.place)) {
         let place = shelves.tell(named);
@@ -109,8 +121,23 @@ fn objects(
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
                     && !reader.read_here(Reading::objects)?.contains(named) => {}
+            Err(error) if is_denied(&error) => {
+                return Err(VerifyError::Denied(format!("{place}: {error}")));
+            }
             Err(error) => tell(format!("{place} can't be read: {error}")),
         }
     }
     Ok(())
+}
+
+/// Whether something is not damaged, but not to be read by whoever asks.
+fn is_denied(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::PermissionDenied;
+        }
+        cause = error.source();
+    }
+    false
 }

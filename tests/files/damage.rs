@@ -1,7 +1,9 @@
 //! Files that are not as they were written: each is named, and none is served, exported or copied in
 //! silence.
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 
 use super::*;
 
@@ -140,4 +142,42 @@ fn a_damaged_lock_of_the_folder_is_found_before_the_next_start() {
     assert!(found.stdout.contains("or the file is damaged"), "{found:?}");
     fs::remove_file(&lock).expect("it is there");
     server.restart();
+}
+
+#[test]
+fn who_may_not_read_the_files_is_told_so_and_of_no_damage() {
+    let mut server = Server::only("files", "");
+    let ann = server.connect("ann");
+    let upload = ann.request("POST", "/files?name=x");
+    upload.body("bytes", "text/plain").send().expect(201);
+    server.stop();
+    let (folder, data) = (server.folder().path().to_owned(), server.data());
+    let mut verify = Command::new(binary());
+    verify
+        .arg("verify")
+        .arg("--data")
+        .arg(&data)
+        .current_dir("/");
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+    };
+    if fs::metadata(&data).expect("a folder").uid() == 0 {
+        // Nothing is kept from root, so it is somebody else who asks, and reads all but the files.
+        verify.uid(65_534).gid(65_534);
+        allow(&folder, 0o755);
+        allow(&data, 0o777);
+        let all = fs::read_dir(&data).expect("a folder").flatten();
+        all.for_each(|entry| allow(&entry.path(), 0o666));
+    }
+    allow(&data.join("files"), 0);
+    let output = verify.output().expect("the binary starts");
+    allow(&data.join("files"), 0o700);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("can be read") && said.contains("ermission denied"),
+        "{said}"
+    );
+    assert!(!said.contains("damaged"), "{said}");
+    assert_eq!(output.stdout, b"");
 }
