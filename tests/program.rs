@@ -1,4 +1,5 @@
 //! The program: its calls, its config, starting, stopping, backing up.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
