@@ -61,7 +61,7 @@ pub(super) async fn reload(mut hangup: Signal, tls: Option<Arc<Tls>>) {
 /// What comes too late is not shown: the next reading may have been faster.
 async fn read_again(tls: &Arc<Tls>, readings: &Arc<Semaphore>) -> Result<(), String> {
     let place = Arc::clone(readings).try_acquire_owned();
-    let place = place.map_err(|_| "the readings before still wait for their files".to_owned())?;
+    let place = place.map_err(|_| "the readings before have no end yet".to_owned())?;
     let (tell, told) = oneshot::channel();
     let reader = Arc::clone(tls);
     let read = move || {
@@ -78,6 +78,8 @@ async fn read_again(tls: &Arc<Tls>, readings: &Arc<Semaphore>) -> Result<(), Str
         }
         Ok(Ok(Err(error))) => Err(causes(&error)),
         Ok(Err(_)) => Err("it was not read to its end".to_owned()),
-        Err(_) => Err(format!("its files did not answer within {READING:?}")),
+        Err(_) => Err(format!(
+            "what it is read from did not answer within {READING:?}"
+        )),
     }
 }
