@@ -95,7 +95,7 @@ impl Link {
                     let lines = self.message_lines(message, Some(&batch));
                     self.give(id, &id.to_string(), lines);
                     if room > 0 && message["comments"].as_u64().is_some_and(|count| count > 0) {
-                        room = room.saturating_sub(self.comments(message, &batch).await);
+                        room = room.saturating_sub(self.give_remarks(message, &batch).await);
                     }
                     self.relieve().await?;
                 }
@@ -109,7 +109,7 @@ impl Link {
     }
 
     /// Gives the first comments of a message that was missed; says how many lines they have.
-    async fn comments(&mut self, message: &Value, batch: &str) -> usize {
+    async fn give_remarks(&mut self, message: &Value, batch: &str) -> usize {
         let id = message["id"].as_u64().unwrap_or_default();
         let path = format!("/messages/{id}/comments?limit={COMMENTS}");
         let listed = self.inside.get(&path).await.body;

@@ -57,7 +57,7 @@ pub struct Link {
     /// What this connection has posted, and was not told yet.
     own: BTreeSet<Id>,
     /// Comments that were given with their messages, and may come as events yet.
-    comments: BTreeSet<Id>,
+    remarks: BTreeSet<Id>,
     /// What was given of messages beyond one line.
     pub lines: Lines,
     /// Chats that stay unread.
@@ -113,7 +113,7 @@ impl Link {
             me: String::new(),
             channels: Channels::default(),
             own: BTreeSet::new(),
-            comments: BTreeSet::new(),
+            remarks: BTreeSet::new(),
             lines: Lines::default(),
             held: Held::default(),
             shown: HashMap::new(),
@@ -236,16 +236,16 @@ impl Link {
 
     /// Notes a comment that was given with its message.
     pub fn gave_comment(&mut self, id: Id) {
-        self.comments.insert(id);
+        self.remarks.insert(id);
         // The oldest have come before, if they were to.
-        if self.comments.len() > OWN {
-            self.comments.pop_first();
+        if self.remarks.len() > OWN {
+            self.remarks.pop_first();
         }
     }
 
     /// Whether a comment was given with its message; its event comes once.
     pub fn was_given(&mut self, id: Id) -> bool {
-        self.comments.remove(&id)
+        self.remarks.remove(&id)
     }
 
     /// Puts a line before the client.
