@@ -112,3 +112,21 @@ fn what_is_typed_behind_a_to_that_fails_goes_to_no_chat() {
     });
     assert_eq!(bob.texts("common").len(), 1);
 }
+
+#[test]
+fn what_was_meant_for_another_chat_goes_to_none_after_a_restart_either() {
+    let mut server = Server::core();
+    let bob = server.connect("bob");
+    let ann = Screen::start(&server, "ann");
+    server.kill();
+    ann.sees("○ offline");
+    ann.types("/to @bob\rsecret\r");
+    ann.sees("nowhere> secret");
+    let home = ann.is_ended();
+    server.restart();
+    let ann = Screen::with(&server, "ann", home, "");
+    ann.sees("nowhere> secret");
+    ann.types("and more\r");
+    ann.sees("         and more");
+    assert!(bob.texts("common").is_empty());
+}

@@ -51,6 +51,23 @@ impl Screen {
         std::mem::replace(&mut self.home, Folder::new())
     }
 
+    /// Ended by a signal, whatever is in its line; the terminal is as it was then.
+    pub fn is_ended(mut self) -> Folder {
+        let pid = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let child = Command::new("pgrep").args(["-P", pid.trim()]).output();
+        let child = child.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        let killed = Command::new("kill")
+            .args(["-TERM", &child.unwrap_or_default()])
+            .status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        let seen = self.sees("ended with");
+        assert!(!seen.contains("connected"), "{seen}");
+        let _ = Command::new("tmux")
+            .args(["-S", &self.socket, "kill-server"])
+            .output();
+        std::mem::replace(&mut self.home, Folder::new())
+    }
+
     pub fn run(home: Folder, arguments: &str, variables: &str) -> Self {
         let unique = uuid::Uuid::new_v4().to_string();
         // Another socket each time: the last server may not have ended yet.

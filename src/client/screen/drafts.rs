@@ -35,6 +35,8 @@ pub struct Unsent {
     pub begun: BTreeMap<String, String>,
     /// What was on its way.
     pub outgoing: Vec<Kept>,
+    /// The chats whose lines go nowhere, with the commands that led there.
+    pub nowhere: BTreeMap<String, String>,
     /// The titles of the rooms among those chats, by their addresses.
     pub titles: BTreeMap<String, String>,
 }
@@ -56,6 +58,7 @@ impl Unsent {
             *own = format!("{own}{gap}{text}");
         }
         self.outgoing.extend(other.outgoing);
+        self.nowhere.extend(other.nowhere);
         self.titles.extend(other.titles);
     }
 
@@ -205,6 +208,7 @@ mod tests {
                 post: Post::text("common", outgoing),
                 here: "common".to_owned(),
             }],
+            nowhere: BTreeMap::from([("common".to_owned(), "/to @bob".to_owned())]),
             titles: BTreeMap::from([("room:7".to_owned(), "Garden".to_owned())]),
         }
     }

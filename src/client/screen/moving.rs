@@ -59,6 +59,15 @@ impl Model {
         id
     }
 
+    /// Lines that are typed in that chat go nowhere, since this command led to no chat.
+    pub fn lead_nowhere(&mut self, from: &str, line: &str) {
+        let id = self.begin_move(from, None, line);
+        let begun = self.moves.iter_mut().find(|going| going.id == id);
+        if let Some(going) = begun {
+            going.failed = true;
+        }
+    }
+
     /// Plain lines go to the chat that is shown, whatever led nowhere before; false where they did.
     pub fn lines_go_here(&mut self) -> bool {
         let here = self.chats[self.at].address.clone();

@@ -99,6 +99,7 @@ impl Screen {
         let Unsent {
             begun,
             outgoing,
+            nowhere,
             titles,
         } = self.drafts.all();
         // What another window has left is kept here from now on.
@@ -111,6 +112,9 @@ impl Screen {
                 let at = self.model.place(&chat, &self.session.label(&chat));
                 self.model.chats[at].draft = text;
             }
+        }
+        for (chat, line) in nowhere {
+            self.model.lead_nowhere(&chat, &line);
         }
         for Kept { post, here } in outgoing {
             // Also what says itself not where to, as a comment does.
@@ -136,15 +140,17 @@ impl Screen {
                 begun.insert(chat.address.clone(), text);
             }
         }
-        for going in self
-            .model
-            .moves
-            .iter()
-            .filter(|going| !going.held.is_empty())
-        {
-            let chat = going.to.as_ref().unwrap_or(&going.from);
-            let begun = begun.entry(chat.clone()).or_default();
-            *begun = format!("{}\n{begun}", going.held.join("\n"));
+        let mut nowhere: BTreeMap<String, String> = BTreeMap::new();
+        for going in &self.model.moves {
+            let chat = going.to.as_ref().filter(|_| !going.failed);
+            if !going.held.is_empty() {
+                let begun = begun.entry(chat.unwrap_or(&going.from).clone()).or_default();
+                *begun = format!("{}\n{begun}", going.held.join("\n"));
+            }
+            // What was meant for another chat goes to this one the next time as little as now.
+            if chat.is_none() && begun.contains_key(&going.from) {
+                nowhere.insert(going.from.clone(), going.line.clone());
+            }
         }
         let outgoing = self.model.outgoing.iter().map(|out| Kept {
             post: out.post.clone(),
@@ -157,6 +163,7 @@ impl Screen {
         let unsent = Unsent {
             begun,
             outgoing,
+            nowhere,
             titles,
         };
         if let Err(error) = self.drafts.keep(unsent) {
