@@ -144,7 +144,9 @@ impl Screen {
         for going in &self.model.moves {
             let chat = going.to.as_ref().filter(|_| !going.failed);
             if !going.held.is_empty() {
-                let begun = begun.entry(chat.unwrap_or(&going.from).clone()).or_default();
+                let begun = begun
+                    .entry(chat.unwrap_or(&going.from).clone())
+                    .or_default();
                 *begun = format!("{}\n{begun}", going.held.join("\n"));
             }
             // What was meant for another chat goes to this one the next time as little as now.
