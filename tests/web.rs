@@ -8,7 +8,7 @@ use veche::testing::{Reply, Server};
 
 /// All that a browser fetches for the page, in bytes; it is what the binary holds of it, too. It may be
 /// 60 KiB, and is to stay well below.
-const MOST: usize = 54_000;
+const MOST: usize = 54_500;
 
 /// The names of the page's parts: the files that lie beside the feature.
 fn parts() -> Vec<String> {

@@ -32,6 +32,19 @@ let written = "";
 /** How often all that is known was void. */
 let resets = 0;
 
+const UNKEPT = "This browser keeps nothing more for this page, and what is not kept is not sent. Let it keep data, or make room, and load the page anew.";
+/** What can't be kept is told, where the browser does not let this page keep anything, or not so much. */
+function unkept(event, error) {
+  if (!["QuotaExceededError", "SecurityError"].includes(error?.name)) return;
+  event.preventDefault();
+  if ($("app").hidden) {
+    $("door").hidden = false;
+    $("why").textContent = UNKEPT;
+  } else if ($("toast").hidden || $("notice").textContent !== UNKEPT) notice(UNKEPT);
+}
+addEventListener("error", (event) => unkept(event, event.error));
+addEventListener("unhandledrejection", (event) => unkept(event, event.reason));
+
 /** The code in the address, where the page was come to by a link. */
 const code = () => /^\/join\/([^/]+)$/.exec(location.pathname)?.[1];
 
@@ -84,7 +97,7 @@ async function opened() {
   isOpening = true;
   messages.again();
   try {
-    if (state.ready) await refresh();
+    if (state.ready) state.ready = await refresh();
     // Also where it turns out meanwhile that all is to be asked for anew.
     while (!state.ready) {
       const before = resets;

@@ -1,5 +1,5 @@
 /** Rooms: making one, who is in it, inviting, links, and who asks to come in. */
-import { el, keyed, moment, name, say, span } from "./dom.js";
+import { $, el, keyed, moment, name, say, span } from "./dom.js";
 import { post, remove } from "./net.js";
 import { begin, changed, chatOf, has, isBot, isMe, notice, noticeWhile, roomCalled, state } from "./store.js";
 import { draft, editing, entry, keepEditing, places, rescue } from "./outbox.js";
@@ -119,11 +119,14 @@ function lose(address, words) {
   if (isKept) begin(notebook);
   const tell = () => notice(...words, ...(isKept ? [" What you wrote there is a draft in ", el("a", { href: hashOf(notebook) }, "your notebook"), " now."] : []));
   if (state.open !== address) return tell();
-  // What is told is over where one goes on.
-  addEventListener("moved", tell, { once: true });
+  // What is told is over where one goes on. Who was typing types on where that is nobody else's, or nowhere.
+  addEventListener("moved", () => {
+    tell();
+    if (!isKept) $("title").focus();
+  }, { once: true });
   // The browser may go back only later, and nothing is asked for meanwhile that is another's now.
   state.open = "";
-  go("", true);
+  go(isKept ? notebook : "", true);
 }
 
 addEventListener("lost", ({ detail: { address, removed } }) =>

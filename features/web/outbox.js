@@ -12,21 +12,21 @@ import { explain, why } from "./words.js";
 export const entry = (kind, key) => `veche.${kind}.${state.me}.${key}`;
 
 /** This tab's own comes first: another's may be written in the same place, and neither takes the other's. */
-const stores = [sessionStorage, localStorage];
+const stores = () => [sessionStorage, localStorage];
 
 /**
  * The text and the files of a place: a chat's address, `#ID` for a message's comments, or `=ID` for its text. A file without
  * `id` was not uploaded, which only the tab that had it knows.
  */
 export function draft(place) {
-  const kept = stores.map((store) => store.getItem(entry("draft", place)));
+  const kept = stores().map((store) => store.getItem(entry("draft", place)));
   return JSON.parse(kept[0] ?? kept[1]) ?? { text: "", files: [] };
 }
 
 export function keepDraft(place, { text, files }) {
   const key = entry("draft", place);
-  const ends = !text && !files.length && stores.some((store) => store.getItem(key));
-  for (const store of stores) {
+  const ends = !text && !files.length && stores().some((store) => store.getItem(key));
+  for (const store of stores()) {
     const some = store === sessionStorage ? files : files.filter(({ id }) => id);
     if (text || some.length) store.setItem(key, JSON.stringify({ text, files: some }));
     else store.removeItem(key);
@@ -61,7 +61,7 @@ export function rescue(places, to) {
 /** The places of all that is not sent yet. */
 export function places() {
   const prefix = entry("draft", "");
-  const names = stores.flatMap(Object.keys).filter((one) => one.startsWith(prefix));
+  const names = stores().flatMap(Object.keys).filter((one) => one.startsWith(prefix));
   return new Set([...names.map((one) => one.slice(prefix.length)), ...waiting().map(({ place }) => place)]);
 }
 
@@ -238,7 +238,7 @@ async function drain() {
 /** Forgets all of it, at signing out. */
 export function wipe() {
   const mine = ["draft", "edit", "post", "tab", "links", "put"].map((kind) => entry(kind, ""));
-  for (const store of stores) {
+  for (const store of stores()) {
     const names = Object.keys(store).filter((one) => mine.some((prefix) => one.startsWith(prefix)));
     names.forEach((one) => store.removeItem(one));
   }

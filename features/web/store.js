@@ -193,8 +193,13 @@ function meet(name, about = {}) {
   state.users.set(name, { name, online: false, seen: null, ...state.users.get(name), ...about });
 }
 
-/** What no event tells again after an outage: who is there. */
-export const refresh = () => meanwhile(everyone);
+/** What no event tells again after an outage: who is there. False where the server has other features by now: then all is another. */
+export const refresh = () => meanwhile(async () => {
+  const { server } = await get("/status");
+  const isSame = `${server.features}` === `${state.server.features}`;
+  if (isSame) await everyone();
+  return isSame;
+});
 
 /** Who is there, as far as a list of them is of use. */
 async function everyone() {

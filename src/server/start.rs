@@ -402,7 +402,7 @@ fn warn_of_places(config: &Config, features: &Features) {
             tracing::warn!(
                 feature,
                 place,
-                "these files lie in the data folder of this node, and the other nodes can't read them: set \
+                "these objects lie in the data folder of this node, and the other nodes can't read them: set \
                  `store` to a bucket, or `dir` to a folder that all nodes reach"
             );
         }

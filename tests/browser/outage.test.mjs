@@ -110,3 +110,34 @@ testOf(["reactions"], "that the server can't be reached is told for as long as t
   await page.context().close();
   await server.end();
 });
+
+test("what the browser can't keep is told, and stays in its field", async () => {
+  const server = await Server.start();
+  const page = await visit(it.browser, server.url);
+  await connect(page, "ann");
+  await page.evaluate(() => {
+    for (let size = 1 << 22; size; size >>= 1) {
+      try {
+        for (let part = 0; ; part++) localStorage.setItem(`full.${size}.${part}`, "x".repeat(size));
+      } catch {
+        // It is full for so much.
+      }
+    }
+  });
+  await page.locator("#text").fill("not lost");
+  await page.keyboard.press("Enter");
+  await page.locator("#notice").getByText(/This browser keeps nothing more/).waitFor();
+  assert.equal(await page.locator("#text").inputValue(), "not lost");
+  await page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("full.")).forEach((key) => localStorage.removeItem(key)));
+  await page.locator("#text").press("Enter");
+  await message(page, "not lost").waitFor();
+  await page.context().close();
+
+  const context = await it.browser.newContext();
+  await context.addInitScript(() => Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("denied", "SecurityError"); } }));
+  const blocked = await context.newPage();
+  await blocked.goto(server.url);
+  await blocked.locator("#why").getByText(/This browser keeps nothing more/).waitFor();
+  await context.close();
+  await server.end();
+});

@@ -83,3 +83,31 @@ testOf(["rooms"], "also where the page was not there when it happened", async ()
   await until("it is there", async () => (await page.locator("#text").inputValue()) === "unfinished");
   await page.context().close();
 });
+
+testOf(["rooms"], "who is removed while they write writes on where nobody else reads it", async () => {
+  const page = await visit(it.browser, it.server.url);
+  await connect(page, "eva");
+  const bob = await owner(it.server, "fred");
+  const { room, kick } = await roomOf(it.server, bob, "Loft", await tokenOf(page));
+  await page.goto(`${it.server.url}/#${encodeURIComponent(room)}`);
+  await page.locator("#title").filter({ hasText: "Loft" }).waitFor();
+  await page.locator("#text").pressSequentially("between us, ");
+  await kick();
+  await page.locator("#title").filter({ hasText: "Notebook" }).waitFor();
+  await page.keyboard.type("the rest");
+  await page.keyboard.press("Enter");
+  await message(page, "between us, the rest").waitFor();
+  const { messages } = await it.server.call(await tokenOf(page), "GET", "/messages?chat=common");
+  assert.equal(messages.filter(({ text }) => text.includes("the rest")).length, 0);
+  // Nothing was begun here: what is typed next goes nowhere.
+  const loft = await roomOf(it.server, bob, "Loft 2", await tokenOf(page));
+  await page.goto(`${it.server.url}/#${encodeURIComponent(loft.room)}`);
+  await page.locator("#title").filter({ hasText: "Loft 2" }).waitFor();
+  await page.locator("#text").focus();
+  await loft.kick();
+  await page.locator("#title").filter({ hasText: "Everyone" }).waitFor();
+  await page.keyboard.type("not for all");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("#text").inputValue(), "");
+  await page.context().close();
+});

@@ -138,8 +138,8 @@ fn on_a_small_screen_boxes_tell_what_is_out_of_sight_and_show_it() {
     for _ in 0..6 {
         ann.keys(&["Down"]);
     }
-    let last = ann.sees("eve asks");
-    assert!(last.contains("↑ ") && !last.contains("↓ "), "{last}");
+    let last = ann.until("the last", |shown| !shown.contains("↓ "));
+    assert!(last.contains("↑ ") && last.contains(" asks"), "{last}");
     ann.keys(&["Escape"]);
     ann.types("/approve some");
     ann.keys(&["Tab"]);

@@ -122,7 +122,7 @@ fn what_was_meant_for_another_chat_goes_to_none_after_a_restart_either() {
     ann.sees("○ offline");
     ann.types("/to @bob\rsecret\r");
     ann.sees("nowhere> secret");
-    let home = ann.is_ended();
+    let home = ann.ends_by_a_signal();
     server.restart();
     let ann = Screen::with(&server, "ann", home, "");
     ann.sees("nowhere> secret");

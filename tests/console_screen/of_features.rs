@@ -91,12 +91,13 @@ fn rooms_their_links_and_the_requests_are_reached_by_keys_and_commands() {
     // What was begun for the room goes nowhere else.
     let seen = bob.sees("you were removed from \"The Garden\"");
     assert!(seen.contains("1 common"), "{seen}");
-    bob.sees("what you had begun there is kept: Up brings it back");
-    bob.until("an empty line for common", |shown| {
-        shown.lines().any(|line| line == "common>")
-    });
-    bob.keys(&["Up"]);
-    bob.sees("common> half a tho");
+    bob.sees("nowhere> half a tho");
+    // Who has not looked up yet types on, and it goes to nobody.
+    bob.says("ught");
+    bob.sees("nowhere> half a thought");
+    bob.keys(&["Escape"]);
+    bob.sees("common> half a thought");
+    assert!(server.connect("dora").texts("common").is_empty());
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_line_begun_is_kept_for_its_chat_and_over_a_restart() {
     ann.types("another one");
     ann.keys(&["M-1"]);
     ann.sees("common> half a thought");
-    let home = ann.is_ended();
+    let home = ann.ends_by_a_signal();
     let ann = Screen::with(&server, "ann", home, "");
     ann.sees("common> half a thought");
     ann.keys(&["M-2"]);

@@ -52,7 +52,7 @@ impl Screen {
     }
 
     /// Ended by a signal, whatever is in its line; the terminal is as it was then.
-    pub fn is_ended(mut self) -> Folder {
+    pub fn ends_by_a_signal(mut self) -> Folder {
         let pid = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
         let child = Command::new("pgrep").args(["-P", pid.trim()]).output();
         let child = child.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());

@@ -182,7 +182,7 @@ fn a_comment_in_private_waits_in_its_chat_also_over_a_restart() {
     let home = ann.ends();
     server.restart();
     let ann = Screen::with(&server, "ann", home, "");
-    let seen = ann.sees("1 not sent");
+    let seen = ann.sees("1 not sent (@bob)");
     assert!(!seen.contains("between us"), "{seen}");
     ann.keys(&["M-2"]);
     ann.sees("between us");

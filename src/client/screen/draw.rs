@@ -271,7 +271,14 @@ fn status(model: &Model, is_out: bool, columns: usize) -> Line<'static> {
     }
     match model.failed() {
         0 => {}
-        count => parts.insert(1, format!("{count} not sent")),
+        count => {
+            let elsewhere = model.failed_elsewhere().join(", ");
+            let place = match elsewhere.is_empty() {
+                true => elsewhere,
+                false => format!(" ({elsewhere})"),
+            };
+            parts.insert(1, format!("{count} not sent{place}"));
+        }
     }
     if let Some((next, count)) = model.next_due() {
         let left = duration(seconds(next));

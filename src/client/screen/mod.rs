@@ -419,15 +419,18 @@ impl Screen {
             if is_behind {
                 return Ok(());
             }
-            // What was typed for a chat that has ended goes to no other.
-            let text = self.input.text();
-            if !text.trim().is_empty() {
-                self.input.remember(&text);
-                let told = "what you had begun there is kept: Up brings it back";
-                self.model.note(told.to_owned(), false);
-            }
+            // What was typed for a chat that has ended goes to no other, nor does what is typed on: its
+            // writer may not have seen yet where they are.
+            let label = session.label(&shown);
+            self.model.lead_nowhere(&here, &format!("/to {label}"));
             let draft = self.model.chat().draft.clone();
-            self.input.set(&draft);
+            if self.input.is_empty() {
+                self.input.set(&draft);
+            } else {
+                self.input.remember(&draft);
+            }
+            self.tell_nowhere(&here, "");
+            self.unsaved = true;
         }
         Ok(())
     }

@@ -134,7 +134,8 @@ impl Screen {
         }
     }
 
-    fn tell_nowhere(&mut self, chat: &str, what: &str) {
+    /// Tells that what is typed in a chat goes to none, behind why that is so.
+    pub fn tell_nowhere(&mut self, chat: &str, what: &str) {
         let label = self.session.label(chat);
         let text =
             format!("{what}lines go nowhere now: Esc lets them go to {label}, /to elsewhere");

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Link;
 use super::super::post::Post;
+use super::chat::Chat;
 use super::model::Model;
 
 /// The most posts that are not there yet.
@@ -188,6 +189,21 @@ impl Model {
         self.outgoing.iter().filter(failed).count()
     }
 
+    /// The chats that have failed ones and are not shown, by what they are called.
+    pub fn failed_elsewhere(&self) -> Vec<String> {
+        let has_failed = |chat: &&Chat| {
+            let failed = |out: &Outgoing| matches!(out.stage, Stage::Failed(_));
+            let mut outgoing = self.outgoing.iter();
+            outgoing.any(|out| failed(out) && out.here == chat.address)
+        };
+        let others = self.chats.iter().enumerate();
+        let others = others
+            .filter(|(at, _)| *at != self.at)
+            .map(|(_, chat)| chat);
+        let failed = others.filter(has_failed);
+        failed.map(|chat| chat.label.clone()).collect()
+    }
+
     /// When the next one is due that waits for its time, and how many wait, those behind it included.
     pub fn next_due(&self) -> Option<(Instant, usize)> {
         let heads = self.heads().into_iter().map(|at| &self.outgoing[at]);
@@ -229,6 +245,7 @@ mod tests {
         assert_eq!(model.failed(), 0);
         assert!(model.stage(&post, Stage::Failed("no".to_owned())));
         assert_eq!((model.outgoing.len(), model.failed()), (1, 1));
+        assert!(model.failed_elsewhere().is_empty());
         // The same again, under the same key.
         model.again();
         assert_eq!(model.due(Instant::now()), std::slice::from_ref(&post));
@@ -248,6 +265,7 @@ mod tests {
         model.stage(&there, Stage::Failed("no".to_owned()));
         model.again();
         assert!(model.due(Instant::now()).is_empty());
+        assert_eq!(model.failed_elsewhere(), ["@bob"]);
         let here = Post::text("common", "hi");
         model.stage(&here, Stage::Failed("no".to_owned()));
         model.stage(&Post::text("@bob", "more"), Stage::Failed("no".to_owned()));
