@@ -97,6 +97,12 @@ pub async fn serve(irc: Arc<Irc>, site: Site<Irc>, guest: Guest) {
         () = stopping.stopping() => End::Told("the server stops".to_owned()),
         end = link.run() => end,
     };
+    // A stop ends the events as well, and they may have been heard first.
+    let end = tokio::select! {
+        biased;
+        () = stopping.stopping() => End::Told("the server stops".to_owned()),
+        () = std::future::ready(()) => end,
+    };
     link.farewell(end).await;
 }
 
