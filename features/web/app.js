@@ -97,7 +97,7 @@ async function opened() {
   isOpening = true;
   messages.again();
   try {
-    if (state.ready) state.ready = await refresh();
+    if (state.ready && !(await refresh())) state.ready = false;
     // Also where it turns out meanwhile that all is to be asked for anew.
     while (!state.ready) {
       const before = resets;
