@@ -20,6 +20,10 @@ export const PATIENCE = 20_000;
 
 rmSync(empty, { recursive: true });
 
+/** The servers that run. */
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 export class Server {
   #folder = mkdtempSync(join(tmpdir(), "veche-browser-"));
   #port = 0;
@@ -43,6 +47,10 @@ export class Server {
       if (port) {
         this.#port = Number(port);
         this.#child.stdout.resume();
+        // One that a failed test has left keeps nobody waiting, and goes with the tests.
+        running.add(this.#child);
+        this.#child.unref();
+        this.#child.stdout.unref();
         return;
       }
     }
@@ -56,6 +64,8 @@ export class Server {
   /** Ends it as a crash would. */
   async kill() {
     const gone = once(this.#child, "exit");
+    running.delete(this.#child);
+    this.#child.ref();
     this.#child.kill("SIGKILL");
     await gone;
   }
