@@ -141,3 +141,16 @@ test("what the browser can't keep is told, and stays in its field", async () => 
   await context.close();
   await server.end();
 });
+
+testOf(["schedule"], "what a server does no more when it is back is offered no more", async () => {
+  const server = await Server.start();
+  const page = await visit(it.browser, server.url);
+  await connect(page, "ann");
+  await page.locator("#later").waitFor();
+  await server.kill();
+  server.configure("[features.schedule]\nenabled = false\n");
+  await server.restart();
+  await page.locator("#later").waitFor({ state: "hidden" });
+  await page.context().close();
+  await server.end();
+});

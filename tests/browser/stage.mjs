@@ -31,9 +31,14 @@ export class Server {
 
   static async start(config = "") {
     const server = new Server();
-    writeFileSync(join(server.#folder, "config.toml"), config);
+    server.configure(config);
     await server.restart();
     return server;
+  }
+
+  /** What its next start goes by. */
+  configure(config) {
+    writeFileSync(join(this.#folder, "config.toml"), config);
   }
 
   /** Runs it on the same data, and on the same port if it had one. */
